@@ -1,0 +1,1 @@
+"""What host and technician share: dialling the relay, reconnecting, sealed streams."""
