@@ -1,1 +1,1 @@
-"""What host and technician share: dialling the relay, reconnecting, sealed streams."""
+"""What host and technician share: dialling the relay, its tunnel, sealed streams, when to come back."""

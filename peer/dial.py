@@ -1,0 +1,81 @@
+"""Dialling the relay: TCP, TLS by the system's trust store, the WebSocket upgrade."""
+
+import ssl
+from typing import Final
+from urllib.parse import urlsplit
+
+import trio
+
+from peer.errors import ConnectionFailed
+from relay.protocol.close_reasons import CloseReason
+from relay.protocol.errors import RemoteProtocolError
+from relay.protocol.frames import SUBPROTOCOL
+from relay.protocol.upgrade import check_client_response, client_request, make_key, split_head
+
+MAX_ANSWER_BYTES: Final = 16 * 1024
+"""Of the head of the relay's answer."""
+
+DEFAULT_PORTS: Final = {"http": 80, "ws": 80, "https": 443, "wss": 443}
+
+
+async def dial(
+    origin: str, path: str, *, ssl_context: ssl.SSLContext | None = None
+) -> tuple[trio.abc.Stream, bytes]:
+    """Open a WebSocket to the relay.
+
+    Args:
+        origin: ``http(s)://host[:port]`` or ``ws(s)://…``.
+        path: of the endpoint, e.g. ``/tunnel/host``.
+        ssl_context: for https; by default the system's trust store.
+
+    Returns:
+        The connected stream, and bytes of the first frames that came with the answer.
+
+    Raises:
+        ConnectionFailed: the relay cannot be reached, its certificate is not trusted, or it refused.
+
+    Cancellation: the socket is closed.
+    """
+    parts = urlsplit(origin)
+    if parts.scheme not in DEFAULT_PORTS or parts.hostname is None:
+        raise ConnectionFailed(CloseReason.REFUSED, f"{origin!r} is not a relay's address.")
+    port = parts.port or DEFAULT_PORTS[parts.scheme]
+    stream: trio.abc.Stream | None = None
+    try:
+        stream = tcp = await trio.open_tcp_stream(parts.hostname, port)
+        tcp.setsockopt(trio.socket.IPPROTO_TCP, trio.socket.TCP_NODELAY, 1)
+        if parts.scheme in ("https", "wss"):
+            context = ssl_context or ssl.create_default_context()
+            stream = trio.SSLStream(tcp, context, server_hostname=parts.hostname, https_compatible=True)
+        return stream, await _upgrade(stream, parts.netloc.rpartition("@")[2], path)
+    except BaseException as exc:
+        if stream is not None:
+            await trio.aclose_forcefully(stream)
+        if isinstance(exc, ssl.SSLCertVerificationError) or isinstance(
+            exc.__cause__, ssl.SSLCertVerificationError
+        ):
+            raise ConnectionFailed(
+                CloseReason.REFUSED, "The relay's certificate is not trusted by this computer."
+            ) from exc
+        if isinstance(exc, RemoteProtocolError):
+            raise ConnectionFailed(exc.close_reason, str(exc)) from exc
+        if isinstance(exc, OSError | trio.BrokenResourceError):
+            raise ConnectionFailed(CloseReason.DEAD, "The relay cannot be reached.") from exc
+        raise
+
+
+async def _upgrade(stream: trio.abc.Stream, authority: str, path: str) -> bytes:
+    key = make_key()
+    await stream.send_all(client_request(authority, path, key, SUBPROTOCOL))
+    received = b""
+    while len(received) <= MAX_ANSWER_BYTES:
+        data = await stream.receive_some()
+        if not data:
+            raise RemoteProtocolError("The relay hung up.", CloseReason.DEAD)
+        received += data
+        split = split_head(received)
+        if split is not None:
+            head, rest = split
+            check_client_response(head, key, SUBPROTOCOL)
+            return rest
+    raise RemoteProtocolError("The relay's answer is too long.", CloseReason.BAD_WEBSOCKET)

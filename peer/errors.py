@@ -1,0 +1,19 @@
+"""How a peer's connection and streams end, as its own code sees it."""
+
+from relay.protocol.close_reasons import CloseReason
+
+
+class PeerError(Exception):
+    """Root. `close_reason` says why; `str(error)` is one sentence for a person."""
+
+    def __init__(self, close_reason: CloseReason, message: str | None = None) -> None:
+        super().__init__(message or close_reason.sentence)
+        self.close_reason = close_reason
+
+
+class ConnectionFailed(PeerError):
+    """The relay could not be reached, or the connection to it ended or was refused."""
+
+
+class StreamClosed(PeerError):
+    """The stream is closed; nothing more can be sent or will arrive."""

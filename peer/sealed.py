@@ -1,0 +1,123 @@
+"""Sealed streams: the handshake of docs/protocol.md §5 on a stream, and records (§6) on top of it."""
+
+from typing import Final
+
+import trio
+
+from peer.errors import StreamClosed
+from peer.tunnel import Stream, Tunnel
+from relay.protocol.close_reasons import CloseReason
+from relay.protocol.errors import ProtocolError
+from relay.protocol.frames import Channel
+from relay.protocol.pairing import HostHandshake, Keys, ViewerHandshake
+from relay.protocol.sealing import Opener, Sealer, max_data_bytes_of
+
+REKEY_INTERVAL: Final = 3600.0
+"""Seconds after which a direction's key is replaced at the latest (SECURITY)."""
+
+
+class SealedStream:
+    """An ordered, encrypted and authenticated stream of bytes between viewer and host.
+
+    Concurrency: one task may send and one receive at a time.
+
+    Attributes:
+        stream: the stream underneath.
+    """
+
+    def __init__(self, stream: Stream, ends: tuple[Sealer, Opener]) -> None:
+        self.stream = stream
+        self._sealer, self._opener = ends
+        self._max_data_bytes = max_data_bytes_of(stream.channel.value)
+        self._rekey_at = trio.current_time() + REKEY_INTERVAL
+        self._has_final = False
+
+    async def send(self, data: bytes) -> None:
+        """Send bytes of any length; returns once they are queued within the receiver's credit.
+
+        Raises:
+            StreamClosed: the stream is closed.
+        """
+        if trio.current_time() >= self._rekey_at:
+            self._rekey_at = trio.current_time() + REKEY_INTERVAL
+            await self.stream.send(self._sealer.rekey())
+        if len(data) <= self._max_data_bytes:
+            await self._send_records(data)
+            return
+        view = memoryview(data)
+        for start in range(0, len(data), self._max_data_bytes):
+            await self._send_records(view[start : start + self._max_data_bytes])
+
+    async def receive(self) -> bytes:
+        """The next bytes; b"" after the other side's authenticated end.
+
+        Raises:
+            StreamClosed: closed without such an end (cut), or the seal was broken, with the reason.
+        """
+        while not self._has_final:
+            record = await self.stream.receive()
+            try:
+                opened = self._opener.open(record)
+            except ProtocolError as exc:
+                self.stream.close(exc.close_reason)
+                raise StreamClosed(exc.close_reason) from exc
+            if opened is None:
+                continue
+            self._has_final = opened.is_final
+            if opened.data:
+                return opened.data
+        return b""
+
+    async def finish(self) -> None:
+        """Send the authenticated end; the stream itself is closed by `close`."""
+        for record in self._sealer.seal(b"", final=True):
+            await self.stream.send(record)
+
+    def close(self, reason: CloseReason = CloseReason.DONE) -> None:
+        """Close the stream underneath."""
+        self.stream.close(reason)
+
+    async def _send_records(self, data: bytes | memoryview) -> None:
+        for record in self._sealer.seal(data):
+            await self.stream.send(record)
+
+
+async def open_sealed(
+    tunnel: Tunnel, channel: Channel, handshake: ViewerHandshake
+) -> tuple[SealedStream, Keys]:
+    """Open a stream as the viewer. `handshake` was made for `tunnel.next_stream_id()`.
+
+    Raises:
+        StreamClosed: refused, or the other side does not know the secret.
+    """
+    stream = await tunnel.open_stream(channel, handshake.open_params())
+    try:
+        await stream.send(handshake.receive_accept(stream.params))
+        keys = handshake.receive_confirmation(await stream.receive())
+    except ProtocolError as exc:
+        stream.close(exc.close_reason)
+        raise StreamClosed(exc.close_reason, str(exc)) from exc
+    except trio.Cancelled:
+        stream.close(CloseReason.DETACHED)
+        raise
+    return SealedStream(stream, keys.viewer_ends()), keys
+
+
+async def accept_sealed(stream: Stream, handshake: HostHandshake) -> tuple[SealedStream, Keys]:
+    """Accept a stream as the host. Accepting a pair stream is what the relay counts as a try.
+
+    Raises:
+        StreamClosed: the viewer left, or does not know the secret (WRONG_CODE, WRONG_PASSWORD).
+    """
+    try:
+        handshake.receive_open(stream.params)
+        await stream.accept(handshake.accept_params())
+        answer, keys = handshake.receive_share(await stream.receive())
+        await stream.send(answer)
+    except ProtocolError as exc:
+        stream.close(exc.close_reason)
+        raise StreamClosed(exc.close_reason, str(exc)) from exc
+    except trio.Cancelled:
+        stream.close(CloseReason.DETACHED)
+        raise
+    return SealedStream(stream, keys.host_ends()), keys

@@ -1,0 +1,454 @@
+"""A peer's end of the tunnel: one connection to the relay and the streams on it.
+
+Theory. `open_tunnel` dials, says HELLO, waits for WELCOME and then runs three tasks until its block ends:
+one reads, one writes, one pings. Streams and notices are fed by the reader without ever blocking it: what a
+stream may have unread is bounded by the credit we granted. When the connection is lost, every stream and the
+two channels `notices` and `incoming` end; the owner leaves the block and decides whether to dial again.
+
+Both roles use it. A viewer opens streams (`open_stream`); a host takes them from `incoming`.
+"""
+
+import math
+import random
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+import trio
+
+from peer.dial import dial
+from peer.errors import ConnectionFailed, StreamClosed
+from relay.protocol.close_reasons import CloseReason
+from relay.protocol.errors import ProtocolError, RemoteProtocolError
+from relay.protocol.frames import (
+    MAX_MESSAGE_BYTES,
+    Accept,
+    Channel,
+    Close,
+    Credit,
+    Data,
+    Fields,
+    Frame,
+    Hello,
+    Notice,
+    Open,
+    Welcome,
+    decode_frame,
+    encode_data,
+    encode_frame,
+    payload_of,
+    peek_data,
+)
+from relay.protocol.streams import (
+    INITIAL_WINDOW_BYTES,
+    OutboundQueue,
+    Priority,
+    ReceiveWindow,
+    Window,
+    priority_of,
+    stream_id,
+)
+from relay.protocol.websocket import CloseReceived, Ping, WebSocketCodec
+
+CONNECT_TIMEOUT: Final = 20.0
+PING_INTERVAL: Final = 20.0
+DEAD_TIMEOUT: Final = 45.0
+CLOSE_TIMEOUT: Final = 2.0
+SEND_BATCH_BYTES: Final = 64 * 1024
+MAX_NOTICES: Final = 256
+"""Waiting for the owner; a relay that sends more than that unread is broken."""
+
+
+class Stream:
+    """One stream of a tunnel. Payloads are whole: one `send` is one `receive` at the other end.
+
+    Concurrency: one task may send and one receive at a time.
+
+    Attributes:
+        number: the stream's id.
+        channel: its purpose.
+        params: what the other side said when opening (host) or accepting (viewer).
+    """
+
+    def __init__(self, tunnel: "Tunnel", number: int, channel: Channel, params: Fields) -> None:
+        self.number = number
+        self.channel = channel
+        self.params = params
+        self._tunnel = tunnel
+        self._priority = priority_of(channel, to_host=tunnel.role == "viewer")
+        self._send_window = Window()
+        self._receive_window = ReceiveWindow(INITIAL_WINDOW_BYTES)
+        # Bounded by the credit in `_receive_window`, not by a number of items.
+        self._feed, self._received = trio.open_memory_channel[tuple[bytes, int]](math.inf)
+        self._changed = trio.Event()
+        self._is_accepted = False
+        self.close_reason: CloseReason | None = None
+
+    async def accept(self, params: Fields) -> None:
+        """Take a stream from `Tunnel.incoming`: the viewer may send from now on."""
+        self._check_open()
+        self._is_accepted = True
+        self._tunnel._queue_frame(Accept(self.number, self._receive_window.size, params))
+        await trio.lowlevel.checkpoint()
+
+    async def send(self, payload: bytes) -> None:
+        """Queue one payload, once the other side has granted enough credit for it.
+
+        Raises:
+            StreamClosed: it was closed, by either side or with the connection.
+
+        Cancellation: the payload was not sent.
+        """
+        message = encode_data(self.number, payload)
+        while True:
+            self._check_open()
+            if self._send_window.available >= len(message):
+                break
+            await self._changed.wait()
+        self._send_window.spend(len(message))
+        self._tunnel._queue_data(self._priority, self.number, message)
+        await trio.lowlevel.checkpoint()
+
+    async def receive(self) -> bytes:
+        """The next payload.
+
+        Raises:
+            StreamClosed: it was closed and everything before was received.
+        """
+        try:
+            payload, size = await self._received.receive()
+        except trio.EndOfChannel:
+            raise StreamClosed(self.close_reason or CloseReason.DEAD) from None
+        grant = self._receive_window.consumed(size)
+        if grant and self.close_reason is None:
+            self._tunnel._queue_frame(Credit(self.number, grant))
+        return payload
+
+    def close(self, reason: CloseReason = CloseReason.DONE) -> None:
+        """Close the stream for both sides; what was queued before is still sent. Closing twice is fine."""
+        if self.close_reason is None:
+            self._tunnel._queue_close(self._priority, self.number, reason)
+            self._end(reason)
+
+    # The reader's side
+
+    def _feed_data(self, payload: bytes, size: int) -> None:
+        self._receive_window.received(size)
+        self._feed.send_nowait((payload, size))
+
+    def _grant(self, amount: int) -> None:
+        self._send_window.grant(amount)
+        self._wake()
+
+    def _accepted(self, credit: int, params: Fields) -> None:
+        if self._is_accepted:
+            raise RemoteProtocolError("a stream was accepted twice", CloseReason.OUT_OF_ORDER)
+        self._is_accepted = True
+        self.params = params
+        self._grant(credit)
+
+    def _end(self, reason: CloseReason) -> None:
+        if self.close_reason is None:
+            self.close_reason = reason
+            self._feed.close()
+            self._tunnel._streams.pop(self.number, None)
+            self._wake()
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = trio.Event()
+
+    def _check_open(self) -> None:
+        if self.close_reason is not None:
+            raise StreamClosed(self.close_reason)
+
+    async def _wait_accepted(self) -> None:
+        while not self._is_accepted:
+            self._check_open()
+            await self._changed.wait()
+
+
+class Tunnel:
+    """A connection to the relay after WELCOME; made by `open_tunnel`.
+
+    Attributes:
+        role: "host" or "viewer".
+        welcome: the relay's fields (docs/protocol.md §3).
+        notices: the relay's notices, in order; ends with the connection.
+        incoming: for a host, streams that viewers open; ends with the connection.
+        close_reason: why the connection ended; None while it lives.
+    """
+
+    def __init__(self, stream: trio.abc.Stream, hello: Hello) -> None:
+        self.role = hello.role
+        self.welcome: Fields = {}
+        self.close_reason: CloseReason | None = None
+        self._socket = stream
+        self._codec = WebSocketCodec(is_client=True, max_message_bytes=MAX_MESSAGE_BYTES)
+        self._messages: list[bytes] = []
+        self._notice_feed, self.notices = trio.open_memory_channel[Notice](MAX_NOTICES)
+        self._incoming_feed, self.incoming = trio.open_memory_channel[Stream](64)
+        self._streams: dict[int, Stream] = {}
+        self._last_number = 0
+        # The writer's.
+        self._queue = OutboundQueue()
+        self._has_work = trio.Event()
+        self._last_heard = trio.current_time()
+        self._queue_frame(hello)
+
+    async def open_stream(self, channel: Channel, params: Fields) -> Stream:
+        """Open a stream and wait until the host accepts it. For a stream whose id `params` depends on
+        see `next_stream_id`.
+
+        Raises:
+            StreamClosed: refused, with the reason.
+        """
+        stream = Stream(self, self.next_stream_id(), channel, {})
+        self._last_number += 1
+        self._streams[stream.number] = stream
+        self._queue_frame(Open(stream.number, channel, stream._receive_window.size, params))
+        try:
+            await stream._wait_accepted()
+        except trio.Cancelled:
+            stream.close(CloseReason.DETACHED)
+            raise
+        return stream
+
+    def next_stream_id(self) -> int:
+        """The id that the next `open_stream` will use."""
+        viewer = self.welcome["viewer"]
+        if not isinstance(viewer, int):
+            raise RemoteProtocolError("the relay gave no viewer number")
+        return stream_id(viewer, self._last_number + 1)
+
+    def notify(self, name: str, fields: Fields) -> None:
+        """Send a notice to the relay."""
+        self._queue_frame(Notice(name, fields))
+
+    async def wait_closed(self) -> CloseReason:
+        """Wait until the connection ended."""
+        while self.close_reason is None:
+            await self._has_work.wait()
+        return self.close_reason
+
+    # The writer
+
+    def _queue_frame(self, frame: Frame) -> None:
+        self._queue.push(self._codec.encode_binary(encode_frame(frame)))
+        self._wake_writer()
+
+    def _queue_data(self, priority: Priority, number: int, message: bytes) -> None:
+        self._queue.push_data(priority, number, self._codec.encode_binary(message))
+        self._wake_writer()
+
+    def _queue_close(self, priority: Priority, number: int, reason: CloseReason) -> None:
+        frame = self._codec.encode_binary(encode_frame(Close(number, reason)))
+        self._queue.push_close(priority, number, frame)
+        self._wake_writer()
+
+    def _wake_writer(self) -> None:
+        self._has_work.set()
+        self._has_work = trio.Event()
+
+    async def _write(self) -> None:
+        while True:
+            while self._queue:
+                await self._socket.send_all(b"".join(self._queue.take(SEND_BATCH_BYTES)))
+            await self._has_work.wait()
+
+    async def _ping(self) -> None:
+        while True:
+            await trio.sleep(PING_INTERVAL * random.uniform(0.8, 1.2))  # noqa: S311 - spreading load, no secret
+            if trio.current_time() - self._last_heard > DEAD_TIMEOUT:
+                raise RemoteProtocolError("the relay went silent", CloseReason.DEAD)
+            self._queue.push(self._codec.encode_ping())
+            self._wake_writer()
+
+    async def _say_goodbye(self, reason: CloseReason) -> None:
+        """What was queued, CLOSE and the close frame, if the socket takes them within the deadline."""
+        self._queue_frame(Close(0, reason))
+        self._queue.push(self._codec.encode_close(reason.ws_code, reason.wire))
+        with trio.move_on_after(CLOSE_TIMEOUT, shield=True):
+            try:
+                while self._queue:
+                    await self._socket.send_all(b"".join(self._queue.take(SEND_BATCH_BYTES)))
+            except (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
+                return
+
+    # The reader
+
+    async def _receive_welcome(self, first_bytes: bytes) -> None:
+        data = first_bytes
+        await self._socket.send_all(b"".join(self._queue.take(SEND_BATCH_BYTES)))
+        while not self._messages:
+            if data:
+                self._take_bytes(data)
+            if not self._messages:
+                data = await self._receive_some()
+        frame = decode_frame(self._messages.pop(0))
+        match frame:
+            case Welcome(fields):
+                self.welcome = fields
+            case Close(0, reason):
+                raise ConnectionFailed(reason)
+            case _:
+                raise RemoteProtocolError("the relay did not answer HELLO", CloseReason.OUT_OF_ORDER)
+
+    async def _read(self) -> None:
+        while True:
+            messages, self._messages = self._messages, []
+            for message in messages:
+                self._take_message(message)
+                if self.close_reason is not None:
+                    return
+            self._take_bytes(await self._receive_some())
+
+    async def _receive_some(self) -> bytes:
+        data = bytes(await self._socket.receive_some(256 * 1024))
+        if not data:
+            raise RemoteProtocolError("the relay hung up", CloseReason.DEAD)
+        self._last_heard = trio.current_time()
+        return data
+
+    def _take_bytes(self, data: bytes) -> None:
+        for event in self._codec.receive_data(data):
+            if isinstance(event, bytes):
+                self._messages.append(event)
+            elif isinstance(event, Ping):
+                self._queue.push(self._codec.encode_pong(event.payload))
+                self._wake_writer()
+            elif isinstance(event, CloseReceived) and not self._messages:
+                raise RemoteProtocolError(
+                    "the relay closed the connection", CloseReason.from_ws_code(event.code or 0)
+                )
+
+    def _take_message(self, message: bytes) -> None:
+        number = peek_data(message)
+        if number:
+            stream = self._streams.get(number)
+            if stream is not None:
+                stream._feed_data(payload_of(message), len(message))
+            return
+        frame = decode_frame(message)
+        match frame:
+            case Notice():
+                self._feed_notice(frame)
+            case Close(0, reason):
+                self._end(reason)
+            case Close(number, reason):
+                stream = self._streams.get(number)
+                if stream is not None:
+                    stream._end(reason)
+            case Credit(number, amount):
+                stream = self._streams.get(number)
+                if stream is not None:
+                    stream._grant(amount)
+            case Accept(number, credit, params) if self.role == "viewer":
+                stream = self._streams.get(number)
+                if stream is not None:
+                    stream._accepted(credit, params)
+            case Open(number, channel, credit, params) if self.role == "host":
+                self._take_open(number, channel, credit, params)
+            case Hello() | Welcome() | Data() | Accept() | Open():
+                raise RemoteProtocolError("the relay sent what it may not", CloseReason.OUT_OF_ORDER)
+
+    def _take_open(self, number: int, channel: Channel, credit: int, params: Fields) -> None:
+        if number in self._streams:
+            raise RemoteProtocolError("a stream was opened twice", CloseReason.OUT_OF_ORDER)
+        stream = Stream(self, number, channel, params)
+        stream._grant(credit)
+        try:
+            self._incoming_feed.send_nowait(stream)
+        except trio.WouldBlock:
+            self._queue_close(Priority.INPUT, number, CloseReason.TOO_MANY_STREAMS)
+        else:
+            self._streams[number] = stream
+
+    def _feed_notice(self, notice: Notice) -> None:
+        try:
+            self._notice_feed.send_nowait(notice)
+        except trio.WouldBlock:
+            raise RemoteProtocolError("too many notices at once", CloseReason.LIMIT) from None
+
+    def _end(self, reason: CloseReason) -> None:
+        if self.close_reason is not None:
+            return
+        self.close_reason = reason
+        for stream in list(self._streams.values()):
+            stream._end(reason)
+        self._notice_feed.close()
+        self._incoming_feed.close()
+        self._wake_writer()
+
+    async def _run(self) -> None:
+        """Serve until the connection ends; the reason is then in `close_reason`."""
+        reason = CloseReason.DEAD
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._write)
+                nursery.start_soon(self._ping)
+                await self._read()
+                nursery.cancel_scope.cancel()
+        except* ProtocolError as group:
+            reason = next(iter(_leaves(group))).close_reason
+        except* (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
+            pass
+        self._end(reason)
+
+
+def _leaves(group: BaseExceptionGroup[ProtocolError]) -> list[ProtocolError]:
+    found: list[ProtocolError] = []
+    for exc in group.exceptions:
+        if isinstance(exc, BaseExceptionGroup):
+            found += _leaves(exc)
+        else:
+            found.append(exc)
+    return found
+
+
+@asynccontextmanager
+async def open_tunnel(
+    origin: str, hello: Hello, *, ssl_context: ssl.SSLContext | None = None
+) -> AsyncIterator[Tunnel]:
+    """Connect to the relay for the time of the block.
+
+    Args:
+        origin: the relay's, ``http(s)://host[:port]``.
+        hello: role, ticket or credential, and facts about this side.
+
+    Raises:
+        ConnectionFailed: it cannot be reached, or refused with a reason. Only on entering; when the
+            connection is lost later, `Tunnel.notices` and `Tunnel.incoming` end and streams raise.
+    """
+    path = f"/tunnel/{hello.role}"
+    socket: trio.abc.Stream | None = None
+    try:
+        with trio.fail_after(CONNECT_TIMEOUT):
+            socket, first_bytes = await dial(origin, path, ssl_context=ssl_context)
+            tunnel = Tunnel(socket, hello)
+            await tunnel._receive_welcome(first_bytes)
+    except (trio.TooSlowError, ProtocolError, OSError, trio.BrokenResourceError) as exc:
+        if socket is not None:
+            await trio.aclose_forcefully(socket)
+        reason = exc.close_reason if isinstance(exc, ProtocolError) else CloseReason.DEAD
+        raise ConnectionFailed(reason) from exc
+    except BaseException:
+        if socket is not None:
+            await trio.aclose_forcefully(socket)
+        raise
+    try:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(tunnel._run)
+            yield tunnel
+            nursery.cancel_scope.cancel()
+    except BaseExceptionGroup as group:
+        # `_run` raises nothing, so what the block raised is alone in there: give it back as it was.
+        if len(group.exceptions) == 1:
+            raise group.exceptions[0] from group.exceptions[0].__cause__
+        raise
+    finally:
+        if tunnel.close_reason is None:
+            await tunnel._say_goodbye(CloseReason.NORMAL)
+            tunnel._end(CloseReason.NORMAL)
+        await trio.aclose_forcefully(socket)
