@@ -1,0 +1,580 @@
+"""One contract for every transport, then what only sockets and TLS can get wrong."""
+
+import errno
+import os
+import socket
+import ssl
+import struct
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+import trio
+from trio.testing import assert_checkpoints, wait_all_tasks_blocked
+
+import relay.transport
+from relay.errors import PeerGone
+from relay.transport import (
+    MEMORY_BYTES,
+    UNSENT_BYTES,
+    Chunk,
+    SocketTransport,
+    TlsTransport,
+    Transport,
+    memory_transport_pair,
+)
+from tests.helpers.transports import (
+    make_tls_contexts,
+    open_socket_pair,
+    open_socket_transports,
+    open_tls_transports,
+    switched_transport_pair,
+)
+
+# More than both kernel buffers of a loopback connection can grow to.
+FLOOD = bytes(32 << 20)
+
+KINDS = [
+    "memory",
+    "switched",
+    pytest.param("socket", marks=pytest.mark.sockets),
+    pytest.param("tls", marks=pytest.mark.sockets),
+]
+SOCKET_KINDS = KINDS[2:]
+
+Pair = tuple[Transport, Transport]
+
+
+@pytest.fixture(params=KINDS)
+async def pair(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Pair]:
+    ends: Pair
+    match request.param:
+        case "memory":
+            ends = memory_transport_pair()
+        case "switched":
+            ends = switched_transport_pair()
+        case "socket":
+            ends = await open_socket_transports()
+        case _:
+            ends = await open_tls_transports(tmp_path)
+    yield ends
+    for end in ends:
+        end.abort()
+
+
+async def receive_exactly(transport: Transport, size: int) -> bytes:
+    received = bytearray()
+    while len(received) < size:
+        data = await transport.receive_some(size - len(received))
+        assert data, "ended too early"
+        received += data
+    return bytes(received)
+
+
+async def receive_until_end(transport: Transport) -> bytes:
+    received = bytearray()
+    while data := await transport.receive_some():
+        received += data
+    return bytes(received)
+
+
+async def send_for_ever(transport: Transport) -> None:
+    while True:
+        await transport.send_all(FLOOD)
+
+
+async def expect_peer_gone_receiving(transport: Transport) -> None:
+    with pytest.raises(PeerGone):
+        await transport.receive_some()
+
+
+async def expect_peer_gone_flooding(transport: Transport) -> None:
+    with pytest.raises(PeerGone):
+        await send_for_ever(transport)
+
+
+# Bytes
+
+
+async def test_bytes_arrive_whole_and_in_order_both_ways_at_once(pair: Pair) -> None:
+    one, other = pair
+    there, back = os.urandom(1_500_000), os.urandom(1_500_000)
+    received: dict[str, bytes] = {}
+
+    async def receive(transport: Transport, name: str) -> None:
+        received[name] = await receive_exactly(transport, 1_500_000)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(one.send_all, there)
+        nursery.start_soon(other.send_all, back)
+        nursery.start_soon(receive, other, "there")
+        nursery.start_soon(receive, one, "back")
+    assert received == {"there": there, "back": back}
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        [b"one", bytearray(b"two"), b"", memoryview(b"three")],
+        [b"header", bytes(range(256)) * 1000, b"header", bytes(range(255)) * 1000],
+        [b"%d " % index for index in range(3000)],
+        [bytes([index % 256]) * 3000 for index in range(1500)],
+    ],
+    ids=["kinds", "large", "many-small", "more-than-one-sendmsg"],
+)
+async def test_chunks_arrive_as_if_joined(pair: Pair, chunks: list[Chunk]) -> None:
+    one, other = pair
+    expected = b"".join(chunks)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(one.send_all, tuple(chunks))
+        assert await receive_exactly(other, len(expected)) == expected
+
+
+async def test_no_more_is_received_than_asked_for(pair: Pair) -> None:
+    one, other = pair
+    await one.send_all(b"12345")
+    assert await other.receive_some(2) == b"12"
+    assert await other.receive_some(2) == b"34"
+    assert await other.receive_some(2) == b"5"
+
+
+async def test_sending_nothing_sends_nothing(pair: Pair) -> None:
+    one, other = pair
+    await one.send_all([])
+    await one.send_all(b"")
+    await one.send_all([b"", b"x"])
+    assert await other.receive_some() == b"x"
+
+
+async def test_what_was_put_back_comes_first(pair: Pair) -> None:
+    one, other = pair
+    await one.send_all(b"third")
+    other.unread(b"second")
+    other.unread(b"first ")
+    assert await other.receive_some(8) == b"first se"
+    assert await other.receive_some() == b"cond"
+    assert await other.receive_some() == b"third"
+
+
+async def test_a_sender_waits_while_nobody_receives(pair: Pair) -> None:
+    one, other = pair
+    is_sent = trio.Event()
+
+    async def send() -> None:
+        await one.send_all(FLOOD)
+        is_sent.set()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(send)
+        await wait_all_tasks_blocked(0.01)
+        assert not is_sent.is_set()
+        assert await receive_exactly(other, len(FLOOD)) == FLOOD
+
+
+async def test_every_call_is_a_checkpoint(pair: Pair) -> None:
+    one, other = pair
+    with assert_checkpoints():
+        await one.send_all(b"data")
+    with assert_checkpoints():
+        await one.send_all([])
+    with assert_checkpoints():
+        await other.receive_some(2)
+    other.unread(b"x")
+    with assert_checkpoints():
+        await other.receive_some()
+    await other.receive_some()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(one.aclose)
+        assert await receive_until_end(other) == b""
+        with assert_checkpoints():
+            assert await other.receive_some() == b""
+        with assert_checkpoints():
+            await other.aclose()
+    with assert_checkpoints():
+        await other.aclose()
+
+
+async def test_the_peer_has_an_address(pair: Pair) -> None:
+    host, port = pair[0].peer_address
+    assert host in ("memory", "127.0.0.1")
+    assert port > 0
+    assert pair[0].is_tls == isinstance(pair[0], TlsTransport)
+
+
+# One task in each direction
+
+
+async def test_a_second_receiver_is_a_bug(pair: Pair) -> None:
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(expect_peer_gone_receiving, pair[0])
+        await wait_all_tasks_blocked()
+        with pytest.raises(trio.BusyResourceError):
+            await pair[0].receive_some()
+        pair[0].abort()
+
+
+async def test_a_second_sender_is_a_bug(pair: Pair) -> None:
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(expect_peer_gone_flooding, pair[0])
+        await wait_all_tasks_blocked(0.01)
+        with pytest.raises(trio.BusyResourceError):
+            await pair[0].send_all(b"x")
+        pair[0].abort()
+
+
+# Endings
+
+
+async def test_what_was_sent_before_a_close_is_received_and_then_the_end_again_and_again(pair: Pair) -> None:
+    one, other = pair
+    await one.send_all(b"last words")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(one.aclose)
+        assert await receive_until_end(other) == b"last words"
+        assert await other.receive_some() == b""
+        await other.aclose()
+
+
+async def test_a_late_abort_does_not_take_back_what_a_close_has_sent(pair: Pair) -> None:
+    one, other = pair
+    await one.send_all(b"last words")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(one.aclose)
+        await wait_all_tasks_blocked(0.01)
+        received = await receive_until_end(other)
+        await other.aclose()
+    one.abort()
+    assert received == b"last words"
+
+
+@pytest.mark.parametrize("is_graceful", [True, False], ids=["aclose", "abort"])
+async def test_closing_wakes_our_own_receiver_and_sender(
+    pair: Pair, is_graceful: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay.transport, "CLOSE_TIMEOUT", 0.02)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(expect_peer_gone_receiving, pair[0])
+        nursery.start_soon(expect_peer_gone_flooding, pair[0])
+        await wait_all_tasks_blocked(0.01)
+        if is_graceful:
+            await pair[0].aclose()
+        else:
+            pair[0].abort()
+
+
+async def test_nothing_goes_through_a_closed_transport(pair: Pair) -> None:
+    pair[0].unread(b"never read")
+    pair[0].abort()
+    await expect_peer_gone_receiving(pair[0])
+    with pytest.raises(PeerGone):
+        await pair[0].send_all(b"x")
+    await pair[0].aclose()
+    pair[0].abort()
+
+
+@pytest.mark.parametrize("expect", [expect_peer_gone_receiving, expect_peer_gone_flooding])
+async def test_the_other_sides_abort_is_no_proper_end(
+    pair: Pair, expect: Callable[[Transport], Awaitable[None]]
+) -> None:
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(expect, pair[1])
+        await wait_all_tasks_blocked(0.01)
+        pair[0].abort()
+
+
+async def test_sending_to_a_closed_peer_ends(pair: Pair) -> None:
+    one, other = pair
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(one.aclose)
+        await receive_until_end(other)
+        await other.aclose()
+    await expect_peer_gone_flooding(other)
+
+
+async def test_both_sides_may_close_at_once(pair: Pair) -> None:
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(pair[0].aclose)
+        nursery.start_soon(pair[1].aclose)
+    await expect_peer_gone_receiving(pair[0])
+    await expect_peer_gone_receiving(pair[1])
+
+
+# Cancellation
+
+
+async def test_a_cancelled_receive_loses_nothing(pair: Pair) -> None:
+    one, other = pair
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(other.receive_some)
+        await wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    await one.send_all(b"kept")
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await other.receive_some()
+    assert scope.cancelled_caught
+    assert await other.receive_some() == b"kept"
+
+
+async def test_after_a_cancelled_send_only_receiving_goes_on(pair: Pair) -> None:
+    one, other = pair
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(one.send_all, FLOOD)
+        await wait_all_tasks_blocked(0.01)
+        nursery.cancel_scope.cancel()
+    with pytest.raises(PeerGone, match="did not finish"):
+        await one.send_all(b"more")
+    await other.send_all(b"still here")
+    assert await one.receive_some() == b"still here"
+
+
+async def test_a_cancelled_close_closes_all_the_same(pair: Pair) -> None:
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await pair[0].aclose()
+    await expect_peer_gone_receiving(pair[0])
+    with suppress(PeerGone):
+        await receive_until_end(pair[1])
+    await expect_peer_gone_flooding(pair[1])
+
+
+# Real sockets
+
+
+@pytest.mark.parametrize("pair", SOCKET_KINDS, indirect=True)
+async def test_last_words_reach_a_peer_that_is_still_sending(pair: Pair) -> None:
+    """Without lingering, its unread bytes would make the kernel reset the connection."""
+    one, other = pair
+    await other.send_all(bytes(10_000))
+    await one.send_all(b"last words")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(one.aclose)
+        await other.send_all(bytes(10_000))
+        await wait_all_tasks_blocked(0.01)
+        assert await receive_until_end(other) == b"last words"
+        await other.aclose()
+
+
+@pytest.mark.parametrize("pair", SOCKET_KINDS, indirect=True)
+async def test_a_close_does_not_wait_for_ever(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relay.transport, "CLOSE_TIMEOUT", 0.02)
+    with trio.fail_after(5):
+        await pair[0].aclose()
+    await expect_peer_gone_receiving(pair[0])
+
+
+@pytest.mark.parametrize("pair", SOCKET_KINDS, indirect=True)
+async def test_an_abort_cuts_a_close_short(pair: Pair) -> None:
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(pair[0].aclose)
+        await wait_all_tasks_blocked(0.01)
+        pair[0].abort()
+        await expect_peer_gone_flooding(pair[1])
+
+
+@pytest.mark.sockets
+async def test_a_socket_that_is_no_longer_connected_is_refused_and_closed() -> None:
+    dialled, accepted = await open_socket_pair()
+    dialled.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    dialled.close()
+    await trio.lowlevel.wait_readable(accepted)
+    with pytest.raises(PeerGone) as info:
+        SocketTransport(accepted)
+    assert isinstance(info.value.__cause__, OSError)
+    assert accepted.fileno() == -1
+
+
+@pytest.mark.sockets
+async def test_bytes_read_before_come_first() -> None:
+    dialled, accepted = await open_socket_pair()
+    transport = SocketTransport(accepted, already_read=b"GET ")
+    await dialled.send(b"/")
+    assert await transport.receive_some() == b"GET "
+    assert await transport.receive_some() == b"/"
+    transport.abort()
+    dialled.close()
+
+
+@pytest.mark.sockets
+@pytest.mark.parametrize(
+    ("option", "expected"),
+    [("TCP_NODELAY", 1), ("TCP_NOTSENT_LOWAT", UNSENT_BYTES), ("TCP_USER_TIMEOUT", 30_000)],
+)
+async def test_the_kernel_is_told_to_hold_little_and_to_give_up_in_time(option: str, expected: int) -> None:
+    number = getattr(socket, option, None)
+    if number is None:
+        pytest.skip(f"no {option} on this platform")
+    dialled, accepted = await open_socket_pair()
+    with socket.socket(fileno=os.dup(accepted.fileno())) as same:
+        transport = SocketTransport(accepted)
+        assert bool(same.getsockopt(socket.IPPROTO_TCP, number)) == bool(expected)
+        if expected > 1:
+            assert same.getsockopt(socket.IPPROTO_TCP, number) == expected
+        transport.abort()
+    dialled.close()
+
+
+# TLS
+
+
+@pytest.mark.sockets
+async def test_someone_who_does_not_speak_tls_is_gone_and_closed(tmp_path: Path) -> None:
+    server_context, _ = make_tls_contexts(tmp_path)
+    dialled, accepted = await open_socket_pair()
+    await dialled.send(b"GET / HTTP/1.1\r\n\r\n")
+    with pytest.raises(PeerGone, match="The encryption failed") as info:
+        await TlsTransport.accept(accepted, server_context)
+    assert isinstance(info.value.__cause__, ssl.SSLError)
+    assert accepted.fileno() == -1
+    dialled.close()
+
+
+@pytest.mark.sockets
+async def test_a_certificate_for_another_name_is_refused(tmp_path: Path) -> None:
+    server_context, client_context = make_tls_contexts(tmp_path)
+    dialled, accepted = await open_socket_pair()
+
+    async def accept() -> None:
+        with pytest.raises(PeerGone):
+            await TlsTransport.accept(accepted, server_context)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(accept)
+        with pytest.raises(PeerGone) as info:
+            await TlsTransport.connect(dialled, client_context, "elsewhere.example")
+    assert isinstance(info.value.__cause__, ssl.SSLCertVerificationError)
+
+
+@pytest.mark.sockets
+async def test_a_cancelled_handshake_closes_the_socket(tmp_path: Path) -> None:
+    server_context, _ = make_tls_contexts(tmp_path)
+    dialled, accepted = await open_socket_pair()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(TlsTransport.accept, accepted, server_context)
+        await wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    with pytest.raises(OSError, match=os.strerror(errno.ECONNRESET)):
+        await dialled.recv(1)
+    dialled.close()
+
+
+@pytest.mark.sockets
+async def test_an_end_without_a_word_in_tls_is_no_proper_end(tmp_path: Path) -> None:
+    server_context, client_context = make_tls_contexts(tmp_path)
+    dialled, accepted = await open_socket_pair()
+    with socket.socket(fileno=os.dup(dialled.fileno())) as wire:
+
+        async def connect_and_cut() -> None:
+            transport = await TlsTransport.connect(dialled, client_context, "localhost")
+            await transport.send_all(b"half a mess")
+            wire.shutdown(socket.SHUT_WR)
+            await expect_peer_gone_receiving(transport)
+            transport.abort()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(connect_and_cut)
+            transport = await TlsTransport.accept(accepted, server_context)
+            assert await receive_exactly(transport, 11) == b"half a mess"
+            with pytest.raises(PeerGone, match="without a proper end"):
+                await transport.receive_some()
+            transport.abort()
+
+
+class HesitantSocket(ssl.SSLSocket):
+    """Needs to write before it can read, as when a key update must be answered into a full buffer."""
+
+    hesitations = 1
+
+    def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
+        if self.hesitations:
+            self.hesitations -= 1
+            raise ssl.SSLWantWriteError(ssl.SSL_ERROR_WANT_WRITE, "want write")
+        return super().recv(buflen, flags)
+
+
+@pytest.mark.sockets
+async def test_reader_and_writer_may_both_wait_to_write(tmp_path: Path) -> None:
+    dialled, accepted = await open_tls_transports(tmp_path, HesitantSocket)
+    await dialled.send_all(b"read me")
+    received: list[bytes] = []
+
+    async def receive() -> None:
+        received.append(await accepted.receive_some())
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(accepted.send_all, FLOOD)
+        await wait_all_tasks_blocked(0.01)
+        nursery.start_soon(receive)
+        await wait_all_tasks_blocked(0.01)
+        assert received == []
+        await receive_exactly(dialled, len(FLOOD))
+    assert received == [b"read me"]
+    for end in (dialled, accepted):
+        end.abort()
+
+
+class FailingSocket(ssl.SSLSocket):
+    """Fails at the second record, once, and would then wait for ever."""
+
+    reads = 0
+
+    def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
+        self.reads += 1
+        if self.reads == 2:
+            raise ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
+        return super().recv(buflen, flags)
+
+
+@pytest.mark.sockets
+async def test_records_before_a_failure_are_received_and_then_the_failure(tmp_path: Path) -> None:
+    dialled, accepted = await open_tls_transports(tmp_path, FailingSocket)
+    await dialled.send_all(b"good")
+    assert await accepted.receive_some() == b"good"
+    with pytest.raises(PeerGone, match=os.strerror(errno.ECONNRESET)):
+        await accepted.receive_some()
+    for end in (dialled, accepted):
+        end.abort()
+
+
+# The pair with switches
+
+
+async def test_a_stalled_end_fills_the_others_buffer_and_loses_nothing() -> None:
+    one, other = switched_transport_pair(capacity_bytes=1000)
+    received: list[bytes] = []
+
+    async def receive() -> None:
+        received.append(await receive_exactly(other, 3000))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(receive)
+        await wait_all_tasks_blocked()
+        other.stall()
+        other.stall()
+        nursery.start_soon(one.send_all, b"x" * 3000)
+        await wait_all_tasks_blocked()
+        assert received == []
+        other.resume()
+    assert received == [b"x" * 3000]
+
+
+async def test_a_broken_connection_is_gone_at_both_ends_even_stalled() -> None:
+    one, other = switched_transport_pair()
+    other.stall()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(expect_peer_gone_receiving, one)
+        nursery.start_soon(expect_peer_gone_receiving, other)
+        await wait_all_tasks_blocked()
+        one.break_connection()
+    with pytest.raises(PeerGone):
+        await other.send_all(b"x")
+
+
+async def test_a_memory_pair_holds_as_much_as_it_says() -> None:
+    one, _ = memory_transport_pair()
+    with trio.fail_after(1):
+        await one.send_all(bytes(MEMORY_BYTES))
+    with trio.move_on_after(0.01) as scope:
+        await one.send_all(b"x")
+    assert scope.cancelled_caught
