@@ -1,0 +1,221 @@
+"""Life of one HTTP connection: heads one after the other, each to the app or, once, to an upgrade handler.
+
+One task. `serve_connection` is the error barrier (STYLE §8.4): whatever happens inside harms this
+connection alone. Who cancels: the caller (shutdown); `Drain`, while no request is under way.
+"""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+
+import h11
+import structlog
+import trio
+
+from relay.errors import LimitExceeded, PeerGone
+from relay.http.admission import Slot
+from relay.http.events import FrontDoorEvent
+from relay.http.exchange import Exchange
+from relay.http.heads import RequestHead, check_request, client_of
+from relay.http.problems import RequestRefused, render_problem
+from relay.http.types import FrontDoor, UpgradeHandler, UpgradeRequest
+from relay.http.wire import HttpWire
+from relay.transport import Transport
+
+log = structlog.get_logger(__name__)
+
+_SENTENCE_OF_HINT = {
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: "The request head is too large.",
+    HTTPStatus.NOT_IMPLEMENTED: "Only the transfer coding chunked is known here.",
+}
+
+
+async def serve_connection(
+    transport: Transport,
+    door: FrontDoor,
+    slot: Slot,
+    *,
+    server_address: tuple[str, int] | None = None,
+    first_head_deadline: float = math.inf,
+) -> None:
+    """Serves one connection to its end. Raises nothing but what cancels it.
+
+    Args:
+        transport: closed on return, however this ends.
+        door: app, upgrade handlers and limits.
+        slot: the connection's places in `door.admission`; released when an upgrade handler takes over, and
+            by the caller at the end.
+        server_address: where the client connected to, for ``scope["server"]``.
+        first_head_deadline: Trio's clock; the first head is due at this time, or `head_timeout` from now.
+
+    Cancellation: the transport is closed; an answer may be cut short.
+    """
+    try:
+        with error_barrier(door):
+            await _Connection(transport, door, slot, server_address).run(first_head_deadline)
+    finally:
+        await transport.aclose()
+
+
+@contextmanager
+def error_barrier(door: FrontDoor) -> Iterator[None]:
+    """Ends an ordinary or an unexpected failure here: counted, and the unexpected one logged once."""
+    try:
+        try:
+            yield
+        except PeerGone as gone:
+            door.on_event(FrontDoorEvent.CLIENT_GONE)
+            log.debug("client gone", why=str(gone))
+    except* Exception:
+        door.on_event(FrontDoorEvent.CONNECTION_ERROR)
+        log.exception("a connection failed")
+
+
+class _Connection:
+    def __init__(
+        self, transport: Transport, door: FrontDoor, slot: Slot, server_address: tuple[str, int] | None
+    ) -> None:
+        self._transport = transport
+        self._door = door
+        self._slot = slot
+        self._server_address = server_address
+        self._wire = HttpWire(transport, door)
+        self._method = b""  # of the request being answered
+
+    async def run(self, first_head_deadline: float) -> None:
+        now = trio.current_time()
+        head_deadline = min(first_head_deadline, now + self._door.settings.head_timeout)
+        idle_deadline = head_deadline
+        try:
+            while (head := await self._next_head(idle_deadline, head_deadline)) is not None:
+                client, scheme = client_of(
+                    head,
+                    peer_address=self._transport.peer_address,
+                    is_tls=self._transport.is_tls,
+                    trusted_proxies=self._door.settings.trusted_proxies,
+                )
+                handler = self._door.upgrades.get(head.raw_path.decode("ascii"))
+                if handler is not None and head.is_websocket_upgrade:
+                    await self._hand_over(head, handler, client, scheme)
+                    return
+                if not await self._answer(head, client, scheme):
+                    return
+                idle_deadline = trio.current_time() + self._door.settings.keep_alive_timeout
+                head_deadline = math.inf
+        except RequestRefused as refusal:
+            self._door.on_event(refusal.event)
+            await self._refuse(refusal.status, str(refusal))
+
+    async def _next_head(self, idle_deadline: float, head_deadline: float) -> RequestHead | None:
+        """The next request's head, or None if there will not be one.
+
+        Args:
+            idle_deadline: Trio's clock, until when the first byte may come.
+            head_deadline: until when the last byte may come; `math.inf`: `head_timeout` after the first one.
+
+        Raises:
+            RequestRefused: what came is no acceptable head, or it came too slowly.
+            PeerGone: the connection is lost.
+        """
+        parser = self._wire.parser
+        while True:
+            buffered_bytes = self._wire.buffered_bytes
+            try:
+                event = parser.next_event()
+            except h11.RemoteProtocolError as error:
+                status = HTTPStatus(error.error_status_hint)
+                raise RequestRefused(
+                    status, _SENTENCE_OF_HINT.get(status, "This is not a valid HTTP/1.1 request.")
+                ) from error
+            if isinstance(event, h11.Request):
+                self._method = event.method
+                # h11 limits what it has to keep, not a head that comes whole in one read.
+                if buffered_bytes - self._wire.buffered_bytes > self._door.settings.max_head_bytes:
+                    status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+                    raise RequestRefused(status, _SENTENCE_OF_HINT[status])
+                return check_request(event)
+            if event is not h11.NEED_DATA:
+                return None  # the client ended the connection between two requests
+            if buffered_bytes == 0:
+                with self._door.drain.idle_until(idle_deadline) as scope:
+                    await self._wire.fill()
+                if scope.cancelled_caught:
+                    return None
+            else:
+                if math.isinf(head_deadline):
+                    head_deadline = trio.current_time() + self._door.settings.head_timeout
+                with trio.move_on_at(head_deadline) as scope:
+                    await self._wire.fill()
+                if scope.cancelled_caught:
+                    raise RequestRefused(HTTPStatus.REQUEST_TIMEOUT, "The request head came too slowly.")
+
+    async def _answer(self, head: RequestHead, client: tuple[str, int], scheme: str) -> bool:
+        """Runs the app; True if the connection can take another request.
+
+        Raises:
+            RequestRefused: nothing has been answered.
+            PeerGone: the answer cannot be completed.
+        """
+        exchange = Exchange(
+            self._wire,
+            self._door,
+            head,
+            client=client,
+            scheme=scheme,
+            server_address=self._server_address,
+            on_answer=self._slot.prove,
+        )
+        self._door.on_event(FrontDoorEvent.REQUEST)
+        try:
+            await exchange.run()
+        except PeerGone:
+            # A cut answer must not look like a complete one (RFC 9112 §8): reset instead of an orderly end.
+            self._transport.abort()
+            raise
+        parser = self._wire.parser
+        if parser.our_state is not h11.DONE or parser.their_state is not h11.DONE:
+            return False
+        parser.start_next_cycle()
+        return True
+
+    async def _hand_over(
+        self, head: RequestHead, handler: UpgradeHandler, client: tuple[str, int], scheme: str
+    ) -> None:
+        """Gives the connection away; the transport is not touched from here until the handler is done."""
+        try:
+            self._door.admission.charge_upgrade(
+                self._transport.peer_address[0], client[0], trio.current_time()
+            )
+        except LimitExceeded as limit:
+            self._door.on_event(FrontDoorEvent.REFUSED_LIMIT)
+            await self._refuse(HTTPStatus.TOO_MANY_REQUESTS, str(limit), retry_after=limit.retry_after)
+            return
+        self._door.on_event(FrontDoorEvent.UPGRADE)
+        self._slot.release()
+        early, _ = self._wire.parser.trailing_data
+        if early:
+            self._transport.unread(early)
+        try:
+            try:
+                await handler(
+                    UpgradeRequest(
+                        path=head.raw_path.decode("ascii"),
+                        query_string=head.query_string,
+                        headers=head.headers,
+                        client=client,
+                        is_tls=scheme == "https",
+                        transport=self._transport,
+                    )
+                )
+            except PeerGone as gone:
+                log.debug("upgraded connection gone", why=str(gone))
+        except* Exception:
+            self._door.on_event(FrontDoorEvent.UPGRADE_ERROR)
+            log.exception("an upgrade handler failed", upgrade=head.raw_path.decode("ascii"))
+            self._transport.abort()
+
+    async def _refuse(self, status: HTTPStatus, sentence: str, *, retry_after: float | None = None) -> None:
+        """The last thing said on this connection. Raises PeerGone if nobody hears it."""
+        has_body = self._method != b"HEAD"
+        await self._wire.write(render_problem(status, sentence, has_body=has_body, retry_after=retry_after))
