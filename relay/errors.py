@@ -34,14 +34,18 @@ class LimitExceeded(Refused):
     Attributes:
         limit: the limit's name, as in the settings.
         retry_after: seconds until another try is worth it, or None where only an event helps.
+        session_id: the session that is in the way, for limits on sessions.
     """
 
     close_reason = CloseReason.LIMIT
 
-    def __init__(self, message: str, *, limit: str, retry_after: float | None = None) -> None:
+    def __init__(
+        self, message: str, *, limit: str, retry_after: float | None = None, session_id: str | None = None
+    ) -> None:
         super().__init__(message)
         self.limit = limit
         self.retry_after = retry_after
+        self.session_id = session_id
 
 
 class PeerGone(RelayError):

@@ -1,0 +1,509 @@
+"""`Broker`: one method for each thing that can be asked or can happen.
+
+Every method that changes something is one transaction (`relay.broker.books`): the rules of `relay.sessions`
+decide inside it, an audit row tells of it, and whoever watches is told after it. What strangers send
+(`join_host`, `admit_viewer`) is refused with one sentence, whatever was wrong.
+"""
+
+import math
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from datetime import datetime
+
+import trio
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from relay import sessions as rules
+from relay.auth import check_join_proof, digest, new_secret
+from relay.broker import activating, joining, preparing
+from relay.broker.activating import make_lease
+from relay.broker.books import Books
+from relay.broker.deadlines import run_deadlines
+from relay.broker.ledger import NO_SUCH_SESSION, Ledger, technician_actor
+from relay.broker.records import (
+    BrokerSettings,
+    BrokerStatistics,
+    HostAbout,
+    HostAdmission,
+    IssuedTicket,
+    Tries,
+    ViewerAdmission,
+)
+from relay.errors import Refused, SessionUnavailable
+from relay.protocol.close_reasons import CloseReason
+from relay.protocol.frames import Channel, Fields, Role
+from relay.protocol.links import INVITE_BYTES
+from relay.sessions import Company, CompanyId, Event, Session, SessionId, SessionState, TechnicianId
+from relay.store import Store, Transaction, account_rows, session_rows
+
+MAX_WRAPPED_BYTES = 256
+"""A wrapped pairing key has 16 + 12 + 32 + 16 bytes (docs/protocol.md §5)."""
+
+
+class Broker:
+    """Creates, finds and ends sessions.
+
+    Args:
+        store: an open store.
+        settings: the numbers.
+        now: the clock, aware and in UTC.
+        relay_key: signs leases.
+
+    Attributes:
+        now: the clock it was given.
+        revoke: called synchronously with each session that ended and why, right after the commit; must close
+            its connections. To be set before anybody connects.
+        notify: called synchronously with session, role, name and fields of a NOTICE (``renewed``, ``active``)
+            for those who are connected. To be set before anybody connects.
+
+    Concurrency: any task may call anything.
+    Cancellation: of every method: takes effect before its transaction starts, or after all is done.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        settings: BrokerSettings,
+        *,
+        now: Callable[[], datetime],
+        relay_key: Ed25519PrivateKey,
+    ) -> None:
+        self.now = now
+        self.notify: Callable[[SessionId, Role, str, Fields], None] = lambda session_id, role, name, fields: (
+            None
+        )
+        self._store = store
+        self._settings = settings
+        self._relay_key = relay_key
+        self._relay_public_key = relay_key.public_key().public_bytes_raw()
+        self._books = Books(store, now=now, watch_buffer=settings.watch_buffer)
+
+    @property
+    def revoke(self) -> Callable[[SessionId, CloseReason], None]:
+        """See the class."""
+        return self._books.revoke
+
+    @revoke.setter
+    def revoke(self, revoke: Callable[[SessionId, CloseReason], None]) -> None:
+        self._books.revoke = revoke
+
+    # Technicians
+
+    async def prepare(
+        self,
+        technician_id: TechnicianId,
+        *,
+        invite: bytes,
+        customer_email: str,
+        note: str = "",
+        language: str = "en",
+    ) -> Session:
+        """A new session, prepared.
+
+        Args:
+            technician_id: whose.
+            invite: 16 bytes, made by the technician's page; only its hash is stored.
+            customer_email, note, language: checked by the caller.
+
+        Raises:
+            LimitExceeded: ``sessions_per_technician`` or ``sessions_per_company``, in this order, with the
+                oldest session in the way.
+            Refused: the invite is not 16 bytes or was used before.
+            AuthError: the technician may not work (any more).
+        """
+        if len(invite) != INVITE_BYTES:
+            raise Refused("An invite has 16 bytes.")
+
+        return await self._books.commit(
+            lambda ledger: preparing.prepare(
+                ledger,
+                technician_id,
+                invite=invite,
+                customer_email=customer_email,
+                note=note,
+                language=language,
+            )
+        )
+
+    async def sessions_of(self, technician_id: TechnicianId, *, include_ended: bool) -> list[Session]:
+        """The technician's own sessions, newest first."""
+        found = await self._store.read(
+            lambda tx: session_rows.sessions_of(tx, technician_id, include_ended=include_ended)
+        )
+        return [self._books.live(session) for session in found]
+
+    async def session_for(self, technician_id: TechnicianId, session_id: SessionId) -> Session:
+        """One of the technician's own sessions.
+
+        Raises:
+            SessionUnavailable: there is none, or it is somebody else's.
+        """
+        session = await self._store.read(lambda tx: session_rows.session_by_id(tx, session_id))
+        if session is None or session.technician_id != technician_id:
+            raise SessionUnavailable(NO_SUCH_SESSION)
+        return self._books.live(session)
+
+    async def session_of_invite(self, invite: bytes) -> tuple[Session, Company] | None:
+        """The open session that a deployment link leads to, for the customer's page; None for all others."""
+
+        now = self.now()
+
+        def work(tx: Transaction) -> tuple[Session, Company] | None:
+            session = session_rows.session_by_invite(tx, digest(invite))
+            if session is None or not session.state.is_open or rules.due(session, now) is not None:
+                return None
+            company = account_rows.company_by_id(tx, session.company_id)
+            return None if company is None else (session, company)
+
+        found = await self._store.read(work)
+        return None if found is None else (self._books.live(found[0]), found[1])
+
+    async def renew_code(self, technician_id: TechnicianId, session_id: SessionId) -> Session:
+        """The session after its technician made a new security code; both sides are told which is current.
+
+        Returns:
+            The session; ended with GUESSES if all codes are used up.
+
+        Raises:
+            SessionUnavailable: there is none, it is somebody else's, active or ended.
+        """
+
+        session = await self._books.commit(
+            lambda ledger: preparing.renew_code(ledger, technician_id, session_id)
+        )
+        if session.state.is_open:
+            for role in ("host", "viewer"):
+                self.notify(session_id, role, "renewed", {"code": session.code})
+        return self._books.live(session)
+
+    async def issue_ticket(
+        self, technician_id: TechnicianId, session_id: SessionId, kinds: frozenset[Channel]
+    ) -> IssuedTicket:
+        """The right to attach one viewer to the session, once.
+
+        Raises:
+            SessionUnavailable: there is none, or it is somebody else's.
+            Refused: for one of the `kinds` the session is in the wrong state or the plan does not have it
+                (`close_reason` says which), or `kinds` is empty.
+            AuthError: the technician may not work (any more).
+        """
+        if not kinds:
+            raise Refused("A ticket is for at least one tool.", CloseReason.KIND_NOT_GRANTED)
+        secret = new_secret()
+        expires_at = await self._books.commit(
+            lambda ledger: preparing.issue_ticket(
+                ledger, technician_id, session_id, kinds, secret=secret, ttl=self._settings.ticket_ttl
+            )
+        )
+        return IssuedTicket(secret=secret, expires_at=expires_at)
+
+    async def wrapped_key(self, technician_id: TechnicianId, session_id: SessionId) -> bytes | None:
+        """The pairing key, encrypted by the technician's browser, while the session is active; else None.
+
+        Raises:
+            SessionUnavailable: there is none, or it is somebody else's.
+        """
+        session = await self.session_for(technician_id, session_id)
+        if session.state is not SessionState.ACTIVE:
+            return None
+        return await self._store.read(lambda tx: session_rows.wrapped_key(tx, session_id))
+
+    async def end(
+        self, session_id: SessionId, reason: CloseReason, *, technician_id: TechnicianId | None
+    ) -> Session:
+        """Ends the session now; its connections are closed before this returns. Ending twice is no error.
+
+        Args:
+            session_id: which.
+            reason: one that ends sessions.
+            technician_id: who asks, and must own it; None for the customer and for the relay itself.
+
+        Raises:
+            SessionUnavailable: there is none, it is somebody else's, or the reason does not fit its state.
+            KeyError: `reason` does not end sessions.
+        """
+        event = rules.ENDING_EVENTS[reason]
+        actor = "customer" if reason is CloseReason.ENDED_BY_CUSTOMER else "relay"
+
+        def work(ledger: Ledger) -> Session:
+            if technician_id is None:
+                session = ledger.find(session_id)
+                return ledger.happen(session, event, actor=actor) if session.state.is_open else session
+            session = ledger.find_own(session_id, technician_id)
+            if not session.state.is_open:
+                return session
+            return ledger.happen(session, event, actor=technician_actor(technician_id))
+
+        return self._books.live(await self._books.commit(work))
+
+    async def change_company(self, company: Company) -> None:
+        """Replaces a company's settings; all its sessions end if it is suspended by that.
+
+        Raises:
+            RelayError: a setting is out of range.
+        """
+
+        def work(ledger: Ledger) -> None:
+            account_rows.save_company(ledger.tx, company)
+            for session in session_rows.open_sessions(ledger.tx, company_id=company.id, for_update=True):
+                if company.is_suspended:
+                    ledger.happen(session, Event.COMPANY_SUSPENDED, actor="relay")
+                else:
+                    ledger.touch(session)
+
+        await self._books.commit(work)
+
+    # Hosts
+
+    async def join_host(
+        self, secret: bytes, about: HostAbout, *, origin: str, connection: int
+    ) -> HostAdmission:
+        """Lets a host in by its invite or credential (docs/protocol.md §3).
+
+        Args:
+            secret: untrusted: 16 bytes are an invite, anything else a credential.
+            about: what it says, untrusted.
+            origin: the relay's, as in the deployment link.
+            connection: the number of its connection; from now on the one that counts.
+
+        Raises:
+            AuthError: whatever is wrong, with one sentence.
+        """
+        check_join_proof(about.proof, secret=secret, origin=origin, host_key=about.key)
+        credential = new_secret() if len(secret) == INVITE_BYTES else None
+
+        def work(ledger: Ledger) -> tuple[Session, Company] | Refused:
+            window = self._settings.receipt_window
+            return joining.join_host(ledger, secret, about, credential=credential, receipt_window=window)
+
+        def take_over(admitted: tuple[Session, Company]) -> None:
+            if admitted[0].state.is_open:
+                self._books.set_host(admitted[0].id, connection)
+
+        session, company = await self._books.commit(work, take_over)
+        is_active = session.state is SessionState.ACTIVE
+        return HostAdmission(
+            session=self._books.live(session),
+            company=company,
+            technician_name=session.technician_name,
+            credential=credential,
+            lease=make_lease(session, company, self._relay_key) if is_active else None,
+            relay_public_key=self._relay_public_key,
+        )
+
+    async def host_dropped(self, session_id: SessionId, *, connection: int) -> None:
+        """The host's connection is gone; nothing happens if a newer one has taken its place."""
+
+        def work(ledger: Ledger) -> bool:
+            if self._books.host(session_id) != connection:
+                return False
+            session = ledger.find(session_id)
+            if session.state is SessionState.WAITING:
+                ledger.happen(session, Event.HOST_DROPPED, actor="host")
+            elif session.state.is_open:
+                ledger.audit(session, "host_offline", actor="host")
+                ledger.touch(session)
+            return True
+
+        def take_over(was_current: bool) -> None:
+            if was_current:
+                self._books.set_host(session_id, None)
+
+        await self._books.commit(work, take_over)
+
+    async def record_receipt(self, session_id: SessionId, body: bytes, signature: bytes) -> Session:
+        """The host of an ended session signed what it removed; if it left nothing, its removal is confirmed.
+
+        Args:
+            session_id: of the host's admission.
+            body, signature: untrusted.
+
+        Raises:
+            RemoteProtocolError: it is no receipt, forged, or for another session.
+            SessionUnavailable: no host is expected to hand one in (any more).
+        """
+
+        return await self._books.commit(
+            lambda ledger: joining.take_receipt(ledger, session_id, body, signature)
+        )
+
+    # Viewers
+
+    async def admit_viewer(self, ticket: bytes) -> ViewerAdmission:
+        """Spends a ticket and lets its viewer in, if everything it stood on still holds.
+
+        Raises:
+            AuthError: whatever is wrong, with one sentence. The ticket is spent nevertheless.
+        """
+
+        admission = await self._books.commit(lambda ledger: joining.admit_viewer(ledger, ticket))
+        return replace(admission, session=self._books.live(admission.session))
+
+    async def viewer_attached(
+        self,
+        session_id: SessionId,
+        viewer: int,
+        technician_name: str,
+        kinds: frozenset[Channel] = frozenset(),
+    ) -> None:
+        """A viewer that was admitted, for these kinds, is attached to the tunnel under this number."""
+
+        def work(ledger: Ledger) -> None:
+            session = ledger.find(session_id)
+            ledger.audit(
+                session,
+                "attached",
+                actor="viewer",
+                viewer=viewer,
+                technician=technician_name,
+                kinds=sorted(kinds),
+            )
+            if session.state.is_open:
+                ledger.touch(session)
+
+        await self._books.commit(work, lambda _: self._books.add_viewer(session_id, viewer, self.now()))
+
+    async def viewer_detached(self, session_id: SessionId, viewer: int) -> None:
+        """A viewer is gone; the session goes on."""
+        attached_at = self._books.remove_viewer(session_id, viewer)
+        if attached_at is None:
+            return
+        duration = round((self.now() - attached_at).total_seconds(), 1)
+
+        def work(ledger: Ledger) -> None:
+            session = ledger.find(session_id)
+            ledger.audit(session, "detached", actor="viewer", viewer=viewer, duration=duration)
+            ledger.touch(session)
+
+        await self._books.commit(work)
+
+    def check_open(
+        self, session_id: SessionId, channel: Channel, kinds: frozenset[Channel]
+    ) -> CloseReason | None:
+        """Whether a viewer whose ticket was for `kinds` may open `channel` now: None, or the reason why not.
+
+        Synchronous: it decides by the sessions' state as of the last commit, and by the clock.
+        """
+        current = self._books.current(session_id)
+        if current is None:
+            return CloseReason.REFUSED
+        return rules.check_stream(*current, channel, kinds, self.now())
+
+    # Activation
+
+    async def count_try(self, session_id: SessionId, *, code: int, attempt: int) -> Tries:
+        """Counts one try of a security code; when this returns, no crash can forget it.
+
+        Args:
+            session_id: which.
+            code: the code it is for, as the peers say.
+            attempt: its number over the whole session.
+
+        Raises:
+            Refused: with OUT_OF_ORDER if it does not follow the last one, with TOO_MANY_TRIES if the code is
+                dead. A 16th try ends the session.
+            SessionUnavailable: there is no such session, or it is active or ended.
+        """
+
+        session = await self._books.commit(
+            lambda ledger: activating.count_try(ledger, session_id, code=code, attempt=attempt)
+        )
+        return Tries(code=session.code, tries=session.tries, attempts=session.attempts)
+
+    async def try_failed(self, session_id: SessionId) -> None:
+        """Either side found the last counted try wrong; after the 15th the session ends.
+
+        Raises:
+            SessionUnavailable: there is no such session.
+        """
+
+        await self._books.commit(lambda ledger: activating.fail_try(ledger, session_id))
+
+    async def report_ready(self, session_id: SessionId) -> Session:
+        """The host is installed and can work; activates the session if it is paired.
+
+        Raises:
+            SessionUnavailable: there is no such session, no host in it, or it ended.
+        """
+
+        return await self._activating(lambda ledger: activating.report_ready(ledger, session_id))
+
+    async def report_paired(
+        self, session_id: SessionId, *, role: Role, attempt: int, wrapped: bytes | None
+    ) -> Session:
+        """One side paired at `attempt`; when both did and the host is ready, the session is active.
+
+        Args:
+            session_id: which.
+            role: who says so.
+            attempt: must be the last one counted.
+            wrapped: the encrypted pairing key, kept for other browsers; from a viewer only.
+
+        Raises:
+            Refused: with OUT_OF_ORDER if it was another attempt, or one that was found wrong.
+            SessionUnavailable: there is no such session, or it ended.
+        """
+        if wrapped is not None and (role == "host" or len(wrapped) > MAX_WRAPPED_BYTES):
+            raise Refused("A wrapped key comes from a viewer and is short.", CloseReason.BAD_FRAME)
+
+        return await self._activating(
+            lambda ledger: activating.report_paired(
+                ledger, session_id, role=role, attempt=attempt, wrapped=wrapped
+            )
+        )
+
+    async def _activating(self, work: Callable[[Ledger], Session]) -> Session:
+        """Commits what may activate the session, and tells both sides if it did."""
+
+        def traced(ledger: Ledger) -> tuple[Session, bool]:
+            session = work(ledger)
+            return session, session.state is SessionState.ACTIVE and session.id in ledger.changed
+
+        session, is_new = await self._books.commit(traced)
+        current = self._books.current(session.id)
+        if is_new and current is not None and session.expires_at is not None:
+            expires_at = math.floor(session.expires_at.timestamp())
+            lease = make_lease(session, current[1], self._relay_key)
+            self.notify(session.id, "host", "active", {"expires_at": expires_at, "lease": lease})
+            self.notify(session.id, "viewer", "active", {"expires_at": expires_at})
+        return self._books.live(session)
+
+    async def record_step(self, session_id: SessionId, step: str) -> None:
+        """Notes a step of the funnel, the first time; nothing once the session ended.
+
+        Raises:
+            SessionUnavailable: there is no such session.
+            ValueError: there is no such step.
+        """
+
+        def work(ledger: Ledger) -> None:
+            session = ledger.find(session_id)
+            after = rules.record_step(session, step, ledger.now)
+            if session.state.is_open and after is not session:
+                ledger.keep(after)
+
+        await self._books.commit(work)
+
+    # Always running
+
+    async def run_deadlines(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Ends sessions whose time is over, until cancelled.
+
+        Ready when memory agrees with the store: sessions that waited with a host when the relay went away are
+        prepared again, overdue ones are ended. Sleeps until the next deadline or change, and looks again
+        at least every `BrokerSettings.recheck_interval`, so that jumps of the wall clock do no harm.
+        """
+        await run_deadlines(self._books, self._settings, task_status=task_status)
+
+    def watch(self, company_id: CompanyId) -> AbstractContextManager[trio.MemoryReceiveChannel[Session]]:
+        """A queue of the company's sessions, each as it is after a change.
+
+        It holds `BrokerSettings.watch_buffer` changes; a reader that falls further behind gets what is queued
+        and then the end (`trio.EndOfChannel`), and must load everything anew.
+        """
+        return self._books.watch(company_id)
+
+    def statistics(self) -> BrokerStatistics:
+        """Counts as of now."""
+        return self._books.statistics()

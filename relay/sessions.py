@@ -1,0 +1,490 @@
+"""The rules of a session's life: a table, records, and plain functions of them.
+
+Nothing here awaits, reads a clock, touches a socket or the store, or knows a secret. The broker feeds
+events in and keeps what comes out (`relay.store`); whatever is not in `TRANSITIONS` is refused. A session's
+records are immutable: `advance` and its siblings return the next one.
+
+    prepared --host joins--> waiting --activated--> active
+        ^----host drops--------'
+    prepared, waiting --lapsed, guessed out--> ended
+    prepared, waiting, active --technician, customer, suspended--> ended
+    active --deadline--> ended --removal receipt--> ended (removal confirmed)
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import Enum, StrEnum
+from types import MappingProxyType
+from typing import Final, Literal, NewType, TypeAlias
+
+from relay.errors import Refused, SessionUnavailable
+from relay.protocol.close_reasons import CloseReason
+from relay.protocol.codes import MAX_ATTEMPTS as MAX_ATTEMPTS
+from relay.protocol.codes import MAX_CODES, MAX_TRIES_PER_CODE
+from relay.protocol.frames import Channel
+
+SessionId = NewType("SessionId", str)
+TechnicianId = NewType("TechnicianId", str)
+CompanyId = NewType("CompanyId", str)
+
+Removal: TypeAlias = Literal["none", "pending", "confirmed"]
+"""Of the host: none was ever there; it should be going; it signed that it is gone."""
+
+MAX_SESSION_LIFETIME: Final = 24 * 3600
+"""The product's promise (DESIGN §2), in seconds; a company may choose less, never more."""
+
+MAX_WARNINGS: Final = 16
+"""Of one session; the first ones tell the story, and a hostile host must not grow the record."""
+
+
+class SessionState(Enum):
+    """Where a session is in its life; values are the words of the API and the store."""
+
+    PREPARED = "prepared"
+    WAITING = "waiting"
+    ACTIVE = "active"
+    ENDED = "ended"
+
+    @property
+    def is_open(self) -> bool:
+        """True while the session counts against the limits."""
+        return self is not SessionState.ENDED
+
+
+class Event(Enum):
+    """What can happen to a session; values are the words of the audit log."""
+
+    HOST_JOINED = "host_joined"
+    HOST_DROPPED = "host_dropped"
+    ACTIVATED = "activated"
+    LAPSED = "lapsed"
+    GUESSED_OUT = "guessed_out"
+    TECHNICIAN_ENDED = "technician_ended"
+    CUSTOMER_ENDED = "customer_ended"
+    COMPANY_SUSPENDED = "company_suspended"
+    EXPIRED = "expired"
+    REMOVAL_CONFIRMED = "removal_confirmed"
+
+
+TRANSITIONS: Final[Mapping[tuple[SessionState, Event], SessionState]] = MappingProxyType(
+    {
+        (SessionState.PREPARED, Event.HOST_JOINED): SessionState.WAITING,
+        (SessionState.WAITING, Event.HOST_DROPPED): SessionState.PREPARED,
+        (SessionState.WAITING, Event.ACTIVATED): SessionState.ACTIVE,
+        (SessionState.PREPARED, Event.LAPSED): SessionState.ENDED,
+        (SessionState.WAITING, Event.LAPSED): SessionState.ENDED,
+        (SessionState.PREPARED, Event.GUESSED_OUT): SessionState.ENDED,
+        (SessionState.WAITING, Event.GUESSED_OUT): SessionState.ENDED,
+        (SessionState.PREPARED, Event.TECHNICIAN_ENDED): SessionState.ENDED,
+        (SessionState.WAITING, Event.TECHNICIAN_ENDED): SessionState.ENDED,
+        (SessionState.ACTIVE, Event.TECHNICIAN_ENDED): SessionState.ENDED,
+        (SessionState.PREPARED, Event.CUSTOMER_ENDED): SessionState.ENDED,
+        (SessionState.WAITING, Event.CUSTOMER_ENDED): SessionState.ENDED,
+        (SessionState.ACTIVE, Event.CUSTOMER_ENDED): SessionState.ENDED,
+        (SessionState.PREPARED, Event.COMPANY_SUSPENDED): SessionState.ENDED,
+        (SessionState.WAITING, Event.COMPANY_SUSPENDED): SessionState.ENDED,
+        (SessionState.ACTIVE, Event.COMPANY_SUSPENDED): SessionState.ENDED,
+        (SessionState.ACTIVE, Event.EXPIRED): SessionState.ENDED,
+        (SessionState.ENDED, Event.REMOVAL_CONFIRMED): SessionState.ENDED,
+    }
+)
+
+END_REASONS: Final[Mapping[Event, CloseReason]] = MappingProxyType(
+    {
+        Event.LAPSED: CloseReason.LAPSED,
+        Event.GUESSED_OUT: CloseReason.GUESSES,
+        Event.TECHNICIAN_ENDED: CloseReason.ENDED_BY_TECHNICIAN,
+        Event.CUSTOMER_ENDED: CloseReason.ENDED_BY_CUSTOMER,
+        Event.COMPANY_SUSPENDED: CloseReason.SUSPENDED,
+        Event.EXPIRED: CloseReason.EXPIRED,
+    }
+)
+"""What a session's end is called on the wire, by the event that ended it."""
+
+ENDING_EVENTS: Final[Mapping[CloseReason, Event]] = MappingProxyType(
+    {reason: event for event, reason in END_REASONS.items()}
+)
+
+FUNNEL_STEPS: Final = (
+    "mail_accepted",
+    "link_opened",
+    "host_downloaded",
+    "started",
+    "waiting_code",
+    "wrong_code",
+    "active",
+    "first_picture",
+)
+"""The steps between preparing and seeing the desktop, in their usual order."""
+
+
+class Plan(StrEnum):
+    """What a company has subscribed to."""
+
+    FREE = "free"
+    BASE = "base"
+    PLUS = "plus"
+    PREMIER = "premier"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Company:
+    """A tenant and its settings.
+
+    Attributes:
+        id: unguessable.
+        name: what customers read.
+        phone: a number customers can call back; may be empty.
+        plan: decides the tools, see `tools_of`.
+        has_insight: has the module that adds the Dashboard to plan ``base``.
+        max_open_per_technician: open sessions at once for each technician, at least 1.
+        max_open_per_company: open sessions at once for all of them, at least 1.
+        session_lifetime: seconds from activation to the end, 1 … `MAX_SESSION_LIFETIME`.
+        preparation_timeout: seconds from preparing to lapsing, 1 … `MAX_SESSION_LIFETIME`.
+        is_suspended: nobody of it may sign in, prepare or attach.
+    """
+
+    id: CompanyId
+    name: str
+    phone: str = ""
+    plan: Plan = Plan.FREE
+    has_insight: bool = False
+    max_open_per_technician: int = 1
+    max_open_per_company: int = 5
+    session_lifetime: float = MAX_SESSION_LIFETIME
+    preparation_timeout: float = 3600.0
+    is_suspended: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Technician:
+    """A person who helps.
+
+    Attributes:
+        id: unguessable.
+        company_id: the tenant.
+        name: what customers read.
+        email: lower case, unique on the relay; what they sign in with.
+        language: ``en`` or ``es``.
+        has_password: False while only a sign-in link lets them in.
+        is_disabled: may neither sign in nor attach.
+    """
+
+    id: TechnicianId
+    company_id: CompanyId
+    name: str
+    email: str
+    language: str = "en"
+    has_password: bool = False
+    is_disabled: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """One support engagement. All times are aware, in UTC. Holds no secret, so that it may be logged.
+
+    Attributes:
+        id: unguessable, but no secret: it stands in pages and logs.
+        company_id, technician_id, technician_name: who prepared it.
+        customer_email, note, language: as entered when preparing.
+        state: see `TRANSITIONS`.
+        end_reason: why it ended; None while it is open.
+        removal: of the host from the customer's computer.
+        lifetime: seconds from activation to the end, fixed at preparing (both sides prove it when pairing).
+        created_at: when it was prepared.
+        lapse_at: when it ends if nobody activates it.
+        activated_at, expires_at, ended_at: None until then.
+        computer, os, host_user: what the host says about itself; empty before one joined. Untrusted text.
+        host_key: 32 bytes (Ed25519) of the host that holds the session; None before one joined.
+        code: which of the 3 security codes is current, from 1.
+        tries: tries counted of this code, 0 … 5.
+        attempts: tries counted of all codes, 0 … 15; the number of the last attempt.
+        failed_attempt: the last attempt that either side reported as wrong; 0 for none.
+        paired_host_attempt, paired_viewer_attempt: the attempt that side reported as paired; 0 for none.
+        host_ready: the host is installed and can work.
+        funnel: steps reached, with their times, in order (`FUNNEL_STEPS`).
+        warnings: sentences for the technician.
+        host_online: live; filled in by the broker.
+        viewers: how many are attached; live, filled in by the broker.
+    """
+
+    id: SessionId
+    company_id: CompanyId
+    technician_id: TechnicianId
+    technician_name: str
+    customer_email: str
+    note: str
+    language: str
+    created_at: datetime
+    lapse_at: datetime
+    lifetime: float = MAX_SESSION_LIFETIME
+    state: SessionState = SessionState.PREPARED
+    end_reason: CloseReason | None = None
+    removal: Removal = "none"
+    activated_at: datetime | None = None
+    expires_at: datetime | None = None
+    ended_at: datetime | None = None
+    computer: str = ""
+    os: str = ""
+    host_user: str = ""
+    host_key: bytes | None = None
+    code: int = 1
+    tries: int = 0
+    attempts: int = 0
+    failed_attempt: int = 0
+    paired_host_attempt: int = 0
+    paired_viewer_attempt: int = 0
+    host_ready: bool = False
+    funnel: tuple[tuple[str, datetime], ...] = ()
+    warnings: tuple[str, ...] = ()
+    host_online: bool = False
+    viewers: int = 0
+
+    @property
+    def is_paired(self) -> bool:
+        """Both sides reported the same attempt, the last one counted, and the host can work."""
+        return (
+            self.host_ready
+            and self.attempts > 0
+            and self.paired_host_attempt == self.paired_viewer_attempt == self.attempts
+        )
+
+    @property
+    def is_code_dead(self) -> bool:
+        """The current code has no tries left."""
+        return self.tries >= MAX_TRIES_PER_CODE
+
+
+def next_state(state: SessionState, event: Event) -> SessionState:
+    """Looks the step up in `TRANSITIONS`.
+
+    Raises:
+        SessionUnavailable: the table has no such step.
+    """
+    try:
+        return TRANSITIONS[state, event]
+    except KeyError:
+        raise SessionUnavailable("The session is not in a state that allows this.") from None
+
+
+def advance(session: Session, event: Event, now: datetime) -> Session:
+    """The session after `event`, with the times and books that belong to the step.
+
+    Args:
+        session: as it is.
+        event: what happened at `now` (aware).
+
+    Raises:
+        SessionUnavailable: the table has no such step, or the session is not paired (for ACTIVATED).
+    """
+    session = replace(session, state=next_state(session.state, event))
+    match event:
+        case Event.HOST_JOINED:
+            return session
+        case Event.HOST_DROPPED:
+            # Whether it paired stays known: the same host may come back with its credential and finish.
+            return replace(session, host_ready=False)
+        case Event.ACTIVATED:
+            if not session.is_paired:
+                raise SessionUnavailable("The session is not paired yet.")
+            return record_step(
+                replace(session, activated_at=now, expires_at=now + timedelta(seconds=session.lifetime)),
+                "active",
+                now,
+            )
+        case Event.REMOVAL_CONFIRMED:
+            return replace(session, removal="confirmed")
+    return replace(
+        session,
+        end_reason=END_REASONS[event],
+        ended_at=now,
+        removal="none" if session.host_key is None else "pending",
+    )
+
+
+def deadline(session: Session) -> datetime | None:
+    """When the clock ends this session: lapse before activation, expiry after it, None once ended."""
+    if session.state is SessionState.ACTIVE:
+        return session.expires_at
+    return session.lapse_at if session.state.is_open else None
+
+
+def due(session: Session, now: datetime) -> Event | None:
+    """The event that the clock demands at `now`, if any."""
+    at = deadline(session)
+    if at is None or now < at:
+        return None
+    return Event.EXPIRED if session.state is SessionState.ACTIVE else Event.LAPSED
+
+
+def host_replaced(session: Session, *, key: bytes, computer: str, os: str, user: str) -> tuple[Session, bool]:
+    """The session held by the host that just joined by invite; pairing starts over.
+
+    Returns:
+        The session, and whether another computer held it before (then it carries a warning).
+    """
+    is_other = session.host_key is not None and session.host_key != key
+    if is_other:
+        session = warn(
+            session, f"A second computer opened the link: {computer} (before: {session.computer})."
+        )
+    return (
+        replace(
+            session,
+            host_key=key,
+            computer=computer,
+            os=os,
+            host_user=user,
+            host_ready=False,
+            paired_host_attempt=0,
+            paired_viewer_attempt=0,
+        ),
+        is_other,
+    )
+
+
+def count_try(session: Session, *, code: int, attempt: int) -> Session:
+    """The session with one more try counted.
+
+    Args:
+        session: prepared or waiting, with fewer than 15 attempts.
+        code: the code the try is for.
+        attempt: the try's number over the whole session.
+
+    Raises:
+        SessionUnavailable: the session is active or ended.
+        Refused: with OUT_OF_ORDER if `attempt` does not follow the last one or `code` is not current; with
+            TOO_MANY_TRIES if the code has no tries left.
+    """
+    _require_pairing(session)
+    if code != session.code or attempt != session.attempts + 1:
+        raise Refused("This try does not follow the last one.", CloseReason.OUT_OF_ORDER)
+    if session.is_code_dead:
+        raise Refused(
+            "This security code has been tried too often; a new one is needed.", CloseReason.TOO_MANY_TRIES
+        )
+    return replace(session, tries=session.tries + 1, attempts=attempt)
+
+
+def fail_try(session: Session, now: datetime) -> Session:
+    """The session after the last counted try was reported wrong; a second report of it changes nothing."""
+    if session.attempts in (0, session.failed_attempt):
+        return session
+    return record_step(replace(session, failed_attempt=session.attempts), "wrong_code", now)
+
+
+def is_guessed_out(session: Session) -> bool:
+    """True if every try of every code was used and the last one failed."""
+    return session.attempts >= MAX_ATTEMPTS and session.failed_attempt == session.attempts
+
+
+def renew_code(session: Session) -> Session:
+    """The session with the code that is current once the technician made a new one.
+
+    A code with tries left keeps its slot, and its tries go on counting: never more than 15 in all.
+
+    Raises:
+        SessionUnavailable: the session is active or ended.
+        Refused: with GUESSES, if all three codes are used up: the session must end.
+    """
+    _require_pairing(session)
+    if not session.is_code_dead:
+        return session
+    if session.code >= MAX_CODES:
+        raise Refused("All three security codes were tried too often.", CloseReason.GUESSES)
+    return replace(session, code=session.code + 1, tries=0)
+
+
+def report_paired(session: Session, *, role: Literal["host", "viewer"], attempt: int) -> Session:
+    """The session after one side said that `attempt` paired.
+
+    Raises:
+        SessionUnavailable: the session is active or ended.
+        Refused: with OUT_OF_ORDER if `attempt` is not the last one counted, or was reported wrong.
+    """
+    _require_pairing(session)
+    if attempt < 1 or attempt != session.attempts or attempt == session.failed_attempt:
+        raise Refused("This is not the try that was made last.", CloseReason.OUT_OF_ORDER)
+    if role == "host":
+        return replace(session, paired_host_attempt=attempt)
+    return replace(session, paired_viewer_attempt=attempt)
+
+
+def record_step(session: Session, step: str, now: datetime) -> Session:
+    """The session with a funnel step added; the first time of a step is kept (of ``wrong_code``: each).
+
+    Raises:
+        ValueError: there is no such step.
+    """
+    if step not in FUNNEL_STEPS:
+        raise ValueError(f"There is no funnel step {step!r}.")
+    if step != "wrong_code" and any(known == step for known, _ in session.funnel):
+        return session
+    return replace(session, funnel=(*session.funnel, (step, now)))
+
+
+def warn(session: Session, sentence: str) -> Session:
+    """The session with one more warning for the technician, unless there are `MAX_WARNINGS` already."""
+    if len(session.warnings) >= MAX_WARNINGS:
+        return session
+    return replace(session, warnings=(*session.warnings, sentence))
+
+
+def tools_of(plan: Plan, has_insight: bool) -> Mapping[Channel, CloseReason | None]:
+    """The one table of plan gating: for each tool None if allowed, else why not. Pairing is no tool."""
+    has_files = plan is not Plan.FREE
+    has_dashboard = plan in (Plan.PLUS, Plan.PREMIER) or (plan is Plan.BASE and has_insight)
+    return MappingProxyType(
+        {
+            Channel.CONTROL: None,
+            Channel.FILES: None if has_files else CloseReason.PLAN,
+            Channel.DASHBOARD: None if has_dashboard else CloseReason.PLAN,
+            Channel.CHAT: None,
+        }
+    )
+
+
+def granted_kinds(company: Company) -> list[str]:
+    """The tools' wire names that the company's plan includes, in the order of the table."""
+    return [
+        channel.value for channel, reason in tools_of(company.plan, company.has_insight).items() if not reason
+    ]
+
+
+def check_kind(session: Session, company: Company, channel: Channel, now: datetime) -> CloseReason | None:
+    """Whether the session's state and the company's plan allow `channel` now: None, or the reason why not.
+
+    Pairing needs a session that is prepared or waiting; every tool needs an active one and the plan. A
+    session whose time is over counts as ended even if nobody has noticed yet.
+    """
+    if company.is_suspended:
+        return CloseReason.SUSPENDED
+    overdue = due(session, now)
+    if overdue is not None:
+        return END_REASONS[overdue]
+    if session.state is SessionState.ENDED:
+        return session.end_reason
+    if channel is Channel.PAIR:
+        return CloseReason.OUT_OF_ORDER if session.state is SessionState.ACTIVE else None
+    reason = tools_of(company.plan, company.has_insight)[channel]
+    if reason is not None:
+        return reason
+    return None if session.state is SessionState.ACTIVE else CloseReason.NOT_ACTIVE
+
+
+def check_stream(
+    session: Session, company: Company, channel: Channel, kinds: frozenset[Channel], now: datetime
+) -> CloseReason | None:
+    """Whether a viewer whose ticket was for `kinds` may open `channel` now: None, or the reason why not."""
+    if channel not in kinds:
+        return CloseReason.KIND_NOT_GRANTED
+    reason = check_kind(session, company, channel, now)
+    if reason is None and channel is Channel.PAIR and session.is_code_dead:
+        return CloseReason.TOO_MANY_TRIES
+    return reason
+
+
+def _require_pairing(session: Session) -> None:
+    if session.state not in (SessionState.PREPARED, SessionState.WAITING):
+        raise SessionUnavailable("The session is not in a state that allows this.")

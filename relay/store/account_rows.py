@@ -1,0 +1,180 @@
+"""Rows of companies, technicians, cookies and sign-in links. Queries only.
+
+Every function runs inside the caller's transaction.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import RowMapping, delete, insert, select, update
+
+from relay.sessions import Company, CompanyId, Plan, Technician, TechnicianId
+from relay.store.engine import Transaction
+from relay.store.tables import companies, cookies, sign_in_links, technicians
+
+
+def insert_company(tx: Transaction, company: Company) -> None:
+    """Adds a company."""
+    tx.execute(insert(companies).values(_company_values(company)))
+
+
+def save_company(tx: Transaction, company: Company) -> None:
+    """Writes all fields of a company that exists."""
+    tx.execute(update(companies).where(companies.c.id == company.id).values(_company_values(company)))
+
+
+def company_by_id(tx: Transaction, company_id: CompanyId) -> Company | None:
+    """The company, or None."""
+    row = tx.execute(select(companies).where(companies.c.id == company_id)).mappings().one_or_none()
+    return None if row is None else _company(row)
+
+
+def all_companies(tx: Transaction) -> list[Company]:
+    """Every company, by name."""
+    return [_company(row) for row in tx.execute(select(companies).order_by(companies.c.name)).mappings()]
+
+
+def insert_technician(tx: Transaction, technician: Technician) -> None:
+    """Adds a technician who has no password yet."""
+    tx.execute(
+        insert(technicians).values(
+            {
+                "id": technician.id,
+                "company_id": technician.company_id,
+                "name": technician.name,
+                "email": technician.email,
+                "language": technician.language,
+                "is_disabled": technician.is_disabled,
+            }
+        )
+    )
+
+
+def technician_by_id(tx: Transaction, technician_id: TechnicianId) -> Technician | None:
+    """The technician, or None."""
+    row = tx.execute(select(technicians).where(technicians.c.id == technician_id)).mappings().one_or_none()
+    return None if row is None else _technician(row)
+
+
+def technician_by_email(tx: Transaction, email: str) -> tuple[Technician, str | None] | None:
+    """The technician with this address (lower case) and their password's hash, or None."""
+    row = tx.execute(select(technicians).where(technicians.c.email == email)).mappings().one_or_none()
+    return None if row is None else (_technician(row), row["password_hash"])
+
+
+def all_technicians(tx: Transaction) -> list[Technician]:
+    """Every technician, by address."""
+    query = select(technicians).order_by(technicians.c.email)
+    return [_technician(row) for row in tx.execute(query).mappings()]
+
+
+def set_password_hash(tx: Transaction, technician_id: TechnicianId, password_hash: str) -> None:
+    """Replaces the password."""
+    tx.execute(
+        update(technicians).where(technicians.c.id == technician_id).values({"password_hash": password_hash})
+    )
+
+
+def insert_cookie(
+    tx: Transaction,
+    *,
+    cookie_hash: bytes,
+    technician_id: TechnicianId,
+    seen_at: datetime,
+    expires_at: datetime,
+) -> None:
+    """Adds a cookie."""
+    tx.execute(
+        insert(cookies).values(
+            {
+                "cookie_hash": cookie_hash,
+                "technician_id": technician_id,
+                "seen_at": seen_at,
+                "expires_at": expires_at,
+            }
+        )
+    )
+
+
+def cookie_by_hash(tx: Transaction, cookie_hash: bytes) -> tuple[TechnicianId, datetime, datetime] | None:
+    """Whose cookie it is, when it was last seen, and when it ends at the latest; or None."""
+    row = tx.execute(select(cookies).where(cookies.c.cookie_hash == cookie_hash)).one_or_none()
+    return None if row is None else (TechnicianId(row.technician_id), row.seen_at, row.expires_at)
+
+
+def touch_cookie(tx: Transaction, cookie_hash: bytes, seen_at: datetime) -> None:
+    """Notes that a cookie was seen."""
+    tx.execute(update(cookies).where(cookies.c.cookie_hash == cookie_hash).values({"seen_at": seen_at}))
+
+
+def delete_cookie(tx: Transaction, cookie_hash: bytes) -> TechnicianId | None:
+    """Kills a cookie; whose it was, or None if there was none."""
+    found = tx.execute(
+        delete(cookies).where(cookies.c.cookie_hash == cookie_hash).returning(cookies.c.technician_id)
+    ).scalar_one_or_none()
+    return None if found is None else TechnicianId(found)
+
+
+def delete_cookies_of(tx: Transaction, technician_id: TechnicianId, *, but: bytes | None = None) -> None:
+    """Kills a technician's cookies, all or all but one (its hash)."""
+    query = delete(cookies).where(cookies.c.technician_id == technician_id)
+    tx.execute(query if but is None else query.where(cookies.c.cookie_hash != but))
+
+
+def delete_dead_cookies(tx: Transaction, *, expired_before: datetime, unseen_since: datetime) -> None:
+    """Forgets cookies past their absolute or idle end."""
+    tx.execute(
+        delete(cookies).where((cookies.c.expires_at < expired_before) | (cookies.c.seen_at < unseen_since))
+    )
+
+
+def insert_sign_in_link(
+    tx: Transaction, *, token_hash: bytes, technician_id: TechnicianId, expires_at: datetime
+) -> None:
+    """Adds a sign-in link."""
+    tx.execute(
+        insert(sign_in_links).values(
+            {"token_hash": token_hash, "technician_id": technician_id, "expires_at": expires_at}
+        )
+    )
+
+
+def use_sign_in_link(tx: Transaction, token_hash: bytes, now: datetime) -> TechnicianId | None:
+    """Spends a link that is neither used nor dead, in one statement; whose it was, or None."""
+    found = tx.execute(
+        update(sign_in_links)
+        .where(
+            sign_in_links.c.token_hash == token_hash,
+            sign_in_links.c.used_at.is_(None),
+            sign_in_links.c.expires_at > now,
+        )
+        .values({"used_at": now})
+        .returning(sign_in_links.c.technician_id)
+    ).scalar_one_or_none()
+    return None if found is None else TechnicianId(found)
+
+
+def delete_dead_sign_in_links(tx: Transaction, before: datetime) -> None:
+    """Forgets links that were dead before `before`, used or not."""
+    tx.execute(delete(sign_in_links).where(sign_in_links.c.expires_at < before))
+
+
+def _company_values(company: Company) -> dict[str, Any]:
+    fields = {name: getattr(company, name) for name in Company.__dataclass_fields__}
+    return fields | {"plan": company.plan.value}
+
+
+def _company(row: RowMapping) -> Company:
+    return Company(**{**row, "plan": Plan(row["plan"])})
+
+
+def _technician(row: RowMapping) -> Technician:
+    return Technician(
+        id=TechnicianId(row["id"]),
+        company_id=CompanyId(row["company_id"]),
+        name=row["name"],
+        email=row["email"],
+        language=row["language"],
+        has_password=row["password_hash"] is not None,
+        is_disabled=row["is_disabled"],
+    )

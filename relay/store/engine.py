@@ -1,0 +1,141 @@
+"""Opens the database, brings its tables up to date, and runs transactions in worker threads."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TypeAlias, TypeVar
+
+import alembic.command
+import alembic.config
+import alembic.util
+import trio
+from sqlalchemy import Connection, Engine, create_engine, make_url
+from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
+
+from relay.errors import ConfigError, RelayError
+from relay.store.sqlite import create_sqlite_engine
+
+Transaction: TypeAlias = Connection
+"""What a unit of work gets; it is committed when the work returns and undone when it raises."""
+
+MAX_READERS = 4
+MAX_WRITE_ATTEMPTS = 8
+"""Of one unit of work, when another relay took the same slot between its look and its write."""
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+_T = TypeVar("_T")
+
+
+class Store:
+    """The database, for callers on Trio.
+
+    Concurrency: any number of tasks. Writes run one at a time, reads beside them.
+    Cancellation: takes effect before a transaction starts, else after it is committed and its result is lost.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._reading = engine.execution_options(is_read_only=True)
+        self._writer = trio.CapacityLimiter(1)
+        self._readers = trio.CapacityLimiter(MAX_READERS)
+
+    async def write(self, work: Callable[[Transaction], _T]) -> _T:
+        """Runs `work` in a transaction of its own, durable when this returns.
+
+        Args:
+            work: runs in a worker thread, maybe more than once: it must have no effect but through its
+                transaction.
+
+        Raises:
+            RelayError: the database failed; nothing was changed. Whatever `work` raises also undoes it.
+        """
+        return await trio.to_thread.run_sync(self._write, work, limiter=self._writer)
+
+    async def read(self, work: Callable[[Transaction], _T]) -> _T:
+        """Runs `work`, which must only read, on one consistent state of the database.
+
+        Raises:
+            RelayError: the database failed.
+        """
+        return await trio.to_thread.run_sync(self._read, work, limiter=self._readers)
+
+    def _write(self, work: Callable[[Transaction], _T]) -> _T:
+        for attempt in range(1, MAX_WRITE_ATTEMPTS + 1):
+            try:
+                with self._engine.begin() as transaction:
+                    return work(transaction)
+            except IntegrityError as exc:
+                if attempt == MAX_WRITE_ATTEMPTS:
+                    raise RelayError("The relay's database refused a change.") from exc
+            except SQLAlchemyError as exc:
+                raise RelayError("The relay's database cannot be used at the moment.") from exc
+        raise AssertionError("unreachable")
+
+    def _read(self, work: Callable[[Transaction], _T]) -> _T:
+        try:
+            with self._reading.begin() as transaction:
+                return work(transaction)
+        except SQLAlchemyError as exc:
+            raise RelayError("The relay's database cannot be used at the moment.") from exc
+
+
+@asynccontextmanager
+async def open_store(url_or_path: str | Path) -> AsyncIterator[Store]:
+    """A store whose tables are up to date.
+
+    Args:
+        url_or_path: a file (made if missing, mode 0600) or a database URL.
+
+    Yields:
+        The store; it is closed at the end.
+
+    Raises:
+        ConfigError: it cannot be opened, is no database of ours, or belongs to a newer relay.
+    """
+    engine = await trio.to_thread.run_sync(_open, url_or_path)
+    try:
+        yield Store(engine)
+    finally:
+        engine.dispose()  # closes files and sockets; nothing to wait for
+
+
+def _open(url_or_path: str | Path) -> Engine:
+    try:
+        if isinstance(url_or_path, str) and "://" in url_or_path:
+            engine = _create_engine(url_or_path)
+        else:
+            engine = create_sqlite_engine(Path(url_or_path))
+    except OSError as exc:
+        raise ConfigError(f"The database {url_or_path} cannot be opened: {exc.strerror}.") from exc
+    try:
+        with engine.begin() as connection:
+            upgrade(connection)
+    except alembic.util.CommandError as exc:
+        engine.dispose()
+        raise ConfigError("The database was made by a newer relay; use that one.") from exc
+    except SQLAlchemyError as exc:
+        engine.dispose()
+        raise ConfigError("The database cannot be used: is it one of this relay, and is it running?") from exc
+    return engine
+
+
+def _create_engine(url: str) -> Engine:
+    try:
+        parsed = make_url(url)
+        if parsed.get_backend_name() == "sqlite":
+            if not parsed.database:
+                raise ConfigError("The database needs a file: sqlite:///PATH.")
+            return create_sqlite_engine(Path(parsed.database))
+        return create_engine(parsed, hide_parameters=True, pool_pre_ping=True)
+    except (ArgumentError, SQLAlchemyError, ImportError) as exc:
+        raise ConfigError("The database's URL cannot be used.") from exc
+
+
+def upgrade(connection: Connection) -> None:
+    """Brings the tables up to the newest revision, within the connection's transaction."""
+    config = alembic.config.Config()
+    # % is configparser's own sign and may be in a path.
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    alembic.command.upgrade(config, "head")

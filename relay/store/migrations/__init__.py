@@ -1,0 +1,1 @@
+"""The database's history, applied when a store is opened. Released revisions never change."""

@@ -1,0 +1,200 @@
+"""The tables. A change here needs a migration in `relay/store/migrations/versions/`; a test compares them.
+
+Secrets are stored as SHA-256 (``…_hash``), passwords as argon2id; security codes and access passwords never
+come here. ``sessions.wrapped`` is the pairing key, encrypted by the technician's browser under a key that
+the relay does not have.
+
+Two partial unique indexes hold the limits (DESIGN §9): an open session occupies a slot 1 … N of its
+technician and one of its company, and no slot can be occupied twice. A predicate cannot use the clock, so
+overdue sessions are ended in the same transaction before a slot is chosen.
+"""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """Aware datetimes in UTC, in and out; SQLite would forget the zone."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuses naive times: which zone they mean would be a guess."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("The store takes aware datetimes only.")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """What the database says, with the zone it was stored in."""
+        return None if value is None else value.replace(tzinfo=UTC) if value.tzinfo is None else value
+
+
+ID = String(22)
+HASH = LargeBinary(32)
+IS_OPEN = text("state != 'ended'")
+
+companies = Table(
+    "companies",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("phone", Text, nullable=False),
+    Column("plan", String(16), nullable=False),
+    Column("has_insight", Boolean, nullable=False),
+    Column("max_open_per_technician", Integer, nullable=False),
+    Column("max_open_per_company", Integer, nullable=False),
+    Column("session_lifetime", Float, nullable=False),
+    Column("preparation_timeout", Float, nullable=False),
+    Column("is_suspended", Boolean, nullable=False),
+    CheckConstraint("max_open_per_technician >= 1 AND max_open_per_company >= 1", name="limits"),
+    CheckConstraint("session_lifetime BETWEEN 1 AND 86400", name="session_lifetime"),
+    CheckConstraint("preparation_timeout BETWEEN 1 AND 86400", name="preparation_timeout"),
+)
+
+technicians = Table(
+    "technicians",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("company_id", ID, ForeignKey("companies.id"), nullable=False, index=True),
+    Column("name", Text, nullable=False),
+    Column("email", Text, nullable=False, unique=True),
+    Column("language", String(8), nullable=False),
+    Column("password_hash", Text),
+    Column("is_disabled", Boolean, nullable=False),
+)
+
+cookies = Table(
+    "cookies",
+    metadata,
+    Column("cookie_hash", HASH, primary_key=True),
+    Column("technician_id", ID, ForeignKey("technicians.id"), nullable=False, index=True),
+    Column("seen_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+)
+
+sign_in_links = Table(
+    "sign_in_links",
+    metadata,
+    Column("token_hash", HASH, primary_key=True),
+    Column("technician_id", ID, ForeignKey("technicians.id"), nullable=False, index=True),
+    Column("expires_at", UtcDateTime, nullable=False),
+    Column("used_at", UtcDateTime),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("company_id", ID, ForeignKey("companies.id"), nullable=False),
+    Column("technician_id", ID, ForeignKey("technicians.id"), nullable=False, index=True),
+    Column("technician_name", Text, nullable=False),
+    Column("customer_email", Text, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("language", String(8), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("lapse_at", UtcDateTime, nullable=False),
+    Column("lifetime", Float, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("end_reason", String(32)),
+    Column("removal", String(16), nullable=False),
+    Column("activated_at", UtcDateTime),
+    Column("expires_at", UtcDateTime),
+    Column("ended_at", UtcDateTime),
+    Column("computer", Text, nullable=False),
+    Column("os", Text, nullable=False),
+    Column("host_user", Text, nullable=False),
+    Column("host_key", LargeBinary(32)),
+    Column("code", Integer, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("failed_attempt", Integer, nullable=False),
+    Column("paired_host_attempt", Integer, nullable=False),
+    Column("paired_viewer_attempt", Integer, nullable=False),
+    Column("host_ready", Boolean, nullable=False),
+    Column("funnel", JSON, nullable=False),
+    Column("warnings", JSON, nullable=False),
+    # Not part of the record: what nobody but the queries may see.
+    Column("technician_slot", Integer, nullable=False),
+    Column("company_slot", Integer, nullable=False),
+    Column("invite_hash", HASH, nullable=False, unique=True),
+    Column("credential_hash", HASH, unique=True),
+    Column("wrapped", LargeBinary),
+    CheckConstraint("state IN ('prepared', 'waiting', 'active', 'ended')", name="state"),
+    CheckConstraint("(state = 'ended') = (ended_at IS NOT NULL)", name="ended"),
+    CheckConstraint("code BETWEEN 1 AND 3 AND tries BETWEEN 0 AND 5", name="tries"),
+    CheckConstraint("attempts BETWEEN 0 AND 15", name="attempts"),
+    CheckConstraint("technician_slot >= 1 AND company_slot >= 1", name="slots"),
+    Index(
+        "uq_sessions_open_technician",
+        "technician_id",
+        "technician_slot",
+        unique=True,
+        sqlite_where=IS_OPEN,
+        postgresql_where=IS_OPEN,
+    ),
+    Index(
+        "uq_sessions_open_company",
+        "company_id",
+        "company_slot",
+        unique=True,
+        sqlite_where=IS_OPEN,
+        postgresql_where=IS_OPEN,
+    ),
+)
+
+tickets = Table(
+    "tickets",
+    metadata,
+    Column("ticket_hash", HASH, primary_key=True),
+    Column("session_id", ID, ForeignKey("sessions.id"), nullable=False, index=True),
+    Column("technician_id", ID, ForeignKey("technicians.id"), nullable=False),
+    Column("kinds", JSON, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+    Column("used_at", UtcDateTime),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    # No foreign keys: the log outlives what it tells of. Rows are only ever added.
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("at", UtcDateTime, nullable=False),
+    Column("company_id", ID, index=True),
+    Column("session_id", ID, index=True),
+    Column("actor", Text, nullable=False),
+    Column("action", String(32), nullable=False),
+    Column("fields", JSON, nullable=False),
+    sqlite_autoincrement=True,
+)

@@ -1,0 +1,327 @@
+"""The database: made safely, migrated, durable, and honest about failures."""
+
+import os
+import signal
+import sqlite3
+import stat
+import subprocess
+import sys
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import sqlalchemy
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import IntegrityError, StatementError
+
+from relay.errors import ConfigError, RelayError
+from relay.sessions import Company, CompanyId, Session, SessionId, SessionState, Technician, TechnicianId
+from relay.store import Transaction, account_rows, audit_rows, open_store, session_rows
+from relay.store.audit_rows import AuditRow
+from relay.store.sqlite import create_sqlite_engine
+from relay.store.tables import UtcDateTime, metadata
+
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+COMPANY = Company(id=CompanyId("c"), name="Company")
+
+
+def make_session(number: int, technician: str = "t") -> Session:
+    return Session(
+        id=SessionId(f"s{number}"),
+        company_id=COMPANY.id,
+        technician_id=TechnicianId(technician),
+        technician_name="Tess",
+        customer_email="customer@example.com",
+        note="",
+        language="en",
+        created_at=NOW,
+        lapse_at=NOW,
+    )
+
+
+def insert_accounts(tx: Transaction) -> None:
+    account_rows.insert_company(tx, COMPANY)
+    for name in ("t", "u"):
+        account_rows.insert_technician(
+            tx,
+            Technician(id=TechnicianId(name), company_id=COMPANY.id, name=name, email=f"{name}@example.com"),
+        )
+
+
+def insert(tx: Transaction, number: int, *, technician: str = "t", slots: tuple[int, int]) -> None:
+    session_rows.insert_session(
+        tx,
+        make_session(number, technician),
+        invite_hash=number.to_bytes(32, "big"),
+        technician_slot=slots[0],
+        company_slot=slots[1],
+    )
+
+
+async def test_file_and_folder_belong_to_their_owner_only(tmp_path: Path) -> None:
+    path = tmp_path / "data" / "relay.db"
+    async with open_store(path) as store:
+        await store.write(insert_accounts)
+        modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    assert modes == {"relay.db": 0o600, "relay.db-wal": 0o600, "relay.db-shm": 0o600}
+
+
+async def test_migrations_make_exactly_the_tables_of_the_code(tmp_path: Path) -> None:
+    def differences(tx: Connection) -> list[object]:
+        return list(compare_metadata(MigrationContext.configure(tx), metadata))
+
+    async with open_store(tmp_path / "relay.db") as store:
+        assert await store.read(differences) == []
+
+
+async def test_connections_are_set_up_to_lose_nothing(tmp_path: Path) -> None:
+    def pragmas(tx: Connection) -> dict[str, object]:
+        names = ("journal_mode", "synchronous", "foreign_keys")
+        return {name: tx.execute(text(f"PRAGMA {name}")).scalar_one() for name in names}
+
+    async with open_store(f"sqlite:///{tmp_path}/relay.db") as store:
+        assert await store.write(pragmas) == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
+
+
+async def test_what_was_stored_is_there_after_opening_again(tmp_path: Path) -> None:
+    path = tmp_path / "relay.db"
+    async with open_store(path) as store:
+        await store.write(insert_accounts)
+    async with open_store(path) as store:
+        assert await store.read(account_rows.all_companies) == [COMPANY]
+
+
+async def test_a_session_comes_back_as_it_went_in(tmp_path: Path) -> None:
+    session = make_session(1)
+
+    def work(tx: Transaction) -> Session | None:
+        insert_accounts(tx)
+        insert(tx, 1, slots=(1, 1))
+        return session_rows.session_by_id(tx, session.id)
+
+    async with open_store(tmp_path / "relay.db") as store:
+        assert await store.write(work) == session
+
+
+async def test_work_that_raises_changes_nothing(tmp_path: Path) -> None:
+    def work(tx: Transaction) -> None:
+        insert_accounts(tx)
+        raise ValueError("changed its mind")
+
+    async with open_store(tmp_path / "relay.db") as store:
+        with pytest.raises(ValueError, match="changed its mind"):
+            await store.write(work)
+        assert await store.read(account_rows.all_companies) == []
+
+
+async def test_work_is_run_again_when_somebody_else_took_the_slot(tmp_path: Path) -> None:
+    attempts: list[int] = []
+
+    def work(tx: Transaction) -> None:
+        attempts.append(len(attempts) + 1)
+        insert(tx, 2, slots=(len(attempts), len(attempts)))
+
+    async with open_store(tmp_path / "relay.db") as store:
+        await store.write(insert_accounts)
+        await store.write(lambda tx: insert(tx, 1, slots=(1, 1)))
+        await store.write(work)
+        assert len(await store.read(session_rows.open_sessions)) == 2
+    assert attempts == [1, 2]
+
+
+async def test_work_that_can_never_succeed_is_given_up(tmp_path: Path) -> None:
+    async with open_store(tmp_path / "relay.db") as store:
+        with pytest.raises(RelayError, match="refused a change"):
+            await store.write(lambda tx: insert(tx, 1, slots=(1, 1)))  # there is no such company
+
+
+async def test_a_failing_database_says_so_without_its_values(tmp_path: Path) -> None:
+    path = tmp_path / "relay.db"
+    async with open_store(path) as store:
+        await store.write(lambda tx: tx.execute(text("DROP TABLE tickets")))
+        with pytest.raises(RelayError, match="cannot be used at the moment") as caught:
+            await store.write(lambda tx: session_rows.use_ticket(tx, b"secret" * 6, NOW))
+        assert "secret" not in f"{caught.value} {caught.value.__cause__}"
+        with pytest.raises(RelayError, match="cannot be used at the moment"):
+            await store.read(lambda tx: tx.execute(text("SELECT * FROM tickets")))
+
+
+@pytest.mark.parametrize(
+    ("second", "holds"),
+    [
+        (("t", (1, 2)), False),  # the technician's slot is taken
+        (("u", (1, 1)), False),  # the company's slot is taken
+        (("u", (1, 2)), True),
+        (("t", (2, 2)), True),
+    ],
+)
+async def test_open_sessions_cannot_share_a_slot(
+    tmp_path: Path, second: tuple[str, tuple[int, int]], holds: bool
+) -> None:
+    technician, slots = second
+
+    def work(tx: Transaction) -> bool:
+        insert_accounts(tx)
+        insert(tx, 1, slots=(1, 1))
+        try:
+            insert(tx, 2, technician=technician, slots=slots)
+        except IntegrityError:
+            return False
+        return True
+
+    async with open_store(tmp_path / "relay.db") as store:
+        assert await store.write(work) is holds
+
+
+async def test_an_ended_session_leaves_its_slots(tmp_path: Path) -> None:
+    def work(tx: Transaction) -> tuple[set[int], set[int]]:
+        insert_accounts(tx)
+        insert(tx, 1, slots=(1, 1))
+        ended = make_session(1)
+        session_rows.save_session(
+            tx,
+            Session(
+                **{name: getattr(ended, name) for name in Session.__dataclass_fields__}
+                | {"state": SessionState.ENDED, "ended_at": NOW}
+            ),
+        )
+        insert(tx, 2, slots=(1, 1))
+        return session_rows.occupied_slots(tx, COMPANY.id, TechnicianId("t"))
+
+    async with open_store(tmp_path / "relay.db") as store:
+        assert await store.write(work) == ({1}, {1})
+
+
+def test_a_slot_is_given_once_under_fifty_threads(tmp_path: Path) -> None:
+    """The constraint alone, with nobody looking before: fifty connections write the same two slots."""
+    path = tmp_path / "relay.db"
+    engine = create_sqlite_engine(path)
+    with engine.begin() as tx:
+        metadata.create_all(tx)
+        insert_accounts(tx)
+    together = threading.Barrier(50)
+    outcomes: list[str] = []
+
+    def race(number: int) -> None:
+        own = create_sqlite_engine(path)
+        together.wait()
+        try:
+            with own.begin() as tx:
+                insert(tx, number, slots=(1, 1 + number % 2))
+        except IntegrityError:
+            outcomes.append("refused")
+        else:
+            outcomes.append("inserted")
+        own.dispose()
+
+    threads = [threading.Thread(target=race, args=(number,)) for number in range(50)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    engine.dispose()
+    assert sorted(outcomes) == ["inserted"] + ["refused"] * 49
+
+
+async def test_audit_rows_come_back_in_order(tmp_path: Path) -> None:
+    rows = [
+        AuditRow(
+            at=NOW,
+            company_id=COMPANY.id,
+            session_id=SessionId("s"),
+            actor="relay",
+            action=f"action{number}",
+            fields={"number": number},
+        )
+        for number in range(3)
+    ]
+
+    def work(tx: Transaction) -> list[AuditRow]:
+        for row in rows:
+            audit_rows.add(tx, row)
+        assert audit_rows.of_company(tx, COMPANY.id) == rows
+        return audit_rows.of_session(tx, SessionId("s"))
+
+    async with open_store(tmp_path / "relay.db") as store:
+        assert await store.write(work) == rows
+
+
+def test_naive_times_are_not_stored() -> None:
+    column = sqlalchemy.literal(datetime(2026, 3, 1), UtcDateTime)
+    engine = sqlalchemy.create_engine("sqlite://")
+    with engine.connect() as connection, pytest.raises(StatementError, match="aware"):
+        connection.execute(sqlalchemy.select(column))
+    engine.dispose()
+
+
+async def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "relay.db"
+    path.write_bytes(b"certainly no database, but long enough to be looked at" * 100)
+    with pytest.raises(ConfigError, match="cannot be used"):
+        async with open_store(path):
+            pass
+
+
+async def test_a_database_of_a_newer_relay_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "relay.db"
+    async with open_store(path) as store:
+        await store.write(lambda tx: tx.execute(text("UPDATE alembic_version SET version_num = '9999'")))
+    with pytest.raises(ConfigError, match="newer relay"):
+        async with open_store(path):
+            pass
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "nonsense://x", "postgresql+nothing://x", "://"])
+async def test_a_url_that_leads_nowhere_is_refused(url: str) -> None:
+    with pytest.raises(ConfigError):
+        async with open_store(url):
+            pass
+
+
+async def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match="cannot be opened"):
+        async with open_store(tmp_path / "file" / "relay.db"):
+            pass
+
+
+COUNTING_CHILD = """
+import sys, trio
+from datetime import UTC, datetime
+from pathlib import Path
+from tests.helpers.office import open_office
+
+async def main():
+    async with open_office(Path(sys.argv[1]), now=lambda: datetime.now(UTC)) as office:
+        session = await office.prepare()
+        for attempt in (1, 2, 3):
+            await office.broker.count_try(session.id, code=1, attempt=attempt)
+        print(session.id, flush=True)
+        await trio.sleep_forever()
+
+trio.run(main)
+"""
+
+
+@pytest.mark.slow
+def test_counted_tries_survive_a_sigkill(tmp_path: Path) -> None:
+    path = tmp_path / "relay.db"
+    child = subprocess.Popen(
+        [sys.executable, "-c", COUNTING_CHILD, str(path)],
+        stdout=subprocess.PIPE,
+        cwd=Path(__file__).parents[2],
+        text=True,
+    )
+    with child:
+        assert child.stdout is not None
+        session_id = child.stdout.readline().strip()
+        os.kill(child.pid, signal.SIGKILL)
+    assert child.returncode == -signal.SIGKILL
+    with sqlite3.connect(path) as connection:
+        rows = connection.execute("SELECT id, code, tries, attempts FROM sessions").fetchall()
+    connection.close()
+    assert rows == [(session_id, 1, 3, 3)]
