@@ -15,5 +15,9 @@ class ConnectionFailed(PeerError):
     """The relay could not be reached, or the connection to it ended or was refused."""
 
 
+class NotAdmitted(ConnectionFailed):
+    """The relay itself answered HELLO with CLOSE: its own word, and not that of something on the way to it."""
+
+
 class StreamClosed(PeerError):
     """The stream is closed; nothing more can be sent or will arrive."""

@@ -18,7 +18,7 @@ from typing import Final
 import trio
 
 from peer.dial import dial
-from peer.errors import ConnectionFailed, StreamClosed
+from peer.errors import ConnectionFailed, NotAdmitted, StreamClosed
 from relay.protocol.close_reasons import CloseReason
 from relay.protocol.errors import ProtocolError, RemoteProtocolError
 from relay.protocol.frames import (
@@ -291,7 +291,7 @@ class Tunnel:
             case Welcome(fields):
                 self.welcome = fields
             case Close(0, reason):
-                raise ConnectionFailed(reason)
+                raise NotAdmitted(reason)
             case _:
                 raise RemoteProtocolError("the relay did not answer HELLO", CloseReason.OUT_OF_ORDER)
 
@@ -418,7 +418,7 @@ async def open_tunnel(
         hello: role, ticket or credential, and facts about this side.
 
     Raises:
-        ConnectionFailed: it cannot be reached, or refused with a reason. Only on entering; when the
+        ConnectionFailed: it cannot be reached; `NotAdmitted` if it refused with a reason. Only on entering; when the
             connection is lost later, `Tunnel.notices` and `Tunnel.incoming` end and streams raise.
     """
     path = f"/tunnel/{hello.role}"

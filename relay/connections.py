@@ -1,0 +1,495 @@
+"""The life story of one peer's connection: upgrade, HELLO, admission, tunnel, ending.
+
+`TunnelServer` is what the front door hands upgrades to. It holds a `Tunnel` for each session that has anybody
+connected, and nothing that matters after a crash: who may join, and what happened, is the broker's.
+
+Tasks. Each connection runs in the front door's task for it: `_serve` is that task's outermost barrier, so an
+error in one connection is logged once, counted and closed as INTERNAL, and harms nobody else.
+`run_housekeeping` is one task for all connections: health once a second, counters published.
+
+Ending a session (`revoke`) is synchronous: every connection of it is told and stops receiving before the
+call returns.
+"""
+
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+import structlog
+import trio
+
+from relay.broker import Broker, HostAbout, HostAdmission, ViewerAdmission
+from relay.errors import LimitExceeded, PeerGone, Refused, RelayError, SessionUnavailable
+from relay.limits import KeyedBuckets, TokenBucket, address_key
+from relay.metrics import Metrics
+from relay.peer_connection import PeerConnection, PeerSettings
+from relay.protocol.close_reasons import CloseReason
+from relay.protocol.errors import ProtocolError, RemoteProtocolError
+from relay.protocol.frames import (
+    MAX_MESSAGE_BYTES,
+    PROTOCOL_VERSION,
+    SUBPROTOCOL,
+    Channel,
+    FieldReader,
+    Fields,
+    Hello,
+    Notice,
+    Role,
+    Welcome,
+    decode_frame,
+)
+from relay.protocol.upgrade import UpgradeError, check_server_request, server_response
+from relay.protocol.websocket import WebSocketCodec
+from relay.sessions import MAX_ATTEMPTS, Session, SessionId, SessionState, granted_kinds
+from relay.transport import Transport
+from relay.tunnel import TrafficCounter, Tunnel, Viewer, closing_notice
+
+log = structlog.get_logger(__name__)
+
+HOST_STEPS: Final = frozenset({"started", "waiting_code", "first_picture"})
+"""Funnel steps that a host may report; the others are the relay's own observations."""
+NOTICE_BURST: Final = 50
+CLEANUP_TIMEOUT: Final = 5.0
+"""Seconds that the store gets to note that somebody left, while everything else is cancelled."""
+
+
+class Upgrade(Protocol):
+    """What the front door hands over: a request for a WebSocket, not answered yet (`relay.http`)."""
+
+    @property
+    def headers(self) -> Sequence[tuple[bytes, bytes]]:
+        """Names in lower case, values as sent."""
+
+    @property
+    def client(self) -> tuple[str, int]:
+        """Address and port of the peer."""
+
+    @property
+    def transport(self) -> Transport:
+        """The connection; closed by the front door at the latest when the handler returns."""
+
+    async def refuse(self, status: int, sentence: str) -> None:
+        """Answer with an error instead of 101."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TunnelSettings:
+    """Limits and deadlines of tunnels; durations in seconds."""
+
+    hello_timeout: float = 5.0
+    """From the upgrade to HELLO (SECURITY): a peer has it ready before it dials."""
+    housekeeping_interval: float = 1.0
+    """How often every connection's health is looked at."""
+    tries_per_address: float = 20.0
+    """Tries of security codes from one address within `tries_window`: an honest customer's three codes of
+    five tries fit, and a stranger behind many links gains 20 guesses in 10⁹ each ten minutes."""
+    tries_window: float = 600.0
+    notices_per_second: float = 5.0
+    """From all peers of one session, after a burst of `NOTICE_BURST`; a host sends a handful in its life."""
+    peer: PeerSettings = field(default_factory=PeerSettings)
+
+
+@dataclass(frozen=True, slots=True)
+class TunnelServerStatistics:
+    """A moment of all tunnels."""
+
+    hosts: int
+    viewers: int
+    handshaking: int
+    tunnels: int
+    queued_bytes: int
+
+
+class TunnelServer:
+    """Admits hosts and viewers and keeps the tunnels of all sessions.
+
+    Args:
+        broker: decides; its `revoke` and `notify` must be set to this object's methods.
+        origin: the relay's public origin, as in deployment links; part of what a host signs.
+        allowed_origins: exact values of the Origin header from which browsers may open viewers.
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        metrics: Metrics,
+        *,
+        origin: str,
+        allowed_origins: Collection[str],
+        settings: TunnelSettings,
+    ) -> None:
+        # Never changed.
+        self._broker = broker
+        self._metrics = metrics
+        self._origin = origin
+        self._allowed_origins = frozenset(allowed_origins)
+        self._settings = settings
+        self._counter = TrafficCounter()
+        # Changed without a checkpoint in between.
+        self._tunnels: dict[SessionId, tuple[Tunnel, SessionRules]] = {}
+        self._connections: set[PeerConnection] = set()
+        self._last_number = 0
+        self._an_end = trio.Event()
+        self._is_draining = False
+        self._tries = KeyedBuckets(
+            "tries_per_address",
+            rate_per_second=settings.tries_per_address / settings.tries_window,
+            burst=settings.tries_per_address,
+        )
+
+    # What the front door calls
+
+    async def handle_host(self, upgrade: Upgrade) -> None:
+        """Serve ``/tunnel/host``. A browser has no business here: any Origin is refused."""
+        origins: frozenset[str] = frozenset()
+        await self._serve(upgrade, "host", origins, self._serve_host)
+
+    async def handle_viewer(self, upgrade: Upgrade) -> None:
+        """Serve ``/tunnel/viewer``. Programs send no Origin; browsers must send one of ours."""
+        await self._serve(upgrade, "viewer", self._allowed_origins, self._serve_viewer)
+
+    # What the broker and the server call
+
+    def revoke(self, session_id: SessionId, reason: CloseReason) -> None:
+        """Close every connection of a session that ended, telling each why."""
+        known = self._tunnels.pop(session_id, None)
+        if known is not None:
+            known[0].close(reason, closing_notice(reason))
+
+    def notify(self, session_id: SessionId, role: Role, name: str, fields: Fields) -> None:
+        """Send a NOTICE to the host or to every viewer of a session."""
+        known = self._tunnels.get(session_id)
+        if known is None:
+            return
+        tunnel = known[0]
+        if role == "host":
+            tunnel.notify_host(name, fields)
+        else:
+            tunnel.notify_viewers(name, fields)
+
+    async def drain(self, within: float) -> None:
+        """Refuse new peers, tell all to come back at a random time `within` seconds, close, wait for it."""
+        self._is_draining = True
+        for peer in list(self._connections):
+            peer.close(CloseReason.GOING_AWAY, Notice("move", {"within": max(1, round(within))}))
+        while self._connections:
+            await self._an_end.wait()
+
+    async def run_housekeeping(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Look after every connection's health and publish the counters, until cancelled."""
+        task_status.started()
+        while True:
+            await trio.sleep(self._settings.housekeeping_interval)
+            now = trio.current_time()
+            for peer in list(self._connections):
+                peer.check_health(now)
+            self._counter.publish(self._metrics)
+
+    def statistics(self) -> TunnelServerStatistics:
+        """Counts as of now."""
+        tunnels = [tunnel.statistics() for tunnel, _ in self._tunnels.values()]
+        hosts, viewers = sum(t.has_host for t in tunnels), sum(t.viewers for t in tunnels)
+        return TunnelServerStatistics(
+            hosts,
+            viewers,
+            sum(peer.role is None for peer in self._connections),
+            len(tunnels),
+            sum(t.queued_bytes for t in tunnels),
+        )
+
+    # One connection
+
+    async def _serve(
+        self,
+        upgrade: Upgrade,
+        role: Role,
+        origins: frozenset[str],
+        serve_admitted: Callable[[PeerConnection, Hello, str], Awaitable[CloseReason]],
+    ) -> None:
+        try:
+            self._check_origin(upgrade, origins)
+            key = check_server_request(upgrade.headers, b"GET", SUBPROTOCOL)
+        except UpgradeError as exc:
+            self._metrics.handshake_failures_total.labels(exc.close_reason.wire).inc()
+            await upgrade.refuse(exc.status, str(exc))
+            return
+        if self._is_draining:
+            await upgrade.refuse(503, "The relay is restarting; try again in a moment.")
+            return
+        with self._registered(upgrade) as peer, suppress(PeerGone):
+            await upgrade.transport.send_all(server_response(key, SUBPROTOCOL))
+            reason = await self._serve_upgraded(peer, role, upgrade.client[0], serve_admitted)
+            self._metrics.teardowns_total.labels(role, reason.wire).inc()
+            log.info("connection closed", role=role, reason=reason.wire)
+
+    async def _serve_upgraded(
+        self,
+        peer: PeerConnection,
+        role: Role,
+        address: str,
+        serve_admitted: Callable[[PeerConnection, Hello, str], Awaitable[CloseReason]],
+    ) -> CloseReason:
+        """The connection's barrier: whatever happens inside ends as a close reason."""
+        reason = CloseReason.INTERNAL
+        try:
+            try:
+                hello = await self._receive_hello(peer, role)
+                return await serve_admitted(peer, hello, address)
+            except (ProtocolError, RelayError) as exc:
+                reason = exc.close_reason
+                log.info("peer not admitted", role=role, reason=reason.wire, why=str(exc))
+        except* Exception:
+            self._metrics.crashes_total.labels("connection").inc()
+            log.exception("connection failed", role=role)
+        if peer.role is None:
+            self._metrics.handshake_failures_total.labels(reason.wire).inc()
+        await peer.refuse(reason)
+        return reason
+
+    async def _receive_hello(self, peer: PeerConnection, role: Role) -> Hello:
+        with trio.move_on_after(self._settings.hello_timeout):
+            frame = decode_frame(await peer.receive_first())
+            if not isinstance(frame, Hello):
+                raise RemoteProtocolError("the first frame must be HELLO", CloseReason.OUT_OF_ORDER)
+            if frame.version != PROTOCOL_VERSION:
+                raise RemoteProtocolError("unknown protocol version", CloseReason.BAD_VERSION)
+            if frame.role != role:
+                raise RemoteProtocolError("this door is for the other role", CloseReason.OUT_OF_ORDER)
+            return frame
+        raise RemoteProtocolError("no HELLO in time", CloseReason.HANDSHAKE_TIMEOUT)
+
+    async def _serve_host(self, peer: PeerConnection, hello: Hello, address: str) -> CloseReason:
+        fields = FieldReader(hello.about)
+        about = HostAbout(
+            key=fields.binary("key", length=32),
+            computer=fields.text("computer", max_length=128),
+            os=fields.text("os", max_length=128),
+            user=fields.text("user", max_length=128),
+            program=fields.text("program", max_length=64),
+            proof=fields.binary("proof", length=64),
+        )
+        admission = await self._broker.join_host(
+            hello.secret, about, origin=self._origin, connection=peer.number
+        )
+        session = admission.session
+        structlog.contextvars.bind_contextvars(session=session.id)
+        if session.state is SessionState.ENDED:
+            peer.role = "host"
+            peer.queue_frame(Welcome(self._host_welcome(admission)))
+            return await self._serve_last_words(peer, session.id)
+        self._check_not_ended(session.id)
+        peer.role = "host"
+        peer.queue_frame(Welcome(self._host_welcome(admission)))
+        tunnel, rules = self._tunnel(session.id)
+        rules.host_address = address
+        tunnel.attach_host(peer, {"computer": about.computer, "os": about.os, "user": about.user})
+        log.info("host attached", program=about.program)
+        try:
+            return await peer.run(tunnel.receive_from_host)
+        finally:
+            was_current = tunnel.detach_host(peer)
+            self._forget_if_empty(session.id, tunnel)
+            if was_current:
+                with trio.move_on_after(CLEANUP_TIMEOUT, shield=True):
+                    await self._broker.host_dropped(session.id, connection=peer.number)
+
+    async def _serve_last_words(self, peer: PeerConnection, session_id: SessionId) -> CloseReason:
+        """A host of an ended session may only hand in its removal receipt."""
+
+        async def receive(message: bytes) -> None:
+            frame = decode_frame(message)
+            if not isinstance(frame, Notice) or frame.name != "receipt":
+                raise RemoteProtocolError("only a receipt is taken here", CloseReason.OUT_OF_ORDER)
+            fields = FieldReader(frame.fields)
+            body, signature = fields.binary("body"), fields.binary("signature", length=64)
+            await self._broker.record_receipt(session_id, body, signature)
+            peer.close(CloseReason.NORMAL)
+
+        with trio.move_on_after(self._settings.hello_timeout):
+            return await peer.run(receive)
+        return CloseReason.HANDSHAKE_TIMEOUT
+
+    async def _serve_viewer(self, peer: PeerConnection, hello: Hello, address: str) -> CloseReason:
+        admission = await self._broker.admit_viewer(hello.secret)
+        session = admission.session
+        structlog.contextvars.bind_contextvars(session=session.id)
+        self._check_not_ended(session.id)
+        tunnel, _ = self._tunnel(session.id)
+        viewer = tunnel.attach_viewer(peer, admission.technician_name, admission.kinds)
+        peer.role = "viewer"
+        peer.queue_frame(Welcome(self._viewer_welcome(admission, viewer, tunnel)))
+        log.info("viewer attached", viewer=viewer.number)
+        try:
+            await self._broker.viewer_attached(
+                session.id, viewer.number, admission.technician_name, admission.kinds
+            )
+            return await peer.run(lambda message: tunnel.receive_from_viewer(viewer, message))
+        finally:
+            tunnel.detach_viewer(viewer)
+            self._forget_if_empty(session.id, tunnel)
+            with trio.move_on_after(CLEANUP_TIMEOUT, shield=True):
+                await self._broker.viewer_detached(session.id, viewer.number)
+
+    def _check_not_ended(self, session_id: SessionId) -> None:
+        """A session may end between the commit that admits a peer and the peer's turn here: `revoke` then
+        found nobody to close. No checkpoint from this check until the peer is attached."""
+        reason = self._broker.check_open(session_id, Channel.CHAT, frozenset({Channel.CHAT}))
+        if reason is not None and (reason.ends_session or reason is CloseReason.REFUSED):
+            raise SessionUnavailable(reason.sentence, reason)
+
+    def _host_welcome(self, admission: HostAdmission) -> Fields:
+        session, company = admission.session, admission.company
+        return {
+            "session": session.id,
+            "state": session.state.value,
+            "company": company.name,
+            "technician": admission.technician_name,
+            "phone": company.phone,
+            "credential": admission.credential,
+            "relay_key": admission.relay_public_key,
+            "lifetime": round(session.lifetime),
+            "kinds": granted_kinds(company),
+            "code": session.code,
+            "tries": session.tries,
+            "attempts": session.attempts,
+            "expires_at": _unix(session),
+            "now": round(self._broker.now().timestamp()),
+            "lease": admission.lease,
+        }
+
+    def _viewer_welcome(self, admission: ViewerAdmission, viewer: Viewer, tunnel: Tunnel) -> Fields:
+        session = admission.session
+        return {
+            "session": session.id,
+            "state": session.state.value,
+            "viewer": viewer.number,
+            "host_online": tunnel.host is not None,
+            "kinds": sorted(kind.value for kind in admission.kinds),
+            "computer": session.computer,
+            "os": session.os,
+            "user": session.host_user,
+            "code": session.code,
+            "tries": session.tries,
+            "attempts": session.attempts,
+            "expires_at": _unix(session),
+            "now": round(self._broker.now().timestamp()),
+        }
+
+    # Books
+
+    @contextmanager
+    def _registered(self, upgrade: Upgrade) -> Iterator[PeerConnection]:
+        self._last_number += 1
+        codec = WebSocketCodec(is_client=False, max_message_bytes=MAX_MESSAGE_BYTES)
+        peer = PeerConnection(
+            upgrade.transport, codec, number=self._last_number, settings=self._settings.peer
+        )
+        self._connections.add(peer)
+        with structlog.contextvars.bound_contextvars(connection=peer.number):
+            try:
+                yield peer
+            finally:
+                self._connections.discard(peer)
+                self._an_end.set()
+                self._an_end = trio.Event()
+                structlog.contextvars.unbind_contextvars("session")
+
+    def _check_origin(self, upgrade: Upgrade, allowed: frozenset[str]) -> None:
+        origins = [value.decode("latin-1") for name, value in upgrade.headers if name.lower() == b"origin"]
+        if origins and (len(origins) > 1 or origins[0] not in allowed):
+            raise UpgradeError("This page may not connect here.", 403, CloseReason.REFUSED)
+
+    def _tunnel(self, session_id: SessionId) -> tuple[Tunnel, "SessionRules"]:
+        known = self._tunnels.get(session_id)
+        if known is None:
+            rules = SessionRules(session_id, self._broker, self._metrics, self._tries, self._settings)
+            known = self._tunnels[session_id] = Tunnel(rules, self._counter), rules
+        return known
+
+    def _forget_if_empty(self, session_id: SessionId, tunnel: Tunnel) -> None:
+        known = self._tunnels.get(session_id)
+        if known is not None and known[0] is tunnel and tunnel.is_empty:
+            del self._tunnels[session_id]
+
+
+class SessionRules:
+    """What one session's tunnel asks the broker (`relay.tunnel.Rules`).
+
+    Attributes:
+        host_address: of the host's connection, whose customer types the codes.
+    """
+
+    def __init__(
+        self,
+        session_id: SessionId,
+        broker: Broker,
+        metrics: Metrics,
+        tries: KeyedBuckets,
+        settings: TunnelSettings,
+    ) -> None:
+        self._session_id = session_id
+        self._broker = broker
+        self._metrics = metrics
+        self._tries = tries
+        self._notices = TokenBucket(
+            rate_per_second=settings.notices_per_second, burst=NOTICE_BURST, now=trio.current_time()
+        )
+        self.host_address = ""
+
+    def may_open(self, viewer: Viewer, channel: Channel) -> CloseReason | None:
+        """The broker's word on state, ticket and plan."""
+        return self._broker.check_open(self._session_id, channel, viewer.kinds)
+
+    async def count_try(self, viewer: Viewer, code: int, attempt: int) -> None:
+        """Count a try for the host's address and, durably, for the session."""
+        try:
+            self._tries.take(address_key(self.host_address), trio.current_time())
+            tries = await self._broker.count_try(self._session_id, code=code, attempt=attempt)
+        except Refused as exc:
+            self._metrics.tries_total.labels("refused").inc()
+            reason = CloseReason.TOO_MANY_TRIES if isinstance(exc, LimitExceeded) else exc.close_reason
+            raise Refused(str(exc), reason) from exc
+        self._metrics.tries_total.labels("counted").inc()
+        fields: Fields = {"code": tries.code, "tries": tries.tries, "attempts": tries.attempts}
+        self._broker.notify(self._session_id, "viewer", "tries", fields)
+
+    async def fail_try(self, viewer: Viewer) -> None:
+        """Either side found the code wrong."""
+        self._metrics.tries_total.labels("wrong").inc()
+        with suppress(Refused):  # the session may have ended by this very try
+            await self._broker.try_failed(self._session_id)
+
+    async def receive_notice(self, viewer: Viewer | None, notice: Notice) -> None:
+        """News from a peer (docs/protocol.md §4)."""
+        if self._notices.take(trio.current_time()):
+            raise RemoteProtocolError("too many notices", CloseReason.LIMIT)
+        fields = FieldReader(notice.fields)
+        role: Role = "host" if viewer is None else "viewer"
+        try:
+            match role, notice.name:
+                case _, "paired":
+                    attempt = fields.number("attempt", at_least=1, at_most=MAX_ATTEMPTS)
+                    wrapped = fields.optional_binary("wrapped", max_length=128) if viewer else None
+                    await self._broker.report_paired(
+                        self._session_id, role=role, attempt=attempt, wrapped=wrapped
+                    )
+                case "host", "ready":
+                    await self._broker.report_ready(self._session_id)
+                case "host", "status":
+                    step = fields.text("step", max_length=32)
+                    if step not in HOST_STEPS:
+                        raise RemoteProtocolError("unknown step")
+                    await self._broker.record_step(self._session_id, step)
+                case "host", "ending":
+                    await self._broker.end(
+                        self._session_id, CloseReason.ENDED_BY_CUSTOMER, technician_id=None
+                    )
+                case _:
+                    raise RemoteProtocolError("unknown notice")
+        except Refused as exc:
+            raise RemoteProtocolError(str(exc), exc.close_reason) from exc
+
+
+def _unix(session: Session) -> int | None:
+    return None if session.expires_at is None else round(session.expires_at.timestamp())

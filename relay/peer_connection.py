@@ -1,0 +1,286 @@
+"""One WebSocket between the relay and a peer: receiving, queueing, sending, closing.
+
+Theory. A connection is one task, which receives; it owns a nursery in which a sender lives only while there
+is something to send, so that an idle host costs one task (DESIGN §6: 5.4 KB against 10.7). Nobody awaits
+to send: whoever has bytes for this peer queues them (`queue_control`, `queue_data`) and the sender is
+woken. DATA in the queue is bounded by the credit that the peer itself granted; everything else by
+`MAX_CONTROL_BYTES`, past which the peer is too slow to live.
+
+Ending is `close(reason)`: from then on nothing more is received or queued; what the peer must still be told
+(CLOSE, then the WebSocket close frame) takes the place of everything that was waiting; the sender gets
+`close_timeout` to finish, then the socket is dropped. `run` returns the reason, whoever gave it.
+
+It never looks at what frames mean: `relay.tunnel` routes, `relay.connections` decides.
+"""
+
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
+
+import trio
+
+from relay.errors import PeerGone
+from relay.protocol.close_reasons import CloseReason
+from relay.protocol.errors import ProtocolError
+from relay.protocol.frames import Close, Frame, Role, encode_frame
+from relay.protocol.streams import MAX_CONTROL_BYTES, OutboundQueue, Priority
+from relay.protocol.websocket import CloseReceived, Ping, Pong, WebSocketCodec
+from relay.transport import Transport
+
+SEND_BATCH_BYTES: Final = 128 * 1024
+"""Handed to the socket at a time. A mouse click waits behind at most this and the kernel's unsent 64 KiB."""
+
+COALESCE_BELOW_BYTES: Final = 2048
+"""Smaller messages are copied behind their header: one short copy is cheaper than a second chunk."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeerSettings:
+    """Deadlines of one connection, in seconds (SECURITY, "Numbers to start from")."""
+
+    ping_interval: float = 20.0
+    """Proxies cut silent connections at 60 s; jittered by a fifth so that 5 000 hosts do not ping at once."""
+    dead_timeout: float = 45.0
+    """No byte for this long, although we pinged twice: the peer is gone."""
+    stall_timeout: float = 10.0
+    """One batch not accepted by the socket for this long: the peer reads too slowly."""
+    close_timeout: float = 2.0
+    """For the last words to a peer that is being closed."""
+
+
+class PeerConnection:
+    """A peer's WebSocket after the upgrade.
+
+    Concurrency: everything but `run` and `receive_first` is synchronous and may be called by any task.
+    """
+
+    def __init__(
+        self, transport: Transport, codec: WebSocketCodec, *, number: int, settings: PeerSettings
+    ) -> None:
+        # Never changed.
+        self.number = number
+        self._transport = transport
+        self._codec = codec
+        self._settings = settings
+        # The receiver's.
+        self._events: list[object] = []
+        self._last_heard = trio.current_time()
+        # The sender's.
+        self._queue = OutboundQueue()
+        self._is_sending = False
+        self._batch_since: float | None = None
+        self._drained = trio.Event()
+        # Everybody's, changed without a checkpoint in between.
+        self._next_ping = self._last_heard + self._jittered_interval()
+        self._closing: CloseReason | None = None
+        self._receiving = trio.CancelScope()
+        self._nursery: trio.Nursery | None = None
+        self.role: Role | None = None
+
+    @property
+    def close_reason(self) -> CloseReason | None:
+        """Why the connection is closing, or None while it lives."""
+        return self._closing
+
+    @property
+    def queued_bytes(self) -> int:
+        """Waiting in the relay's memory for this peer."""
+        return self._queue.data_bytes + self._queue.control_bytes
+
+    # Sending
+
+    def queue_frame(self, frame: Frame) -> None:
+        """Queue a frame that goes before all DATA."""
+        self.queue_control(encode_frame(frame))
+
+    def queue_control(self, message: bytes) -> None:
+        """Queue an encoded frame that goes before all DATA; a peer that lets too many wait is closed."""
+        if self._closing is not None:
+            return
+        self._queue.push(self._codec.encode_binary(message))
+        if self._queue.control_bytes > MAX_CONTROL_BYTES:
+            self.close(CloseReason.STALLED)
+        else:
+            self._wake_sender()
+
+    def queue_data(self, priority: Priority, stream: int, message: bytes) -> None:
+        """Queue a DATA frame's message as it was received. The caller has counted its credit."""
+        if self._closing is not None:
+            return
+        header = self._codec.binary_header(len(message))
+        if len(message) < COALESCE_BELOW_BYTES:
+            self._queue.push_data(priority, stream, header + message)
+        else:
+            self._queue.push_data(priority, stream, (header, message))
+        self._wake_sender()
+
+    def queue_stream_close(self, priority: Priority, stream: int, reason: CloseReason) -> None:
+        """Queue a stream's CLOSE behind the data it still has waiting."""
+        if self._closing is not None:
+            return
+        self._queue.push_close(
+            priority, stream, self._codec.encode_binary(encode_frame(Close(stream, reason)))
+        )
+        self._wake_sender()
+
+    def drop_stream(self, priority: Priority, stream: int) -> None:
+        """Forget the data of a stream that the peer closed."""
+        self._queue.drop_stream(priority, stream)
+
+    def close(self, reason: CloseReason, *last_words: Frame) -> None:
+        """End the connection: `last_words`, CLOSE and the WebSocket close frame replace what was waiting."""
+        if self._closing is not None:
+            return
+        self._closing = reason
+        self._queue.clear()
+        for frame in (*last_words, Close(0, reason)):
+            self._queue.push(self._codec.encode_binary(encode_frame(frame)))
+        self._queue.push(self._codec.encode_close(reason.ws_code, reason.wire))
+        self._wake_sender()
+        self._receiving.cancel()
+
+    def check_health(self, now: float) -> None:
+        """Ping, or close a peer that is dead or stalled. Called about once a second for every connection."""
+        if self._closing is not None:
+            return
+        if now - self._last_heard > self._settings.dead_timeout:
+            self.close(CloseReason.DEAD)
+        elif self._batch_since is not None and now - self._batch_since > self._settings.stall_timeout:
+            self.close(CloseReason.STALLED)
+        elif now >= self._next_ping:
+            self._next_ping = now + self._jittered_interval()
+            self._queue.push(self._codec.encode_ping())
+            self._wake_sender()
+
+    def _jittered_interval(self) -> float:
+        return self._settings.ping_interval * random.uniform(0.8, 1.2)  # noqa: S311 - spreading load, no secret
+
+    def _wake_sender(self) -> None:
+        if not self._is_sending and self._nursery is not None:
+            self._is_sending = True
+            self._nursery.start_soon(self._send_until_empty)
+
+    async def _send_until_empty(self) -> None:
+        try:
+            while self._queue:
+                batch = self._queue.take(SEND_BATCH_BYTES)
+                self._batch_since = trio.current_time()
+                await self._transport.send_all(batch)
+                self._batch_since = None
+        except PeerGone:
+            self._give_up()
+        finally:
+            self._is_sending = False
+        if self._closing is not None:
+            self._drained.set()
+
+    def _give_up(self) -> None:
+        """The socket is broken: nothing can be said any more."""
+        if self._closing is None:
+            self._closing = CloseReason.DEAD
+        self._queue.clear()
+        self._drained.set()
+        self._receiving.cancel()
+
+    # Receiving
+
+    async def receive_first(self) -> bytes:
+        """The peer's first message; the caller sets the deadline.
+
+        Raises:
+            PeerGone: the connection ended.
+            RemoteProtocolError: what came is no WebSocket message we take.
+        """
+        while True:
+            await self._receive_events()
+            while self._events:
+                event = self._events.pop(0)
+                if isinstance(event, bytes):
+                    return event
+                self._handle_control_event(event)
+
+    async def run(self, receive: Callable[[bytes], Awaitable[None] | None]) -> CloseReason:
+        """Hand every message to `receive` until the connection ends, and close it.
+
+        `receive` returns None, or something to await before the next message is looked at (a decision that
+        needs the store). A `ProtocolError` out of it closes the connection with its reason.
+
+        Returns:
+            Why it ended.
+
+        Cancellation: the peer is told GOING_AWAY if the socket takes it at once.
+        """
+        try:
+            async with trio.open_nursery() as self._nursery:
+                if self._queue:
+                    self._wake_sender()
+                with self._receiving:
+                    await self._receive_all(receive)
+                if self._is_sending or self._queue:
+                    with trio.move_on_after(self._settings.close_timeout):
+                        await self._drained.wait()
+                self._nursery.cancel_scope.cancel()
+        finally:
+            self._nursery = None
+            if self._closing is None:
+                self._closing = CloseReason.GOING_AWAY
+            self._transport.abort() if self._batch_since is not None else await self._say_goodbye()
+        return self._closing
+
+    async def refuse(self, reason: CloseReason) -> None:
+        """Close a connection that `run` was never called for."""
+        self.close(reason)
+        with trio.move_on_after(self._settings.close_timeout, shield=True):
+            try:
+                await self._transport.send_all(self._queue.take(SEND_BATCH_BYTES))
+                await self._transport.aclose()
+                return
+            except PeerGone:
+                pass
+        self._transport.abort()
+
+    async def _say_goodbye(self) -> None:
+        with trio.move_on_after(self._settings.close_timeout, shield=True):
+            await self._transport.aclose()
+            return
+        self._transport.abort()
+
+    async def _receive_all(self, receive: Callable[[bytes], Awaitable[None] | None]) -> None:
+        try:
+            while True:
+                events, self._events = self._events, []
+                for event in events:
+                    if type(event) is bytes:
+                        pending = receive(event)
+                        if pending is not None:
+                            await pending
+                    else:
+                        self._handle_control_event(event)
+                    if self._closing is not None:
+                        return
+                await self._receive_events()
+        except PeerGone:
+            self._give_up()
+        except ProtocolError as exc:
+            self.close(exc.close_reason)
+
+    async def _receive_events(self) -> None:
+        data = await self._transport.receive_some()
+        if not data:
+            raise PeerGone("the peer hung up")
+        self._last_heard = trio.current_time()
+        self._events += self._codec.receive_data(data)
+
+    def _handle_control_event(self, event: object) -> None:
+        match event:
+            case Ping(payload):
+                self._queue.push(self._codec.encode_pong(payload))
+                if self._queue.control_bytes > MAX_CONTROL_BYTES:
+                    self.close(CloseReason.STALLED)
+                else:
+                    self._wake_sender()
+            case Pong():
+                pass
+            case CloseReceived():
+                self.close(CloseReason.NORMAL)

@@ -1,0 +1,473 @@
+"""The tunnel: carries frames between the host and the viewers of one session.
+
+Theory. A `Tunnel` is plain books: who is attached, which streams are open, how much credit each direction
+has. Each connection's receiving task calls `receive_from_…` for every message; what must go on is queued on
+the other connection, and that is all: no task, lock or await of its own. DATA takes the short way
+(`peek_data`, one look-up, two comparisons, queue the bytes as they came); every other frame is decoded and
+checked.
+
+Memory is bounded: DATA is queued only within the credit that its receiver granted and the relay counts too
+(at most `MAX_WINDOW_BYTES` a stream and direction); frames without credit have the connection's own bound.
+
+A slow viewer therefore stalls nobody: its streams run out of credit, the host goes on with the others.
+
+Whether a stream may be opened, and what is durable, is decided by `Rules`, which `relay.connections` gives.
+"""
+
+from collections.abc import Awaitable, Iterator
+from dataclasses import dataclass, field
+from typing import Final, Protocol, assert_never
+
+from relay.errors import Refused
+from relay.metrics import Metrics
+from relay.peer_connection import PeerConnection
+from relay.protocol.close_reasons import CloseReason
+from relay.protocol.errors import RemoteProtocolError
+from relay.protocol.frames import (
+    MAX_STREAMS_PER_VIEWER,
+    MAX_VIEWER,
+    Accept,
+    Channel,
+    Close,
+    Credit,
+    Data,
+    Fields,
+    Hello,
+    Notice,
+    Open,
+    Welcome,
+    decode_frame,
+    peek_data,
+    viewer_of,
+)
+from relay.protocol.streams import Priority, Window, check_viewer_stream, priority_of
+
+MAX_VIEWERS: Final = 16
+"""Of one session at a time: two technicians with several tabs each; bounds what a host must serve."""
+DATA_OVERHEAD_BYTES: Final = 12
+"""The longest header of a DATA frame (docs/protocol.md §2)."""
+
+
+@dataclass(slots=True)
+class Traffic:
+    """DATA forwarded in one direction of a channel."""
+
+    frames: int = 0
+    frame_bytes: int = 0
+    stalls: int = 0
+
+
+class TrafficCounter:
+    """Counts of the whole relay: plain integers on the hot path, published once a second."""
+
+    def __init__(self) -> None:
+        self._by_channel = {(channel, to_host): Traffic() for channel in Channel for to_host in (True, False)}
+
+    def of(self, channel: Channel, *, to_host: bool) -> Traffic:
+        """The counter to add to."""
+        return self._by_channel[channel, to_host]
+
+    def publish(self, metrics: Metrics) -> None:
+        """Move what was counted since the last call to `metrics`."""
+        for (channel, to_host), traffic in self._by_channel.items():
+            if not traffic.frames:
+                continue
+            direction = "to_host" if to_host else "to_viewer"
+            metrics.tunnel_frames_total.labels(channel.value, direction).inc(traffic.frames)
+            metrics.tunnel_bytes_total.labels(channel.value, direction).inc(traffic.frame_bytes)
+            metrics.credit_stalls_total.labels(channel.value).inc(traffic.stalls)
+            traffic.frames = traffic.frame_bytes = traffic.stalls = 0
+
+
+@dataclass(eq=False, slots=True)
+class Stream:
+    """One open stream as the relay sees it."""
+
+    number: int
+    channel: Channel
+    viewer: "Viewer"
+    params: Fields
+    to_viewer: Window
+    to_host: Window
+    host_traffic: Traffic
+    viewer_traffic: Traffic
+    max_message_bytes: int
+    is_accepted: bool = False
+    host_priority: Priority = Priority.INPUT
+    viewer_priority: Priority = Priority.SCREEN
+
+
+@dataclass(eq=False, slots=True)
+class Viewer:
+    """One attached viewer: its connection, its number in the session, the channels its ticket grants."""
+
+    number: int
+    peer: PeerConnection
+    technician: str
+    kinds: frozenset[Channel]
+    last_stream: int = 0
+    streams: dict[int, Stream] = field(default_factory=dict)
+
+
+class Rules(Protocol):
+    """What a tunnel must ask about its session."""
+
+    def may_open(self, viewer: Viewer, channel: Channel) -> CloseReason | None:
+        """None, or why this viewer may not open such a stream now."""
+
+    async def count_try(self, viewer: Viewer, code: int, attempt: int) -> None:
+        """Commit one try of a security code before it can be answered. Raises Refused."""
+
+    async def fail_try(self, viewer: Viewer) -> None:
+        """Either side closed a pair stream because the code was wrong."""
+
+    async def receive_notice(self, viewer: Viewer | None, notice: Notice) -> None:
+        """A notice came from `viewer`, or from the host. Raises RemoteProtocolError."""
+
+
+@dataclass(frozen=True, slots=True)
+class TunnelStatistics:
+    """A moment of one tunnel."""
+
+    has_host: bool
+    viewers: int
+    streams: int
+    queued_bytes: int
+
+
+class Tunnel:
+    """The connections and streams of one session.
+
+    Concurrency: every method but `receive`'s awaitable is synchronous, so that the books are always straight.
+    """
+
+    def __init__(self, rules: Rules, counter: TrafficCounter) -> None:
+        # Never changed.
+        self._rules = rules
+        self._counter = counter
+        # Changed without a checkpoint in between.
+        self._host: PeerConnection | None = None
+        self._viewers: dict[int, Viewer] = {}
+        self._streams: dict[int, Stream] = {}
+        self._last_viewer = 0
+
+    @property
+    def host(self) -> PeerConnection | None:
+        """The host's connection, while there is one."""
+        return self._host
+
+    @property
+    def is_empty(self) -> bool:
+        """True if nobody is attached."""
+        return self._host is None and not self._viewers
+
+    def peers(self) -> Iterator[PeerConnection]:
+        """Every connection of the session."""
+        if self._host is not None:
+            yield self._host
+        for viewer in list(self._viewers.values()):
+            yield viewer.peer
+
+    def statistics(self) -> TunnelStatistics:
+        """Who and what is open now."""
+        queued = sum(peer.queued_bytes for peer in self.peers())
+        return TunnelStatistics(self._host is not None, len(self._viewers), len(self._streams), queued)
+
+    # Coming and going
+
+    def attach_host(self, peer: PeerConnection, facts: Fields) -> None:
+        """The newest host connection wins; an older one is closed with REPLACED."""
+        older, self._host = self._host, peer
+        if older is not None:
+            self._close_streams_of_host()
+            older.close(CloseReason.REPLACED)
+        for viewer in self._viewers.values():
+            peer.queue_frame(Notice("attached", {"viewer": viewer.number, "technician": viewer.technician}))
+            viewer.peer.queue_frame(Notice("host_online", facts))
+
+    def detach_host(self, peer: PeerConnection) -> bool:
+        """The host's connection ended. False if it had been replaced before."""
+        if self._host is not peer:
+            return False
+        self._host = None
+        self._close_streams_of_host()
+        for viewer in self._viewers.values():
+            viewer.peer.queue_frame(Notice("host_offline", {}))
+        return True
+
+    def attach_viewer(self, peer: PeerConnection, technician: str, kinds: frozenset[Channel]) -> Viewer:
+        """Give a viewer its number.
+
+        Raises:
+            Refused: `MAX_VIEWERS` are attached.
+        """
+        if len(self._viewers) >= MAX_VIEWERS:
+            raise Refused(f"The session has {MAX_VIEWERS} viewers already.", CloseReason.LIMIT)
+        number = self._last_viewer % MAX_VIEWER + 1
+        while number in self._viewers:
+            number = number % MAX_VIEWER + 1
+        self._last_viewer = number
+        viewer = Viewer(number, peer, technician, kinds)
+        self._viewers[number] = viewer
+        if self._host is not None:
+            self._host.queue_frame(Notice("attached", {"viewer": number, "technician": technician}))
+        return viewer
+
+    def detach_viewer(self, viewer: Viewer) -> None:
+        """A viewer's connection ended."""
+        if self._viewers.pop(viewer.number, None) is None:
+            return
+        for stream in list(viewer.streams.values()):
+            self._forget(stream)
+            if self._host is not None:
+                self._host.queue_stream_close(stream.host_priority, stream.number, CloseReason.DETACHED)
+        if self._host is not None:
+            self._host.queue_frame(Notice("detached", {"viewer": viewer.number}))
+
+    def notify_host(self, name: str, fields: Fields) -> None:
+        """Tell the host, if it is there."""
+        if self._host is not None:
+            self._host.queue_frame(Notice(name, fields))
+
+    def notify_viewers(self, name: str, fields: Fields) -> None:
+        """Tell every viewer."""
+        for viewer in self._viewers.values():
+            viewer.peer.queue_frame(Notice(name, fields))
+
+    def close(self, reason: CloseReason, last_words: Notice) -> None:
+        """End every connection of the session with `reason`."""
+        for peer in self.peers():
+            peer.close(reason, last_words)
+
+    def close_streams(self, channel: Channel, reason: CloseReason) -> None:
+        """End every stream of one channel on both sides (plan changed, code is dead)."""
+        for stream in [stream for stream in self._streams.values() if stream.channel is channel]:
+            self._close_for_both(stream, reason)
+
+    # Frames
+
+    def receive_from_host(self, message: bytes) -> Awaitable[None] | None:
+        """Route one message of the host.
+
+        Raises:
+            RemoteProtocolError: the host broke the protocol; its connection is to be closed.
+        """
+        number = peek_data(message)
+        if not number:
+            return self._receive_host_frame(message)
+        stream = self._streams.get(number)
+        if stream is None:
+            self._check_late(number)
+            return None
+        size = len(message)
+        window = stream.to_viewer
+        if size > window.available or size > stream.max_message_bytes or not stream.is_accepted:
+            self._refuse_data(stream, size, window)
+        window.available -= size
+        traffic = stream.viewer_traffic
+        traffic.frames += 1
+        traffic.frame_bytes += size
+        if window.available < size:
+            traffic.stalls += 1
+        stream.viewer.peer.queue_data(stream.viewer_priority, number, message)
+        return None
+
+    def receive_from_viewer(self, viewer: Viewer, message: bytes) -> Awaitable[None] | None:
+        """Route one message of a viewer.
+
+        Raises:
+            RemoteProtocolError: the viewer broke the protocol; its connection is to be closed.
+        """
+        number = peek_data(message)
+        if not number:
+            return self._receive_viewer_frame(viewer, message)
+        stream = viewer.streams.get(number)
+        if stream is None:
+            self._check_owner(viewer, number)
+            return None
+        size = len(message)
+        window = stream.to_host
+        if size > window.available or size > stream.max_message_bytes or not stream.is_accepted:
+            self._refuse_data(stream, size, window)
+        window.available -= size
+        traffic = stream.host_traffic
+        traffic.frames += 1
+        traffic.frame_bytes += size
+        if window.available < size:
+            traffic.stalls += 1
+        if self._host is not None:
+            self._host.queue_data(stream.host_priority, number, message)
+        return None
+
+    def _receive_host_frame(self, message: bytes) -> Awaitable[None] | None:
+        frame = decode_frame(message)
+        match frame:
+            case Accept(number, credit):
+                return self._receive_accept(number, credit, message)
+            case Credit(number, amount):
+                stream = self._streams.get(number)
+                if stream is None:
+                    self._check_late(number)
+                else:
+                    stream.to_host.grant(amount)
+                    stream.viewer.peer.queue_control(message)
+            case Close(0):
+                raise RemoteProtocolError("the host closes", CloseReason.NORMAL)
+            case Close(number, reason):
+                stream = self._streams.get(number)
+                if stream is None:
+                    self._check_late(number)
+                else:
+                    self._forget(stream)
+                    if self._host is not None:
+                        self._host.drop_stream(stream.host_priority, number)
+                    stream.viewer.peer.queue_stream_close(stream.viewer_priority, number, reason)
+                    return self._failed_try(stream, reason)
+            case Notice():
+                return self._rules.receive_notice(None, frame)
+            case Hello() | Welcome() | Open() | Data():
+                raise RemoteProtocolError("a host may not send this frame here", CloseReason.OUT_OF_ORDER)
+            case _:
+                assert_never(frame)
+        return None
+
+    def _receive_viewer_frame(self, viewer: Viewer, message: bytes) -> Awaitable[None] | None:
+        frame = decode_frame(message)
+        match frame:
+            case Open(number, channel, credit, params):
+                self._receive_open(viewer, number, channel, credit, params)
+            case Credit(number, amount):
+                stream = viewer.streams.get(number)
+                if stream is None:
+                    self._check_owner(viewer, number)
+                else:
+                    stream.to_viewer.grant(amount)
+                    if self._host is not None:
+                        self._host.queue_control(message)
+            case Close(0):
+                raise RemoteProtocolError("the viewer closes", CloseReason.NORMAL)
+            case Close(number, reason):
+                stream = viewer.streams.get(number)
+                if stream is None:
+                    self._check_owner(viewer, number)
+                else:
+                    self._forget(stream)
+                    viewer.peer.drop_stream(stream.viewer_priority, number)
+                    if self._host is not None:
+                        self._host.queue_stream_close(stream.host_priority, number, reason)
+                    return self._failed_try(stream, reason)
+            case Notice():
+                return self._rules.receive_notice(viewer, frame)
+            case Hello() | Welcome() | Accept() | Data():
+                raise RemoteProtocolError("a viewer may not send this frame here", CloseReason.OUT_OF_ORDER)
+            case _:
+                assert_never(frame)
+        return None
+
+    def _receive_open(
+        self, viewer: Viewer, number: int, channel: Channel, credit: int, params: Fields
+    ) -> None:
+        viewer.last_stream = check_viewer_stream(number, viewer.number, viewer.last_stream)
+        reason = self._reason_against(viewer, channel)
+        if reason is not None or self._host is None:
+            viewer.peer.queue_frame(Close(number, reason or CloseReason.HOST_OFFLINE))
+            return
+        stream = Stream(
+            number,
+            channel,
+            viewer,
+            params,
+            Window(),
+            Window(),
+            self._counter.of(channel, to_host=True),
+            self._counter.of(channel, to_host=False),
+            channel.max_payload_bytes + DATA_OVERHEAD_BYTES,
+            host_priority=priority_of(channel, to_host=True),
+            viewer_priority=priority_of(channel, to_host=False),
+        )
+        stream.to_viewer.grant(credit)
+        self._streams[number] = viewer.streams[number] = stream
+        self._host.queue_frame(Open(number, channel, credit, params))
+
+    def _reason_against(self, viewer: Viewer, channel: Channel) -> CloseReason | None:
+        if len(viewer.streams) >= MAX_STREAMS_PER_VIEWER:
+            return CloseReason.TOO_MANY_STREAMS
+        if channel is Channel.PAIR and any(other.channel is Channel.PAIR for other in self._streams.values()):
+            return CloseReason.LIMIT  # the customer types one code into one window
+        return self._rules.may_open(viewer, channel)
+
+    def _receive_accept(self, number: int, credit: int, message: bytes) -> Awaitable[None] | None:
+        stream = self._streams.get(number)
+        if stream is None:
+            self._check_late(number)
+            return None
+        if stream.is_accepted:
+            raise RemoteProtocolError("a stream was accepted twice", CloseReason.OUT_OF_ORDER)
+        stream.to_host.grant(credit)
+        if stream.channel is Channel.PAIR:
+            return self._accept_try(stream, message)
+        self._pass_accept(stream, message)
+        return None
+
+    async def _accept_try(self, stream: Stream, message: bytes) -> None:
+        """An ACCEPT of a pair stream is one guess at the code: counted durably, then forwarded."""
+        code, attempt = stream.params.get("code"), stream.params.get("attempt")
+        try:
+            if type(code) is not int or type(attempt) is not int:
+                raise Refused("A pair stream must name its code and attempt.", CloseReason.OUT_OF_ORDER)
+            await self._rules.count_try(stream.viewer, code, attempt)
+        except Refused as exc:
+            if self._streams.get(stream.number) is stream:
+                self._close_for_both(stream, exc.close_reason)
+            return
+        if self._streams.get(stream.number) is stream:  # the viewer may have left meanwhile
+            self._pass_accept(stream, message)
+
+    def _pass_accept(self, stream: Stream, message: bytes) -> None:
+        stream.is_accepted = True
+        stream.viewer.peer.queue_control(message)
+
+    def _failed_try(self, stream: Stream, reason: CloseReason) -> Awaitable[None] | None:
+        if stream.is_accepted and stream.channel is Channel.PAIR and reason is CloseReason.WRONG_CODE:
+            return self._rules.fail_try(stream.viewer)
+        return None
+
+    def _close_for_both(self, stream: Stream, reason: CloseReason) -> None:
+        self._forget(stream)
+        stream.viewer.peer.queue_stream_close(stream.viewer_priority, stream.number, reason)
+        if self._host is not None:
+            self._host.queue_stream_close(stream.host_priority, stream.number, reason)
+
+    def _close_streams_of_host(self) -> None:
+        for stream in list(self._streams.values()):
+            self._forget(stream)
+            stream.viewer.peer.queue_stream_close(
+                stream.viewer_priority, stream.number, CloseReason.HOST_OFFLINE
+            )
+
+    def _forget(self, stream: Stream) -> None:
+        del self._streams[stream.number]
+        del stream.viewer.streams[stream.number]
+
+    def _check_late(self, number: int) -> None:
+        """A frame of the host for no open stream: fine if the stream was open once, and dropped."""
+        viewer = self._viewers.get(viewer_of(number))
+        if viewer is not None and (number & 0xFFFF) > viewer.last_stream:
+            raise RemoteProtocolError("a frame for a stream that was never opened", CloseReason.OUT_OF_ORDER)
+
+    def _check_owner(self, viewer: Viewer, number: int) -> None:
+        """A viewer's frame for none of its open streams: fine if it was its own once, and dropped."""
+        if viewer_of(number) != viewer.number or (number & 0xFFFF) > viewer.last_stream:
+            raise RemoteProtocolError("a frame for a stream that is not open", CloseReason.OUT_OF_ORDER)
+
+    def _refuse_data(self, stream: Stream, size: int, window: Window) -> None:
+        if not stream.is_accepted:
+            raise RemoteProtocolError("data on a stream that was not accepted", CloseReason.OUT_OF_ORDER)
+        if size > stream.max_message_bytes:
+            raise RemoteProtocolError("a payload is too large for its channel", CloseReason.TOO_LARGE)
+        window.spend(size)
+
+
+def closing_notice(reason: CloseReason) -> Notice:
+    """What both sides hear when a session ends."""
+    return Notice("ended", {"reason": reason.wire})

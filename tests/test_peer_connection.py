@@ -1,0 +1,268 @@
+"""One peer's WebSocket: sending, closing, dying, stalling. Over memory, with a clock that jumps."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import pytest
+import trio
+import trio.testing
+
+from relay.errors import PeerGone
+from relay.peer_connection import PeerConnection, PeerSettings
+from relay.protocol.close_reasons import CloseReason
+from relay.protocol.errors import RemoteProtocolError
+from relay.protocol.frames import Close, Data, Frame, Notice, decode_frame, encode_frame
+from relay.protocol.streams import MAX_CONTROL_BYTES, Priority
+from relay.protocol.websocket import CloseReceived, Ping, WebSocketCodec
+from relay.transport import Transport, memory_transport_pair
+
+STREAM = 1 << 16 | 1
+SETTINGS = PeerSettings()
+
+
+@dataclass
+class FarEnd:
+    """The peer's side of the wire: a client's codec on the other half of the memory pair."""
+
+    transport: Transport
+    codec: WebSocketCodec = field(
+        default_factory=lambda: WebSocketCodec(is_client=True, max_message_bytes=1 << 21)
+    )
+    events: list[object] = field(default_factory=list)
+
+    async def send(self, frame: Frame) -> None:
+        await self.transport.send_all(self.codec.encode_binary(encode_frame(frame)))
+
+    async def read(self) -> object:
+        """The next event: a decoded frame, a Ping, a CloseReceived; None when the relay hung up."""
+        while not self.events:
+            data = await self.transport.receive_some()
+            if not data:
+                return None
+            self.events += self.codec.receive_data(data)
+        event = self.events.pop(0)
+        return decode_frame(event) if isinstance(event, bytes) else event
+
+    async def read_all(self) -> list[object]:
+        got = []
+        while (event := await self.read()) is not None:
+            got.append(event)
+        return got
+
+
+@dataclass
+class Running:
+    """A connection that runs in the background, and what it handed over."""
+
+    peer: PeerConnection
+    far: FarEnd
+    received: list[bytes] = field(default_factory=list)
+    ended: list[CloseReason] = field(default_factory=list)
+
+
+@asynccontextmanager
+async def running(
+    receive: Callable[[bytes], Awaitable[None] | None] | None = None,
+) -> AsyncIterator[Running]:
+    near, far = memory_transport_pair()
+    codec = WebSocketCodec(is_client=False, max_message_bytes=1 << 21)
+    state = Running(PeerConnection(near, codec, number=1, settings=SETTINGS), FarEnd(far))
+
+    async def run() -> None:
+        state.ended.append(await state.peer.run(receive or state.received.append))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(run)
+        await trio.testing.wait_all_tasks_blocked()
+        yield state
+        nursery.cancel_scope.cancel()
+
+
+async def test_frames_and_data_reach_the_peer_in_order_of_priority(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with running() as it:
+        large = encode_frame(Data(STREAM, bytes(5000)))
+        it.peer.queue_data(Priority.FILES, STREAM, large)
+        it.peer.queue_data(Priority.INPUT, STREAM + 1, encode_frame(Data(STREAM + 1, b"click")))
+        it.peer.queue_frame(Notice("n", {}))
+        got = [await it.far.read() for _ in range(3)]
+    assert got == [Notice("n", {}), Data(STREAM + 1, b"click"), Data(STREAM, bytes(5000))]
+
+
+async def test_messages_are_handed_over_in_order(autojump_clock: trio.testing.MockClock) -> None:
+    async with running() as it:
+        for number in range(3):
+            await it.far.send(Notice(f"n{number}", {}))
+        await trio.testing.wait_all_tasks_blocked()
+        assert [decode_frame(message) for message in it.received] == [Notice(f"n{i}", {}) for i in range(3)]
+
+
+async def test_what_receive_returns_is_awaited_before_the_next_message(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    log: list[str] = []
+
+    async def decide(message: bytes) -> None:
+        log.append("begin")
+        await trio.sleep(1)
+        log.append("end")
+
+    async with running(decide) as it:
+        await it.far.transport.send_all(it.far.codec.encode_binary(b"1") + it.far.codec.encode_binary(b"2"))
+        await trio.sleep(5)
+    assert log == ["begin", "end", "begin", "end"]
+
+
+async def test_a_closed_peer_hears_the_reason_and_its_last_words_first(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with running() as it:
+        it.peer.queue_data(Priority.SCREEN, STREAM, encode_frame(Data(STREAM, b"stale picture")))
+        it.peer.close(CloseReason.EXPIRED, Notice("ended", {"reason": "expired"}))
+        it.peer.close(CloseReason.DEAD)
+        it.peer.queue_frame(Notice("too late", {}))
+        it.peer.queue_data(Priority.SCREEN, STREAM, b"too late")
+        it.peer.queue_stream_close(Priority.SCREEN, STREAM, CloseReason.DONE)
+        assert await it.far.read_all() == [
+            Notice("ended", {"reason": "expired"}),
+            Close(0, CloseReason.EXPIRED),
+            CloseReceived(4002, "expired"),
+        ]
+        await trio.testing.wait_all_tasks_blocked()
+    assert it.ended == [CloseReason.EXPIRED]
+
+
+async def test_nothing_is_received_any_more_once_closed(autojump_clock: trio.testing.MockClock) -> None:
+    async with running() as it:
+        await it.far.send(Notice("early", {}))
+        await trio.testing.wait_all_tasks_blocked()
+        it.peer.close(CloseReason.REVOKED)
+        await it.far.send(Notice("late", {}))
+        await trio.sleep(1)
+        assert len(it.received) == 1
+
+
+async def test_a_protocol_error_closes_with_its_reason(autojump_clock: trio.testing.MockClock) -> None:
+    def receive(message: bytes) -> None:
+        raise RemoteProtocolError("no", CloseReason.CREDIT_EXCEEDED)
+
+    async with running(receive) as it:
+        await it.far.send(Notice("n", {}))
+        assert (await it.far.read_all())[0] == Close(0, CloseReason.CREDIT_EXCEEDED)
+
+
+async def test_broken_websocket_framing_closes_with_its_reason(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with running() as it:
+        await it.far.transport.send_all(b"\xff\xff\xff\xff")
+        assert (await it.far.read_all())[0] == Close(0, CloseReason.BAD_WEBSOCKET)
+
+
+async def test_a_text_message_is_refused_by_name(autojump_clock: trio.testing.MockClock) -> None:
+    async with running() as it:
+        await it.far.transport.send_all(b"\x81\x82\x00\x00\x00\x00hi")
+        assert (await it.far.read_all())[0] == Close(0, CloseReason.TEXT_MESSAGE)
+
+
+async def test_a_peer_that_hangs_up_is_an_ordinary_end(autojump_clock: trio.testing.MockClock) -> None:
+    async with running() as it:
+        await it.far.transport.aclose()
+        await trio.testing.wait_all_tasks_blocked()
+        assert it.ended == [CloseReason.DEAD]
+
+
+async def test_a_close_frame_is_an_ordinary_end(autojump_clock: trio.testing.MockClock) -> None:
+    async with running() as it:
+        await it.far.transport.send_all(it.far.codec.encode_close(1000, "bye"))
+        await it.far.read_all()
+        await trio.testing.wait_all_tasks_blocked()
+        assert it.ended == [CloseReason.NORMAL]
+
+
+async def test_pings_are_answered_and_sent(autojump_clock: trio.testing.MockClock) -> None:
+    async with running() as it:
+        await it.far.transport.send_all(it.far.codec.encode_ping(b"are you there"))
+        assert getattr(await it.far.read(), "payload", None) == b"are you there"
+        await trio.sleep(SETTINGS.ping_interval * 1.2)
+        it.peer.check_health(trio.current_time())
+        assert await it.far.read() == Ping(b"")
+
+
+async def test_a_silent_peer_is_dead_after_its_timeout(autojump_clock: trio.testing.MockClock) -> None:
+    async with running() as it:
+        await trio.sleep(SETTINGS.dead_timeout - 1)
+        it.peer.check_health(trio.current_time())
+        assert it.peer.close_reason is None
+        await trio.sleep(2)
+        it.peer.check_health(trio.current_time())
+        it.peer.check_health(trio.current_time())
+        assert it.peer.close_reason is CloseReason.DEAD
+
+
+async def test_a_peer_that_reads_nothing_is_stalled_and_let_go(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with running() as it:
+        for _ in range(64):
+            it.peer.queue_data(Priority.FILES, STREAM, encode_frame(Data(STREAM, bytes(60_000))))
+        assert it.peer.queued_bytes > 64 * 60_000
+        await trio.sleep(SETTINGS.stall_timeout + 1)
+        await it.far.send(Notice("alive, but not reading", {}))
+        await trio.sleep(0.1)
+        it.peer.check_health(trio.current_time())
+        assert it.peer.close_reason is CloseReason.STALLED
+        await trio.sleep(SETTINGS.close_timeout + 0.1)
+        assert it.ended == [CloseReason.STALLED]
+
+
+async def test_frames_without_credit_are_bounded(autojump_clock: trio.testing.MockClock) -> None:
+    async with running() as it:
+        for _ in range(3 * MAX_CONTROL_BYTES // 1000):
+            it.peer.queue_control(bytes(1000))
+        assert it.peer.close_reason is CloseReason.STALLED
+
+
+async def test_the_first_message_is_waited_for_through_pings(autojump_clock: trio.testing.MockClock) -> None:
+    near, far_transport = memory_transport_pair()
+    codec = WebSocketCodec(is_client=False, max_message_bytes=1000)
+    peer, far = PeerConnection(near, codec, number=1, settings=SETTINGS), FarEnd(far_transport)
+    await far.transport.send_all(
+        far.codec.encode_ping() + far.codec.encode_binary(b"first") + far.codec.encode_binary(b"x")
+    )
+    assert await peer.receive_first() == b"first"
+    await peer.refuse(CloseReason.REFUSED)
+    assert [type(event).__name__ for event in await far.read_all()] == ["Close", "CloseReceived"]
+
+
+async def test_messages_that_came_with_the_first_are_not_lost(autojump_clock: trio.testing.MockClock) -> None:
+    near, far_transport = memory_transport_pair()
+    codec = WebSocketCodec(is_client=False, max_message_bytes=1000)
+    peer, far = PeerConnection(near, codec, number=1, settings=SETTINGS), FarEnd(far_transport)
+    await far.transport.send_all(far.codec.encode_binary(b"first") + far.codec.encode_binary(b"second"))
+    await far.transport.send_all(far.codec.encode_close(1000))
+    received: list[bytes] = []
+    assert await peer.receive_first() == b"first"
+    assert await peer.run(received.append) is CloseReason.NORMAL
+    assert received == [b"second"]
+
+
+async def test_a_peer_that_hangs_up_before_its_first_message_is_gone(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    near, far = memory_transport_pair()
+    peer = PeerConnection(
+        near, WebSocketCodec(is_client=False, max_message_bytes=9), number=1, settings=SETTINGS
+    )
+    await far.aclose()
+    with pytest.raises(PeerGone):
+        await peer.receive_first()
+
+
+async def test_cancelling_lets_the_peer_go(autojump_clock: trio.testing.MockClock) -> None:
+    async with running() as it:
+        pass
+    assert it.peer.close_reason is CloseReason.GOING_AWAY
+    assert await it.far.read() is None
