@@ -1,0 +1,70 @@
+"""The API as one ASGI application: routes, error answers, the OpenAPI document, and the guard around all."""
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from starlette.types import ASGIApp
+
+import relay
+from relay.api import customer, pages, problems, technician
+from relay.api.context import ApiContext
+from relay.api.guard import Guard
+
+OPENAPI_PATH = "/api/openapi.json"
+
+DESCRIPTION = """\
+Prepare, use and end sessions of ad hoc remote support.
+
+Errors are `application/problem+json` (RFC 9457). Signed-in calls carry the session cookie. Unsafe methods
+need `Content-Type: application/json`, the header `X-Adhoc-Csrf: 1`, and, from a browser, the relay's own
+`Origin`. Live changes come over the WebSocket `/api/v1/events`: first
+`{"type": "sessions", "sessions": […], "now": …}`, then `{"type": "session", "session": {…}, "now": …}` at
+every change.
+"""
+
+
+def create_app(context: ApiContext) -> ASGIApp:
+    """The application, guarded. Runs on Trio only (anyio finds the running library by itself)."""
+    return Guard(create_routes(context), origin=context.settings.origin, metrics=context.metrics)
+
+
+def create_routes(context: ApiContext) -> FastAPI:
+    """The application without its guard: for `create_app`, and for tests that walk the routes."""
+    app = FastAPI(
+        title="Ad hoc relay",
+        version=relay.__version__,
+        description=DESCRIPTION,
+        openapi_url=OPENAPI_PATH,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state.context = context
+    app.include_router(technician.router)
+    app.include_router(customer.router)
+    pages.add_pages(app)
+    problems.install(app)
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's documented way to extend it
+    return app
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    """FastAPI's document, with our error body and without the validation error that we never send."""
+    if app.openapi_schema is None:
+        schema = get_openapi(
+            title=app.title, version=app.version, description=app.description, routes=app.routes
+        )
+        # What FastAPI assumes of every route with parameters; the routes say themselves what they answer.
+        for operations in schema["paths"].values():
+            for operation in operations.values():
+                if "application/json" in operation["responses"].get("422", {}).get("content", {}):
+                    del operation["responses"]["422"]
+        components = schema.setdefault("components", {}).setdefault("schemas", {})
+        problem = problems.ProblemBody.model_json_schema(ref_template="#/components/schemas/{model}")
+        for unused in ("HTTPValidationError", "ValidationError"):
+            components.pop(unused, None)
+        components |= problem.pop("$defs", {})
+        components["ProblemBody"] = problem
+        app.openapi_schema = schema
+    return app.openapi_schema

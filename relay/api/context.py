@@ -1,0 +1,142 @@
+"""What every route needs, made once by `relay.server` and kept on the app; and who is asking."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+from fastapi import Depends, Request
+
+from relay.accounts import Accounts
+from relay.api.feeds import Feeds
+from relay.api.mail import Mailer
+from relay.api.problems import Problem
+from relay.broker import Broker
+from relay.limits import KeyedBuckets
+from relay.metrics import Metrics
+from relay.protocol.hidden import SecretBytes
+from relay.protocol.links import LinkError, decode_base64url, encode_base64url
+from relay.sessions import Company, Technician
+from relay.texts import LANGUAGES, best_language, mark
+
+COOKIE_BYTES = 32
+COOKIE_MAX_AGE = 12 * 3600
+"""Seconds; the absolute life of a signed-in browser (SECURITY). The store enforces it, this tidies up."""
+
+SIGNED_OUT = mark("Please sign in.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApiSettings:
+    """The API's own part of the settings.
+
+    Attributes:
+        origin: the one origin that is served, as browsers write it.
+        static: folder of the built pages; it may not exist.
+        downloads: folder of the host files; it may not exist.
+        mails_per_technician: mails at once, and …
+        mails_window: … seconds until that many are allowed again. The relay must not become somebody's
+            means of writing to strangers; a customer who lost the mail three times is served all the same.
+        ping_interval: seconds between pings on the events' WebSocket; proxies cut silent ones at 60.
+        max_feeds_per_technician: consoles one technician may have open at once.
+    """
+
+    origin: str
+    static: Path
+    downloads: Path
+    mails_per_technician: float = 10.0
+    mails_window: float = 600.0
+    ping_interval: float = 20.0
+    max_feeds_per_technician: int = 16
+
+    @property
+    def has_tls(self) -> bool:
+        """True if browsers reach the relay over TLS, its own or a proxy's."""
+        return self.origin.startswith("https://")
+
+    @property
+    def websocket_origin(self) -> str:
+        """`origin` with the WebSocket scheme."""
+        return self.origin.replace("http", "ws", 1)
+
+    @property
+    def cookie_name(self) -> str:
+        """The prefix makes browsers insist on Secure, Path=/ and no Domain (RFC 6265bis §4.1.3.2)."""
+        return "__Host-adhoc_session" if self.has_tls else "adhoc_session"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApiContext:
+    """The rooms and books that routes work with."""
+
+    settings: ApiSettings
+    broker: Broker
+    accounts: Accounts
+    mailer: Mailer
+    metrics: Metrics
+    feeds: Feeds
+    mails: KeyedBuckets = field(init=False)
+
+    def __post_init__(self) -> None:
+        buckets = KeyedBuckets(
+            "mails_per_technician",
+            rate_per_second=self.settings.mails_per_technician / self.settings.mails_window,
+            burst=self.settings.mails_per_technician,
+        )
+        object.__setattr__(self, "mails", buckets)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Caller:
+    """The signed-in technician behind a request, and the cookie that said so."""
+
+    technician: Technician
+    company: Company
+    cookie: SecretBytes
+
+    @property
+    def language(self) -> str:
+        """What to answer them in."""
+        return self.technician.language if self.technician.language in LANGUAGES else LANGUAGES[0]
+
+
+def context_of(request: Request) -> ApiContext:
+    """The app's context."""
+    context: ApiContext = request.app.state.context
+    return context
+
+
+def read_cookie(value: str | None) -> SecretBytes | None:
+    """The secret in a cookie's value, or None if it cannot be one; untrusted."""
+    try:
+        return SecretBytes(decode_base64url(value or "", COOKIE_BYTES))
+    except LinkError:
+        return None
+
+
+def write_cookie(secret: bytes) -> str:
+    """A cookie's value."""
+    return encode_base64url(secret)
+
+
+async def signed_in(request: Request) -> Caller:
+    """Who is asking.
+
+    Raises:
+        Problem: 401, nobody that is known.
+    """
+    context = context_of(request)
+    cookie = read_cookie(request.cookies.get(context.settings.cookie_name))
+    known = None if cookie is None else await context.accounts.technician_of_cookie(cookie)
+    if cookie is None or known is None:
+        raise Problem(401, SIGNED_OUT)
+    technician, company = known
+    return Caller(technician=technician, company=company, cookie=cookie)
+
+
+def language_of(request: Request) -> Literal["en", "es"]:
+    """What a stranger reads."""
+    return "es" if best_language(request.headers.get("accept-language", "")) == "es" else "en"
+
+
+Context = Annotated[ApiContext, Depends(context_of)]
+SignedIn = Annotated[Caller, Depends(signed_in)]

@@ -1,0 +1,101 @@
+"""The built pages and what belongs to them; ``./dev build`` puts them into the static folder.
+
+Pages hold no data, so they need no sign-in: everything in them comes from the API. Their names are listed
+here; there is no catch-all, an unknown path is a 404 (SECURITY, "exact, default-deny routes").
+"""
+
+import re
+from pathlib import Path
+
+from fastapi import APIRouter, FastAPI
+from fastapi.responses import FileResponse, HTMLResponse, Response
+
+from relay.api.context import ApiContext, Context
+from relay.api.models import Health
+from relay.api.problems import answers, not_found
+
+CONSOLE_PAGE = "index.html"
+DEPLOYMENT_PAGE = "deploy.html"
+
+NOT_BUILT = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>Pages not built</title></head>
+<body><h1>The pages are not built yet</h1>
+<p>The relay runs, but its web pages are missing.
+Build them with <code>./dev build</code>, then reload.</p>
+</body></html>
+"""
+
+# What browsers must be told exactly (nosniff); the system's own table differs from machine to machine.
+CONTENT_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".ico": "image/x-icon",
+    ".js": "text/javascript; charset=utf-8",
+    ".json": "application/json",
+    ".map": "application/json",
+    ".png": "image/png",
+    ".svg": "image/svg+xml",
+    ".wasm": "application/wasm",
+    ".webp": "image/webp",
+    ".woff2": "font/woff2",
+}
+
+_ASSET_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,150}")
+"""Vite writes one flat folder; whatever else a name could be (dots in front, slashes) is not asked for."""
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.api_route("/", methods=["GET", "HEAD"])
+@router.api_route("/sign-in", methods=["GET", "HEAD"])
+async def console(context: Context) -> Response:
+    """The console, for whoever signs in."""
+    return _page(context, CONSOLE_PAGE)
+
+
+@router.api_route("/session/{id}", methods=["GET", "HEAD"])
+async def console_of_session(id: str, context: Context) -> Response:
+    """The console, showing one session: the same page for every id."""
+    return _page(context, CONSOLE_PAGE)
+
+
+@router.api_route("/d/{invite}", methods=["GET", "HEAD"])
+async def deployment(invite: str, context: Context) -> Response:
+    """The deployment page: the same for every invite, good or not; reading it changes nothing."""
+    return _page(context, DEPLOYMENT_PAGE)
+
+
+@router.api_route("/assets/{name}", methods=["GET", "HEAD"])
+async def asset(name: str, context: Context) -> Response:
+    """A built file. Its name carries a hash of its content, so browsers may keep it for ever."""
+    kind = CONTENT_TYPES.get(Path(name).suffix)
+    path = context.settings.static / "assets" / name
+    if not _ASSET_NAME.fullmatch(name) or kind is None or not path.is_file():
+        raise not_found()
+    return FileResponse(
+        path, media_type=kind, headers={"Cache-Control": "public, max-age=31536000, immutable"}
+    )
+
+
+health_router = APIRouter(tags=["operation"])
+
+
+@health_router.get("/healthz", responses=answers(405))
+@health_router.head("/healthz", include_in_schema=False)
+async def health() -> Health:
+    """The relay answers. Says nothing else, to anybody."""
+    return Health()
+
+
+def add_pages(app: FastAPI) -> None:
+    """Serve the pages, their files and the health check with `app`."""
+    app.include_router(health_router)
+    app.include_router(router)
+
+
+def _page(context: ApiContext, name: str) -> Response:
+    path = context.settings.static / name
+    headers = {"Cache-Control": "no-cache"}
+    if not path.is_file():
+        return HTMLResponse(NOT_BUILT, status_code=503, headers={"Cache-Control": "no-store"})
+    return FileResponse(path, media_type=CONTENT_TYPES[".html"], headers=headers)

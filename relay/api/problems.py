@@ -1,0 +1,161 @@
+"""How the API says no: `application/problem+json` (RFC 9457), one sentence for a person in each.
+
+`Problem` is raised anywhere below a route; the handlers of `install` turn it, the relay's own errors and
+FastAPI's into answers of one shape. Sentences are translated here, by the request's Accept-Language.
+"""
+
+import math
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from relay.errors import AuthError, LimitExceeded, Refused, RelayError, SessionUnavailable
+from relay.texts import best_language, mark, translate
+
+CONTENT_TYPE = "application/problem+json"
+
+NOT_FOUND = mark("There is no such thing here.")
+"""What strangers read for whatever is unknown, lapsed, ended or somebody else's (SECURITY, promise 4)."""
+
+MAX_MESSAGE_LENGTH = 300
+
+
+class FieldError(BaseModel):
+    """What is wrong with one field of the request."""
+
+    field: str = Field(description="Where: the name of the field, with dots into nested ones.")
+    message: str
+
+
+class ProblemBody(BaseModel):
+    """The body of every answer that is an error."""
+
+    type: str = "about:blank"
+    title: str = Field(description="The status in words.", examples=["Conflict"])
+    status: int = Field(description="The HTTP status again.", examples=[409])
+    detail: str = Field(
+        description="One sentence for a person.", examples=["You have an open session already."]
+    )
+    limit: str | None = Field(
+        None, description="The limit that is reached.", examples=["sessions_per_technician"]
+    )
+    session: str | None = Field(None, description="The session that is in the way.")
+    errors: list[FieldError] | None = Field(None, description="What is wrong with which field.")
+
+
+class Problem(Exception):
+    """An answer that is an error.
+
+    Args:
+        status: the HTTP status.
+        detail: one sentence for a person, English source text of the translations.
+        headers: headers that the answer needs (Retry-After, Allow).
+        fields: further members of the body, see `ProblemBody`.
+    """
+
+    def __init__(
+        self, status: int, detail: str, *, headers: Mapping[str, str] | None = None, **fields: Any
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.headers = dict(headers or {})
+        self.fields = fields
+
+
+def not_found() -> Problem:
+    """The one answer for whatever must look as if it did not exist."""
+    return Problem(404, NOT_FOUND)
+
+
+def answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The OpenAPI description of a route's errors."""
+    content = {CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemBody"}}}
+    return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in statuses}
+
+
+def problem_response(problem: Problem, *, language: str) -> JSONResponse:
+    """The answer that says `problem` in `language`."""
+    body = {
+        "type": "about:blank",
+        "title": HTTPStatus(problem.status).phrase,
+        "status": problem.status,
+        "detail": translate(language, problem.detail),
+        **{name: value for name, value in problem.fields.items() if value is not None},
+    }
+    return JSONResponse(body, status_code=problem.status, headers=problem.headers, media_type=CONTENT_TYPE)
+
+
+def install(app: FastAPI) -> None:
+    """Make every error of `app` a problem answer."""
+
+    async def on_error(request: Request, error: Exception) -> JSONResponse:
+        language = best_language(request.headers.get("accept-language", ""))
+        return problem_response(problem_of(error), language=language)
+
+    async def on_crash(request: Request, error: Exception) -> JSONResponse:
+        # Answers only; the guard logs and counts, Starlette raises `error` again after this.
+        return await on_error(request, Problem(500, mark("Something went wrong inside the relay.")))
+
+    app.add_exception_handler(Exception, on_crash)
+    for kind in (Problem, RelayError, RequestValidationError, HTTPException):
+        app.add_exception_handler(kind, on_error)
+
+
+def problem_of(error: Exception) -> Problem:
+    """The answer to `error`.
+
+    Raises:
+        Exception: `error` itself, where no answer but 500 would be honest.
+    """
+    match error:
+        case Problem():
+            return error
+        case RequestValidationError():
+            return _from_validation(error)
+        case HTTPException():
+            return _from_http_error(error)
+        case LimitExceeded():
+            if error.retry_after is None:
+                return Problem(409, str(error), limit=error.limit, session=error.session_id)
+            headers = {"Retry-After": str(max(1, math.ceil(error.retry_after)))}
+            return Problem(429, str(error), limit=error.limit, headers=headers)
+        case AuthError():
+            return Problem(401, str(error))
+        case SessionUnavailable():
+            return not_found()
+        case Refused():
+            return Problem(409, str(error))
+        case _:
+            raise error
+
+
+def _from_validation(error: RequestValidationError) -> Problem:
+    """What is wrong with which field; never what was sent, it may be a password or a link."""
+    problems = error.errors()
+    if any(problem["type"] == "json_invalid" for problem in problems):
+        return Problem(400, mark("The request is not valid JSON."))
+    errors = []
+    for problem in problems[:20]:
+        # The first element says "body", "path" or "query"; people know the field by its own name.
+        where = ".".join(str(part) for part in problem["loc"][1:])
+        cause = problem.get("ctx", {}).get("error")
+        message = str(cause) if isinstance(cause, ValueError) else problem["msg"]
+        errors.append({"field": where[:100], "message": message[:MAX_MESSAGE_LENGTH]})
+    return Problem(422, mark("The request is not right; see the fields."), errors=errors)
+
+
+def _from_http_error(error: HTTPException) -> Problem:
+    details = {
+        400: mark("The request could not be understood."),
+        404: NOT_FOUND,
+        405: mark("That cannot be done here."),
+    }
+    detail = details.get(error.status_code, HTTPStatus(error.status_code).phrase)
+    return Problem(error.status_code, detail, headers=error.headers)

@@ -1,0 +1,173 @@
+"""The command line: settings in, a running relay out.
+
+Exit codes: 0 after an orderly end, 1 if the relay failed, 2 if what it was told cannot be used; then each
+problem is one line on standard error. Log lines go to standard error too; standard output has only what was
+asked for, so that it can be piped: the relay's address and sign-in links.
+"""
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import trio
+import typer
+
+import relay
+from relay.config import ENVIRONMENT_PREFIX, Config, load
+from relay.errors import ConfigError, RelayError
+from relay.logging import set_up_logging
+from relay.server import Running, issue_sign_in_link, serve
+
+EXIT_FAILED = 1
+EXIT_BAD_SETTINGS = 2
+
+SETTINGS_HELP = (
+    "Every option but --config is a setting: it can also stand in the TOML file (like_this = ...) or in the "
+    f"environment ({ENVIRONMENT_PREFIX}LIKE_THIS). The command line wins, then the environment."
+)
+
+app = typer.Typer(
+    name="relay",
+    help="Ad hoc remote support, self-hosted.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,  # its tracebacks show local variables, and those may be keys
+)
+
+# Settings are taken as text and checked by relay.config, which complains about all of them at once.
+Setting = str | None
+ConfigFile = Annotated[Path | None, typer.Option("--config", help="TOML file with settings.")]
+Data = Annotated[Setting, typer.Option(help="Folder of database, key and outbox. [default: var/relay]")]
+PublicUrl = Annotated[Setting, typer.Option(help="What links begin with; needed behind a proxy.")]
+
+
+@app.callback()
+def describe() -> None:
+    """Ad hoc remote support, self-hosted."""
+
+
+@app.command(epilog=SETTINGS_HELP)
+def up(
+    config: ConfigFile = None,
+    listen: Annotated[Setting, typer.Option(help="ADDRESS:PORT. [default: 127.0.0.1:8080]")] = None,
+    data: Data = None,
+    public_url: PublicUrl = None,
+    trusted_proxies: Annotated[Setting, typer.Option(help="Networks of proxies, with commas.")] = None,
+    tls_cert: Annotated[Setting, typer.Option(help="Certificate chain, PEM.")] = None,
+    tls_key: Annotated[Setting, typer.Option(help="Its key, PEM, without password.")] = None,
+    smtp_url: Annotated[
+        Setting, typer.Option(help="smtp://USER:PASSWORD@HOST:587?starttls=1 or smtps://…")
+    ] = None,
+    smtp_timeout: Annotated[Setting, typer.Option(help="Seconds for each step with it.")] = None,
+    mail_from: Annotated[Setting, typer.Option(help="Sender of the mail.")] = None,
+    metrics_listen: Annotated[Setting, typer.Option(help="ADDRESS:PORT for /metrics. [default: off]")] = None,
+    session_lifetime: Annotated[Setting, typer.Option(help="Seconds, at most 86400 (24 h).")] = None,
+    preparation_timeout: Annotated[Setting, typer.Option(help="Seconds. [default: 3600]")] = None,
+    downloads: Annotated[
+        Setting, typer.Option(help="Folder of host files. [default: DATA/downloads]")
+    ] = None,
+    log_format: Annotated[Setting, typer.Option(help="console or json.")] = None,
+    shutdown_timeout: Annotated[Setting, typer.Option(help="Seconds to drain. [default: 10]")] = None,
+    company: Annotated[Setting, typer.Option(help="First run: name of the company.")] = None,
+    company_phone: Annotated[Setting, typer.Option(help="First run: its telephone number.")] = None,
+    company_plan: Annotated[Setting, typer.Option(help="First run: free, base, plus or premier.")] = None,
+    owner_name: Annotated[Setting, typer.Option(help="First run: your name, as customers see it.")] = None,
+    owner_email: Annotated[Setting, typer.Option(help="First run: what you sign in with.")] = None,
+    print_link: Annotated[bool, typer.Option(help="Print a fresh sign-in link at every run.")] = False,
+) -> None:
+    """Run a relay until SIGTERM or Ctrl-C. The first makes company and owner and prints a sign-in link."""
+    arguments = {name: value for name, value in locals().items() if name in Config.model_fields}
+    try:
+        settings = load(arguments, os.environ, config)
+        set_up_logging(settings.log_format)
+        trio.run(_run, settings, print_link)
+    except ConfigError as error:
+        _refuse(error)
+    except RelayError as error:
+        print(error, file=sys.stderr)
+        raise typer.Exit(EXIT_FAILED) from None
+
+
+@app.command("sign-in-link")
+def sign_in_link(
+    data: Data = None,
+    email: Annotated[str | None, typer.Option(help="Whom it is for, if there are several.")] = None,
+    public_url: PublicUrl = None,
+    config: ConfigFile = None,
+) -> None:
+    """Print a link that signs a technician in: once, within an hour. The relay may be running or not."""
+    try:
+        settings = load({"data": data, "public_url": public_url}, os.environ, config)
+        set_up_logging(settings.log_format)
+
+        async def issue() -> str:
+            return await issue_sign_in_link(settings.data, email=email, origin=settings.public_url)
+
+        print(trio.run(issue))
+    except ConfigError as error:
+        _refuse(error)
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    print(relay.__version__)
+
+
+def main() -> None:
+    """Entry point of the ``relay`` command."""
+    app()
+
+
+async def _run(config: Config, print_link: bool) -> None:
+    """Serve until a signal; a second signal does not wait for the drain.
+
+    Raises:
+        RelayError: what `serve` raised, out of its exception group.
+    """
+    expected: RelayError | None = None
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        try:
+            async with trio.open_nursery() as nursery:
+                running = await nursery.start(_serve, config, print_link, nursery.cancel_scope)
+                _announce(running)
+                async for _ in signals:
+                    if running.is_stopping:
+                        break
+                    running.stop()
+                nursery.cancel_scope.cancel()
+        except* RelayError as group:
+            expected = _first(group)
+    if expected is not None:
+        raise expected
+
+
+async def _serve(
+    config: Config, print_link: bool, whole: trio.CancelScope, *, task_status: trio.TaskStatus[Running]
+) -> None:
+    await serve(config, make_sign_in_link=print_link, task_status=task_status)
+    whole.cancel()
+
+
+def _announce(running: Running) -> None:
+    """Say on standard output where the relay is, and how to get in."""
+    print(f"The relay is up: {running.origin}")
+    if running.metrics_address is not None:
+        print(f"Metrics: http://{running.metrics_address}/metrics")
+    if running.sign_in_link is not None:
+        print(f"Sign in, once and within an hour: {running.sign_in_link}")
+    sys.stdout.flush()
+
+
+def _first(group: ExceptionGroup[RelayError]) -> RelayError:
+    """Any one of the errors in `group`: they are about the same thing."""
+    error = group.exceptions[0]
+    return _first(error) if isinstance(error, ExceptionGroup) else error
+
+
+def _refuse(error: ConfigError) -> NoReturn:
+    for line in str(error).splitlines():
+        print(f"relay: {line}", file=sys.stderr)
+    raise typer.Exit(EXIT_BAD_SETTINGS) from None

@@ -1,0 +1,395 @@
+"""The composition root: opens everything, wires it, runs it, and takes it down in order.
+
+    store (and its threads)
+    └─ background nursery: deadlines, tunnel housekeeping, event-loop lag, metrics listener
+       └─ front door: listeners, and a task for each connection (requests, tunnels, live feeds)
+
+Shutdown (STYLE §8.3): stop accepting; tell feeds and tunnels why and wait for them, `shutdown_timeout` at the
+most; cancel what is left; then the background, then the store. Sessions outlive all of it.
+"""
+
+import fcntl
+import os
+import ssl
+from collections.abc import Iterator, Mapping
+from contextlib import AsyncExitStack, contextmanager
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+import structlog
+import trio
+
+from relay.accounts import Accounts, AccountSettings
+from relay.api.app import create_app
+from relay.api.context import ApiContext, ApiSettings
+from relay.api.events import PATH as EVENTS_PATH
+from relay.api.events import EventFeed
+from relay.api.feeds import Feeds
+from relay.api.mail import Mailer
+from relay.api.scrape import create_scrape_app
+from relay.auth import load_or_make_relay_key
+from relay.broker import Broker, BrokerSettings
+from relay.config import Config, ListenAddress
+from relay.connections import TunnelServer, TunnelSettings
+from relay.errors import ConfigError
+from relay.http import FrontDoor, FrontDoorEvent, FrontDoorSettings, serve_front_door
+from relay.metrics import Metrics
+from relay.protocol.links import encode_base64url
+from relay.sessions import Plan
+from relay.store import open_store
+
+STATIC_FOLDER = Path(__file__).parent / "api" / "static"
+LAG_INTERVAL = 0.5
+"""Seconds between two looks at the event loop's lag: enough samples, and an idle relay stays idle."""
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger("relay.server")
+
+
+class Running:
+    """A relay that accepts connections.
+
+    Attributes:
+        origin: what people type, links begin with, and browsers send as Origin.
+        address: where it listens, with the port that the system chose if 0 was asked for.
+        metrics_address: the same of the metrics listener, or None.
+        sign_in_link: for the owner, made at the first run or when asked for; else None. A secret.
+    """
+
+    def __init__(
+        self,
+        *,
+        origin: str,
+        address: ListenAddress,
+        metrics_address: ListenAddress | None,
+        sign_in_link: str | None,
+    ) -> None:
+        self.origin = origin
+        self.address = address
+        self.metrics_address = metrics_address
+        self.sign_in_link = sign_in_link
+        self._stopping = trio.Event()
+
+    def stop(self) -> None:
+        """Begin the orderly shutdown; `serve` returns at its end. May be called again."""
+        self._stopping.set()
+
+    @property
+    def is_stopping(self) -> bool:
+        """True once `stop` was called."""
+        return self._stopping.is_set()
+
+    async def wait_stopping(self) -> None:
+        """Return once `stop` was called."""
+        await self._stopping.wait()
+
+
+async def serve(
+    config: Config,
+    *,
+    make_sign_in_link: bool = False,
+    task_status: trio.TaskStatus[Running] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Run one relay until `Running.stop` is called or the caller cancels.
+
+    Args:
+        config: all settings.
+        make_sign_in_link: give the owner a fresh sign-in link even if this is not the first run.
+        task_status: told once connections are accepted.
+
+    Raises:
+        ConfigError: something that the settings name cannot be used: the folder, a certificate, the address.
+
+    Cancellation: connections are closed at once; sessions are kept.
+    """
+    metrics = Metrics()
+    tls = load_tls(config)
+    async with AsyncExitStack() as stack:
+        stack.enter_context(_data_folder(config.data))
+        relay_key = await trio.to_thread.run_sync(load_or_make_relay_key, config.data / "relay.key")
+        store = await stack.enter_async_context(open_store(config.data / "relay.db"))
+        listeners = await open_listeners(config.listen)
+        stack.callback(_close_all, listeners)
+        metrics_listeners = await open_listeners(config.metrics_listen) if config.metrics_listen else []
+        stack.callback(_close_all, metrics_listeners)
+        address = _bound(listeners)
+        origin = config.origin_at(address.port)
+        _remember_origin(config.data, origin)
+
+        broker = Broker(store, BrokerSettings(), now=_now, relay_key=relay_key)
+        accounts = Accounts(store, AccountSettings(), now=_now)
+        tunnels = TunnelServer(
+            broker, metrics, origin=origin, allowed_origins=[origin], settings=TunnelSettings()
+        )
+        broker.revoke = tunnels.revoke
+        broker.notify = tunnels.notify
+        context = make_api_context(config, origin, broker, accounts, metrics)
+        publish_statistics(metrics, broker, tunnels, context.feeds)
+        link = await first_run(config, accounts, origin, make_sign_in_link=make_sign_in_link)
+        door = FrontDoor(
+            create_app(context),
+            upgrades={
+                "/tunnel/host": tunnels.handle_host,
+                "/tunnel/viewer": tunnels.handle_viewer,
+                EVENTS_PATH: EventFeed(context).handle,
+            },
+            settings=FrontDoorSettings(trusted_proxies=config.trusted_proxies),
+            on_event=lambda event: _count(metrics, event),
+        )
+
+        async with trio.open_nursery() as background:
+            await background.start(broker.run_deadlines)
+            await background.start(tunnels.run_housekeeping)
+            background.start_soon(measure_lag, metrics)
+            if metrics_listeners:
+                await background.start(_serve_metrics, metrics_listeners, metrics)
+            running = Running(
+                origin=origin,
+                address=address,
+                metrics_address=_bound(metrics_listeners) if metrics_listeners else None,
+                sign_in_link=link,
+            )
+            stop_accepting = trio.Event()
+            async with trio.open_nursery() as front:
+                await front.start(
+                    partial(serve_front_door, listeners, door, tls_context=tls, stop_accepting=stop_accepting)
+                )
+                task_status.started(running)
+                _log.info("relay_up", origin=origin, listen=str(address))
+                await running.wait_stopping()
+                _log.info("relay_draining", within=config.shutdown_timeout)
+                # The front door ends by itself after the last connection, and at the deadline without.
+                front.cancel_scope.deadline = trio.current_time() + config.shutdown_timeout
+                stop_accepting.set()
+                context.feeds.close_all()
+                await tunnels.drain(config.shutdown_timeout)
+            background.cancel_scope.cancel()
+    _log.info("relay_down")
+
+
+def make_api_context(
+    config: Config, origin: str, broker: Broker, accounts: Accounts, metrics: Metrics
+) -> ApiContext:
+    """What the API works with, from the settings."""
+    settings = ApiSettings(origin=origin, static=STATIC_FOLDER, downloads=config.downloads_folder)
+    mailer = Mailer(
+        server=config.smtp_url,
+        sender=config.mail_from or "relay@localhost",
+        outbox=config.data / "outbox",
+        timeout=config.smtp_timeout,
+    )
+    return ApiContext(
+        settings=settings,
+        broker=broker,
+        accounts=accounts,
+        mailer=mailer,
+        metrics=metrics,
+        feeds=Feeds(settings.max_feeds_per_technician),
+    )
+
+
+def load_tls(config: Config) -> ssl.SSLContext | None:
+    """The listener's TLS, 1.2 or newer; None for plain HTTP.
+
+    Raises:
+        ConfigError: certificate or key cannot be read, or do not belong together.
+    """
+    if config.tls_cert is None or config.tls_key is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_RENEGOTIATION
+    context.set_alpn_protocols(["http/1.1"])
+    for path in (config.tls_cert, config.tls_key):
+        try:
+            path.read_bytes()
+        except OSError as error:
+            raise ConfigError(f"{path} cannot be read: {error.strerror}.") from None
+    try:
+        # Without the callback OpenSSL would ask for the key's password on the terminal, and wait.
+        context.load_cert_chain(config.tls_cert, config.tls_key, password=lambda: b"")
+    except (ssl.SSLError, OSError):
+        raise ConfigError(
+            f"{config.tls_cert} and {config.tls_key} must be a certificate and its key: PEM, no password."
+        ) from None
+    return context
+
+
+async def open_listeners(address: ListenAddress) -> list[trio.SocketListener]:
+    """Listening sockets on `address`; "localhost" may be two, of IPv4 and IPv6, on one port.
+
+    Raises:
+        ConfigError: it cannot be listened on: taken, not ours, not allowed.
+    """
+    try:
+        listeners = await trio.open_tcp_listeners(address.port, host=address.host)
+    except OSError as error:
+        # trio wraps what the system said, once for each address it tried.
+        cause = error.__cause__ if isinstance(error.__cause__, OSError) else error
+        raise ConfigError(f"Cannot listen on {address}: {os.strerror(cause.errno or 0)}.") from None
+    if address.port == 0:
+        # Two sockets would have got two ports; one is what was meant.
+        _close_all(listeners[1:])
+        return listeners[:1]
+    return listeners
+
+
+async def first_run(
+    config: Config, accounts: Accounts, origin: str, *, make_sign_in_link: bool
+) -> str | None:
+    """Make company and owner if there is nobody yet; a link for the owner then, or when asked for.
+
+    There is no page for this on purpose: whoever may read this terminal owns the relay, nobody else does.
+    """
+    technicians = await accounts.technicians()
+    if technicians:
+        if not make_sign_in_link:
+            return None
+        known = {technician.email: technician for technician in technicians}
+        owner = known.get(config.owner_email.lower(), technicians[0])
+    else:
+        company = await accounts.create_company(
+            name=config.company,
+            phone=config.company_phone,
+            plan=Plan(config.company_plan),
+            session_lifetime=config.session_lifetime,
+            preparation_timeout=config.preparation_timeout,
+        )
+        owner = await accounts.create_technician(company.id, name=config.owner_name, email=config.owner_email)
+    token = await accounts.issue_sign_in_link(owner.id)
+    return sign_in_url(origin, token)
+
+
+async def issue_sign_in_link(data: Path, *, email: str | None, origin: str | None) -> str:
+    """A sign-in link, made beside a relay that may be running on the same folder.
+
+    Args:
+        data: the relay's folder.
+        email: whom it is for; None: the only technician there is.
+        origin: what the link begins with; None: what the relay last ran as.
+
+    Raises:
+        ConfigError: there is no relay in `data`, or nobody (or nobody in particular) to make a link for.
+    """
+    if not (data / "relay.db").is_file():
+        raise ConfigError(f"{data} is not the folder of a relay; start one with: relay up --data {data}")
+    origin = origin or _last_origin(data)
+    async with open_store(data / "relay.db") as store:
+        accounts = Accounts(store, AccountSettings(), now=_now)
+        technicians = await accounts.technicians()
+        if email is not None:
+            technicians = [technician for technician in technicians if technician.email == email.lower()]
+            if not technicians:
+                raise ConfigError(f"There is no technician with the address {email}.")
+        if len(technicians) != 1:
+            raise ConfigError("There are several technicians; say which with --email.")
+        token = await accounts.issue_sign_in_link(technicians[0].id)
+    return sign_in_url(origin, token)
+
+
+def sign_in_url(origin: str, token: bytes) -> str:
+    """Where the owner of `token` signs in; it stands in the fragment, which browsers do not send."""
+    return f"{origin}/sign-in#{encode_base64url(token)}"
+
+
+def publish_statistics(metrics: Metrics, broker: Broker, tunnels: TunnelServer, feeds: Feeds) -> None:
+    """Let every scrape ask the rooms what is."""
+
+    def sessions() -> Mapping[str, float]:
+        return {state.value: count for state, count in broker.statistics().sessions.items()}
+
+    def connections() -> Mapping[str, float]:
+        now = tunnels.statistics()
+        return {
+            "host": now.hosts,
+            "viewer": now.viewers,
+            "handshaking": now.handshaking,
+            "events": feeds.open_feeds,
+        }
+
+    metrics.watch("relay_sessions", "Open sessions, by state.", "state", sessions)
+    metrics.watch("relay_connections", "WebSockets open now, by role.", "role", connections)
+    metrics.watch(
+        "relay_tunnels", "Sessions with somebody connected.", "", lambda: {"": tunnels.statistics().tunnels}
+    )
+    metrics.watch(
+        "relay_queued_bytes",
+        "Bytes in the relay on their way to slow peers.",
+        "",
+        lambda: {"": tunnels.statistics().queued_bytes},
+    )
+
+
+async def measure_lag(metrics: Metrics) -> None:
+    """Observe how late the event loop wakes this task, until cancelled."""
+    while True:
+        due = trio.current_time() + LAG_INTERVAL
+        await trio.sleep_until(due)
+        metrics.event_loop_lag_seconds.observe(max(0.0, trio.current_time() - due))
+
+
+async def _serve_metrics(
+    listeners: list[trio.SocketListener],
+    metrics: Metrics,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve ``/metrics`` on a listener of its own until cancelled, also while the front door drains."""
+    door = FrontDoor(create_scrape_app(metrics))
+    await serve_front_door(listeners, door, stop_accepting=trio.Event(), task_status=task_status)
+
+
+def _count(metrics: Metrics, event: FrontDoorEvent) -> None:
+    metrics.front_door_events_total.labels(event.value).inc()
+
+
+@contextmanager
+def _data_folder(data: Path) -> Iterator[None]:
+    """The relay's folder, made if needed, and locked: two relays on one SQLite file would fight.
+
+    Raises:
+        ConfigError: it cannot be made or written, or another relay runs on it.
+    """
+    try:
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = os.open(data / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise ConfigError(f"The folder {data} cannot be used: {error.strerror}.") from None
+    try:
+        # The kernel gives the lock back however the process ends.
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(lock)
+        raise ConfigError(f"Another relay is running on the folder {data}.") from None
+    try:
+        yield
+    finally:
+        os.close(lock)
+
+
+def _remember_origin(data: Path, origin: str) -> None:
+    """Keep the origin for `issue_sign_in_link`, which runs in a process of its own."""
+    try:
+        (data / "origin").write_text(origin + "\n")
+    except OSError as error:
+        raise ConfigError(f"The folder {data} cannot be written: {error.strerror}.") from None
+
+
+def _last_origin(data: Path) -> str:
+    try:
+        return (data / "origin").read_text().strip()
+    except OSError:
+        raise ConfigError("The relay's address is not known; give --public-url.") from None
+
+
+def _bound(listeners: list[trio.SocketListener]) -> ListenAddress:
+    host, port, *_ = listeners[0].socket.getsockname()
+    return ListenAddress(host, port)
+
+
+def _close_all(listeners: list[trio.SocketListener]) -> None:
+    for listener in listeners:
+        listener.socket.close()
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,158 @@
+"""What a customer sees with a link in their hands, and what a stranger sees without one."""
+
+import json
+from hashlib import sha256
+from pathlib import Path
+
+import httpx
+import pytest
+
+from relay.api.customer import read_host_file
+from relay.protocol.close_reasons import CloseReason
+from relay.protocol.links import encode_base64url
+from relay.sessions import Session
+from tests.api.conftest import INVITE, World
+
+HOST = b"#!/usr/bin/env python3\nPK..."
+
+
+def publish_host(folder: Path, **facts: object) -> None:
+    folder.mkdir(exist_ok=True)
+    (folder / "adhoc-host.pyz").write_bytes(HOST)
+    known = {"size": len(HOST), "sha256": sha256(HOST).hexdigest(), "python": ["3.11"]}
+    (folder / "adhoc-host.json").write_text(json.dumps(known | facts))
+
+
+async def prepare(world: World, invite: int = 0) -> Session:
+    secret = bytes(range(16)) if invite == 0 else invite.to_bytes(16)
+    return await world.broker.prepare(world.alice.id, invite=secret, customer_email="ana@example.com")
+
+
+async def test_a_link_tells_who_helps_and_nothing_about_the_customer(world: World) -> None:
+    session = await prepare(world)
+    async with world.client() as client:
+        response = await client.get(f"/api/v1/links/{INVITE}")
+    assert response.json() == {
+        "company": "Help Ltd",
+        "phone": "+44 20 7946 0000",
+        "technician": "Alice",
+        "language": "en",
+        "state": "open",
+        "host": None,
+        "expires_at": "2025-01-01T13:00:00.000Z",
+    }
+    assert session.id not in response.text
+    assert response.headers["cache-control"] == "no-store"
+
+
+async def test_the_host_file_is_offered_and_delivered(world: World) -> None:
+    await prepare(world)
+    publish_host(world.context.settings.downloads)
+    async with world.client() as client:
+        offered = (await client.get(f"/api/v1/links/{INVITE}")).json()["host"]
+        download = await client.get(f"/d/{INVITE}/adhoc-host.pyz")
+    assert offered["file"] == "adhoc-host.pyz"
+    assert offered["size"] == len(download.content) == len(HOST)
+    assert offered["sha256"] == sha256(download.content).hexdigest()
+    assert offered["python"] == ["3.11"]
+    assert download.headers["content-disposition"] == 'attachment; filename="adhoc-host.pyz"'
+    assert download.headers["content-type"] == "application/octet-stream"
+
+
+@pytest.mark.parametrize(
+    "facts", [{"size": 1}, {"size": "big"}, {"sha256": "../../etc/passwd"}, {"python": []}]
+)
+def test_a_sidecar_that_does_not_fit_hides_the_host_file(tmp_path: Path, facts: dict[str, object]) -> None:
+    publish_host(tmp_path, **facts)
+    assert read_host_file(tmp_path) is None
+
+
+def test_an_endless_sidecar_is_not_read_whole(tmp_path: Path) -> None:
+    publish_host(tmp_path)
+    (tmp_path / "adhoc-host.json").write_text(" " * 100_000 + "{}")
+    assert read_host_file(tmp_path) is None
+
+
+async def test_whatever_is_wrong_with_a_link_looks_the_same(world: World) -> None:
+    publish_host(world.context.settings.downloads)
+    ended = await prepare(world, 1)
+    await world.broker.end(ended.id, CloseReason.ENDED_BY_TECHNICIAN, technician_id=world.alice.id)
+    await prepare(world, 2)
+    world.clock.advance(3601)  # the second one lapses
+    invites = [encode_base64url(number.to_bytes(16)) for number in (1, 2, 3)]
+    invites += ["short", "A" * 5000, "%00", "..%2f..%2fetc", "A" * 21 + "B"]
+
+    async def answers(
+        client: httpx.AsyncClient, invite: str
+    ) -> list[tuple[int, bytes, list[tuple[str, str]]]]:
+        asked = [
+            await client.get(f"/api/v1/links/{invite}"),
+            await client.get(f"/d/{invite}/adhoc-host.pyz"),
+            await client.post(f"/api/v1/links/{invite}/opened", json={}),
+        ]
+        return [(answer.status_code, answer.content, sorted(answer.headers.items())) for answer in asked]
+
+    async with world.client() as client:
+        first = await answers(client, invites[0])
+        assert [status for status, _, _ in first] == [404, 404, 404]
+        for invite in invites[1:]:
+            assert await answers(client, invite) == first, invite
+
+
+async def test_reading_changes_nothing_and_the_pages_script_says_opened(world: World) -> None:
+    session = await prepare(world)
+    async with world.client() as client:
+        await client.get(f"/d/{INVITE}")
+        await client.get(f"/api/v1/links/{INVITE}")
+        assert (await world.broker.session_for(world.alice.id, session.id)).funnel == ()
+        for _ in range(2):
+            assert (await client.post(f"/api/v1/links/{INVITE}/opened", json={})).status_code == 204
+        publish_host(world.context.settings.downloads)
+        await client.get(f"/d/{INVITE}/adhoc-host.pyz")
+    steps = (await world.broker.session_for(world.alice.id, session.id)).funnel
+    assert [step for step, _ in steps] == ["link_opened", "host_downloaded"]
+
+
+async def test_pages_are_the_same_for_every_link(world: World) -> None:
+    static = world.context.settings.static
+    static.mkdir()
+    (static / "deploy.html").write_text("<!doctype html><title>Help</title>")
+    await prepare(world)
+    async with world.client() as client:
+        good, bad = await client.get(f"/d/{INVITE}"), await client.get("/d/nonsense")
+    assert good.status_code == bad.status_code == 200
+    assert good.content == bad.content
+    assert good.headers["content-type"] == "text/html; charset=utf-8"
+
+
+async def test_pages_that_are_not_built_say_how_to_build_them(world: World) -> None:
+    async with world.client() as client:
+        response = await client.get("/")
+    assert response.status_code == 503
+    assert "./dev build" in response.text
+
+
+async def test_assets_come_with_their_type_for_ever_and_without_tricks(world: World) -> None:
+    assets = world.context.settings.static / "assets"
+    assets.mkdir(parents=True)
+    (assets / "main-abc123.js").write_text("export {};")
+    (assets / ".hidden.js").write_text("secret")
+    (assets / "page.exe").write_text("secret")
+    (assets.parent / "index.html").write_text("<!doctype html>")
+    async with world.client() as client:
+        response = await client.get("/assets/main-abc123.js")
+        assert response.text == "export {};"
+        assert response.headers["content-type"] == "text/javascript; charset=utf-8"
+        assert response.headers["cache-control"] == "public, max-age=31536000, immutable"
+        assert (await client.head("/assets/main-abc123.js")).status_code == 200
+        for name in (
+            ".hidden.js",
+            "page.exe",
+            "none.js",
+            "..%2findex.html",
+            "%2e%2e/index.html",
+            "",
+            "%2fetc%2fpasswd",
+        ):
+            assert (await client.get(f"/assets/{name}")).status_code == 404, name
+        assert (await client.get("/session/abc")).headers["cache-control"] == "no-cache"
