@@ -1,0 +1,26 @@
+import { beforeAll, expect, test, vi } from "vitest";
+
+let parseRoute: typeof import("./routes").parseRoute;
+
+beforeAll(async () => {
+  vi.stubGlobal("location", { pathname: "/", search: "" });
+  vi.stubGlobal("addEventListener", () => undefined);
+  ({ parseRoute } = await import("./routes"));
+});
+
+test("the console's addresses", () => {
+  expect(parseRoute("/")).toEqual({ page: "support" });
+  expect(parseRoute("/session/ab-c_1")).toEqual({ page: "viewer", session: "ab-c_1" });
+  expect(parseRoute("/sign-in?next=%2Fsession%2Fabc")).toEqual({ page: "sign_in", next: "/session/abc" });
+});
+
+test.each(["/session/", "/session/a/b", "/session/a%2fb", "/nothing", "//"])("%s is no page", (path) => {
+  expect(parseRoute(path)).toEqual({ page: "unknown" });
+});
+
+test.each(["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)", "/session/../x"])(
+  "signing in never leads to %s",
+  (next) => {
+    expect(parseRoute(`/sign-in?next=${encodeURIComponent(next)}`)).toEqual({ page: "sign_in", next: "/" });
+  },
+);

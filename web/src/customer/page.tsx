@@ -1,0 +1,173 @@
+/** The customer's page behind a deployment link: who is asking, one button, one line, and what happens next. */
+import { useSignal } from "@preact/signals";
+import { Download, Link2Off, MonitorCheck, MonitorSmartphone, PackageX, ShieldAlert, WifiOff } from "lucide-preact";
+import { useEffect } from "preact/hooks";
+import type { LinkFacts } from "../api/types";
+import { isLanguage, language, t } from "../i18n/text";
+import { clean } from "../text/clean";
+import { formatMoment, formatSize } from "../text/format";
+import { downloadedHostCommand, hostCommand } from "../text/shell";
+import { Button, CopyButton } from "../ui/buttons";
+import { Face, Loading } from "../ui/faces";
+import { Icon, type IconType } from "../ui/icon";
+import { LanguageSwitch } from "../ui/language";
+import { isHandheld, visit, type Visit } from "./visit";
+
+export function CustomerPage() {
+  const state = useSignal<Visit>({ kind: "loading" });
+  const load = async (): Promise<void> => {
+    state.value = { kind: "loading" };
+    const found = await visit(location);
+    if ((found.kind === "open" || found.kind === "used") && isLanguage(found.facts.language)) {
+      language.value = found.facts.language;
+    }
+    state.value = found;
+  };
+  useEffect(() => {
+    void load();
+    const reload = (): void => void load();
+    // Pasting the complete link over an incomplete one changes the fragment only.
+    addEventListener("hashchange", reload);
+    return () => removeEventListener("hashchange", reload);
+  }, []);
+  return (
+    <div class="customer">
+      <header class="customer-head">
+        <LanguageSwitch />
+      </header>
+      <main>
+        <Content state={state.value} onRetry={() => void load()} />
+      </main>
+    </div>
+  );
+}
+
+function Content({ state, onRetry }: { state: Visit; onRetry: () => void }) {
+  const isSurelyHere = useSignal(false);
+  switch (state.kind) {
+    case "loading":
+      return <Loading />;
+    case "incomplete":
+      return <Stop icon={Link2Off} title={t("customer_incomplete")} hint={t("customer_incomplete_hint")} />;
+    case "lapsed":
+      return <Stop icon={Link2Off} title={t("customer_lapsed")} hint={t("customer_lapsed_hint")} />;
+    case "offline":
+      return (
+        <Stop icon={WifiOff} title={t("customer_offline")} hint={t("customer_offline_hint")}>
+          <Button kind="main" onPress={onRetry}>
+            {t("retry")}
+          </Button>
+        </Stop>
+      );
+    case "used":
+      return (
+        <Stop icon={MonitorCheck} title={t("customer_used")} hint={t("customer_used_hint")}>
+          <Phone facts={state.facts} />
+        </Stop>
+      );
+    case "open":
+      if (state.facts.host === null) {
+        return (
+          <Stop icon={PackageX} title={t("customer_no_host")} hint={t("customer_no_host_hint")}>
+            <Phone facts={state.facts} />
+          </Stop>
+        );
+      }
+      if (isHandheld(navigator) && !isSurelyHere.value) {
+        return (
+          <Stop icon={MonitorSmartphone} title={t("customer_on_phone")} hint={t("customer_on_phone_hint")}>
+            <Button onPress={() => (isSurelyHere.value = true)}>{t("customer_on_phone_anyway")}</Button>
+          </Stop>
+        );
+      }
+      return <Guide facts={state.facts} size={state.facts.host.size} invite={state.invite} link={state.link} />;
+  }
+}
+
+/** The one thing to know when there is nothing to do here. */
+function Stop({
+  icon,
+  title,
+  hint,
+  children,
+}: {
+  icon: IconType;
+  title: string;
+  hint: string;
+  children?: preact.ComponentChildren;
+}) {
+  document.title = title;
+  return (
+    <div class="card">
+      <Face icon={icon} title={title} heading="h1">
+        <p>{hint}</p>
+        {children}
+      </Face>
+    </div>
+  );
+}
+
+function Phone({ facts }: { facts: LinkFacts }) {
+  const phone = clean(facts.phone, 40);
+  if (phone === "") return null;
+  return <p class="tabular">{t("customer_phone", { phone })}</p>;
+}
+
+function Guide({ facts, size, invite, link }: { facts: LinkFacts; size: number; invite: string; link: string }) {
+  const company = clean(facts.company);
+  const title = t("customer_title", { company });
+  document.title = title;
+  const line = hostCommand(location.origin, invite, link);
+  const downloaded = downloadedHostCommand(link);
+  return (
+    <>
+      <section class="card stack" aria-labelledby="who">
+        <h1 id="who">{title}</h1>
+        <p class="lead">{t("customer_who", { technician: clean(facts.technician), company })}</p>
+        <Phone facts={facts} />
+        <div class="stranger" role="note" aria-labelledby="stranger">
+          <Icon as={ShieldAlert} size={28} />
+          <div>
+            <h2 id="stranger">{t("customer_warning_title")}</h2>
+            <p>{t("customer_warning")}</p>
+          </div>
+        </div>
+        <a class="button main big" href={`/d/${invite}/adhoc-host.pyz`} download="adhoc-host.pyz">
+          <Icon as={Download} size={24} />
+          <span>{t("customer_download_file", { size: formatSize(size, language.value) })}</span>
+        </a>
+        <p class="hint">
+          {t("customer_linux")} {t("customer_valid_until", { moment: formatMoment(facts.expires_at, language.value) })}
+        </p>
+      </section>
+      <section class="card stack" aria-labelledby="start">
+        <h2 id="start">{t("customer_or_line")}</h2>
+        <p>{t("customer_line_hint")}</p>
+        <Line line={line} />
+        <details>
+          <summary>{t("customer_file_hint")}</summary>
+          <Line line={downloaded} />
+        </details>
+      </section>
+      <section class="card stack" aria-labelledby="next">
+        <h2 id="next">{t("customer_next")}</h2>
+        <ol class="next">
+          <li>{t("customer_next_1")}</li>
+          <li>{t("customer_next_2")}</li>
+          <li>{t("customer_next_3")}</li>
+        </ol>
+      </section>
+    </>
+  );
+}
+
+function Line({ line }: { line: string }) {
+  return (
+    <div class="line stack">
+      <pre class="command" tabIndex={0} role="region" aria-label={t("customer_line_label")}>
+        <code>{line}</code>
+      </pre>
+      <CopyButton text={() => line} label={t("customer_copy_line")} kind="main" />
+    </div>
+  );
+}

@@ -1,0 +1,60 @@
+/** Numbers and times as people read them. Pure; the time is always an argument. */
+
+/** What is left, to the second: `23:59:41` from an hour up, else `9:05`. Never below zero. */
+export function formatCountdown(seconds: number): string {
+  const left = Math.max(0, Math.ceil(seconds));
+  const two = (value: number): string => String(value).padStart(2, "0");
+  const [hours, minutes, rest] = [Math.floor(left / 3600), Math.floor(left / 60) % 60, left % 60];
+  return hours > 0 ? `${hours}:${two(minutes)}:${two(rest)}` : `${minutes}:${two(rest)}`;
+}
+
+/** A length of time in words, in its largest unit: `24 hours`, `1.5 hours`, `10 minutes`. */
+export function formatSpan(seconds: number, locale: string): string {
+  const [value, unit] =
+    seconds >= 3600 ? [seconds / 3600, "hour"] : seconds >= 60 ? [seconds / 60, "minute"] : [seconds, "second"];
+  const options = { style: "unit", unit, unitDisplay: "long", maximumFractionDigits: 1 } as const;
+  return new Intl.NumberFormat(locale, options).format(value);
+}
+
+/** The same as an ISO 8601 duration, for `<time datetime>`. */
+export function isoDuration(seconds: number): string {
+  return `PT${Math.max(0, Math.ceil(seconds))}S`;
+}
+
+/** A security code in its three groups: `["123", "456", "789"]`. */
+export function codeGroups(code: string): [string, string, string] {
+  return [code.slice(0, 3), code.slice(3, 6), code.slice(6, 9)];
+}
+
+/** A security code digit by digit, as one says it: `1 2 3, 4 5 6, 7 8 9`; groups do not break across lines. */
+export function spokenCode(code: string): string {
+  return codeGroups(code)
+    .map((group) => Array.from(group).join("\u00a0"))
+    .join(", ");
+}
+
+/** A rate in kB/s (1 kB = 1000 bytes): one decimal below 10. */
+export function formatRate(bytesPerSecond: number, locale: string): string {
+  const kilobytes = bytesPerSecond / 1000;
+  const digits = kilobytes < 10 ? 1 : 0;
+  return `${kilobytes.toLocaleString(locale, { maximumFractionDigits: digits })} kB/s`;
+}
+
+/** A file's size in kB or MB (powers of 1000). */
+export function formatSize(bytes: number, locale: string): string {
+  const [value, unit] = bytes < 1_000_000 ? [bytes / 1000, "kB"] : [bytes / 1_000_000, "MB"];
+  return `${value.toLocaleString(locale, { maximumFractionDigits: value < 10 ? 1 : 0 })} ${unit}`;
+}
+
+/** Date and time in the reader's own zone, short. */
+export function formatMoment(iso: string, locale: string): string {
+  const moment = new Date(iso);
+  if (Number.isNaN(moment.getTime())) return "–";
+  return moment.toLocaleString(locale, { dateStyle: "medium", timeStyle: "short" });
+}
+
+/** The time of day in the reader's own zone, to the minute. */
+export function formatTime(iso: string, locale: string): string {
+  const moment = new Date(iso);
+  return Number.isNaN(moment.getTime()) ? "–" : moment.toLocaleTimeString(locale, { timeStyle: "short" });
+}

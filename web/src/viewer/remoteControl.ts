@@ -1,0 +1,323 @@
+/**
+ * The life of one viewer: from the access password to a `control` stream, and back to it after every interruption.
+ *
+ *     loading → password → connecting → securing → connected
+ *                  ▲                                  │ computer gone: waits for it, opens a new stream
+ *                  │ wrong password                   │ relay gone: fresh ticket after a jittered wait
+ *                  └──────────────────────────────────┤ session ended: over, for good
+ *
+ * It knows no page: `Display` shows what it is given, and `state` says what to tell the technician. The password stays
+ * in memory, and in the tab's storage only if they asked for that.
+ */
+import { signal } from "@preact/signals";
+import { ApiProblem, Unreachable, api } from "../api/client";
+import { Backoff, spreadWithin, waitToRetry } from "../api/backoff";
+import { followClock, relayNow } from "../api/clock";
+import type { Session } from "../api/types";
+import type { PlainKey } from "../i18n/text";
+import { PROGRAM, TICKET_BYTES } from "../pairing/line";
+import { CloseReason } from "../protocol/closeReasons";
+import { CodeError } from "../protocol/codes";
+import { WrongSecret } from "../protocol/errors";
+import { decodeBase64url } from "../protocol/links";
+import { WRAPPED_BYTES, unwrapPairingKey } from "../protocol/wrapping";
+import { loadPairingKey, removePairingKey, storePairingKey } from "../keeping/pairingKeys";
+import { owned, type Bytes } from "../protocol/bytes";
+import { TunnelClient } from "../tunnel/client";
+import { RfbChannel } from "../tunnel/rfbChannel";
+import { connectChannel, type SealedChannel } from "../tunnel/sealedChannel";
+import { StreamClosed } from "../tunnel/streams";
+
+export type ViewerState =
+  | { readonly kind: "loading" | "connecting" | "securing" | "connected" | "host_offline" | "not_active" }
+  | { readonly kind: "password"; readonly fault: PlainKey | null }
+  /** The relay cannot be reached; `retryAt` by the relay's clock, Unix milliseconds. */
+  | { readonly kind: "unreachable"; readonly retryAt: number }
+  /** Over. */
+  | { readonly kind: "ended"; readonly reason: string }
+  /** Cannot go on by itself, but the technician may try again. */
+  | { readonly kind: "stopped"; readonly title: PlainKey; readonly hint: PlainKey | null };
+
+/** Where the picture goes. */
+export interface Display {
+  show(channel: RfbChannel): void;
+  /** Takes the picture away at once. */
+  clear(): void;
+}
+
+/** Where the password is kept for the tab. */
+export type PasswordStore = Pick<Storage, "getItem" | "setItem" | "removeItem">;
+
+const STOPS: ReadonlyMap<CloseReason, PlainKey> = new Map([
+  [CloseReason.PLAN, "viewer_plan"],
+  [CloseReason.KIND_NOT_GRANTED, "viewer_plan"],
+  [CloseReason.UNAVAILABLE, "viewer_unavailable"],
+  [CloseReason.DECLINED, "viewer_declined"],
+]);
+
+/** How often the page asks whether a session that is not active yet has become so, seconds. */
+const ACTIVATION_POLL = 2;
+
+/** What a connection needs, both proven to the host together. */
+interface Unlocked {
+  readonly pairingKey: Bytes;
+  readonly accessPassword: string;
+}
+
+/** The technician must act before anything can go on. */
+class Stopped extends Error {
+  constructor(
+    readonly title: PlainKey,
+    readonly hint: PlainKey | null = null,
+  ) {
+    super(title);
+  }
+}
+
+export class RemoteControl {
+  readonly state = signal<ViewerState>({ kind: "loading" });
+  readonly session = signal<Session | null>(null);
+  readonly #backoff = new Backoff();
+  #password: string | null;
+  #passwordTyped: (() => void) | null = null;
+  #retryNow: (() => void) | null = null;
+  #client: TunnelClient | null = null;
+  #moveWithin: number | null = null;
+
+  constructor(
+    private readonly id: string,
+    private readonly display: Display,
+    private readonly store: PasswordStore,
+    private readonly onSignedOut: () => void,
+  ) {
+    this.#password = store.getItem(this.#storeKey);
+  }
+
+  /** The technician typed the access password. */
+  usePassword(password: string, isKept: boolean): void {
+    this.#password = password;
+    if (isKept) this.store.setItem(this.#storeKey, password);
+    this.#passwordTyped?.();
+  }
+
+  /** Drops the connection, or the wait for one; `run` makes a new one at once. */
+  reconnect(): void {
+    this.#backoff.reset();
+    this.#retryNow?.();
+    this.#client?.close(CloseReason.DETACHED);
+  }
+
+  /** The technician ended the session from this page. */
+  end(session: Session): void {
+    this.session.value = session;
+    this.#finish(session.end_reason ?? CloseReason.ENDED_BY_TECHNICIAN.wire);
+    this.#client?.close();
+  }
+
+  /** Works until the session ends, the technician must act, or `signal` is aborted. Never throws. */
+  async run(signal: AbortSignal): Promise<void> {
+    const abort = (): void => {
+      this.display.clear();
+      this.#client?.close();
+    };
+    signal.addEventListener("abort", abort);
+    try {
+      while (!signal.aborted && this.state.peek().kind !== "ended") await this.#attempt(signal);
+    } catch (error) {
+      if (error instanceof Stopped) this.state.value = { kind: "stopped", title: error.title, hint: error.hint };
+      else if (!signal.aborted) throw error;
+    } finally {
+      signal.removeEventListener("abort", abort);
+      this.display.clear();
+    }
+  }
+
+  /** One way from the session's state to a connection, and to its end. */
+  async #attempt(signal: AbortSignal): Promise<void> {
+    try {
+      const session = await this.#load();
+      if (session.state === "ended") {
+        this.#finish(session.end_reason ?? "");
+      } else if (session.state !== "active") {
+        this.state.value = { kind: "not_active" };
+        await waitToRetry(ACTIVATION_POLL, signal);
+      } else {
+        await this.#connect(signal);
+      }
+    } catch (error) {
+      this.display.clear();
+      if (error instanceof Stopped || signal.aborted) throw error;
+      if (error instanceof ApiProblem && error.status === 401) this.onSignedOut();
+      if (error instanceof ApiProblem && error.status === 404) throw new Stopped("viewer_no_session");
+      if (this.state.peek().kind === "ended") return;
+      await this.#waitToComeBack(error, signal);
+    }
+  }
+
+  async #load(): Promise<Session> {
+    const { session, now } = await api.session(this.id);
+    followClock(now);
+    this.session.value = session;
+    return session;
+  }
+
+  async #connect(signal: AbortSignal): Promise<void> {
+    let unlocked = await this.#unlock(signal);
+    this.state.value = { kind: "connecting" };
+    const ticket = await api.ticket(this.id, ["control"]);
+    signal.throwIfAborted();
+    const client = new TunnelClient({
+      url: ticket.url,
+      ticket: decodeBase64url(ticket.ticket, TICKET_BYTES),
+      program: PROGRAM,
+    });
+    this.#client = client;
+    const host = new HostPresence(client);
+    client.on("notice", (notice) => {
+      if (notice.name === "ended") this.#finish(notice.reason.wire);
+      if (notice.name === "move") this.#moveWithin = notice.within;
+    });
+    client.on("closed", (reason) => {
+      if (reason.endsSession) this.#finish(reason.wire);
+      this.display.clear();
+    });
+    try {
+      const welcome = await client.whenWelcome();
+      followClock(welcome.now);
+      host.isOnline = welcome.hostOnline;
+      for (;;) {
+        if (!host.isOnline) this.state.value = { kind: "host_offline" };
+        await host.waitOnline();
+        this.state.value = { kind: "securing" };
+        const outcome = await this.#useStream(client, unlocked, signal);
+        if (outcome === CloseReason.WRONG_PASSWORD) {
+          this.#forgetPassword();
+          unlocked = await this.#unlock(signal, "wrong_password");
+        } else if (outcome === CloseReason.HOST_OFFLINE) {
+          host.isOnline = false;
+        } else if (client.closeReason === null) {
+          this.state.value = { kind: "connecting" };
+          await waitToRetry(this.#backoff.next(), signal);
+        }
+      }
+    } finally {
+      client.close();
+      this.#client = null;
+    }
+  }
+
+  /** One `control` stream, from the handshake to its end. @throws StreamClosed once the connection is closed. */
+  async #useStream(client: TunnelClient, unlocked: Unlocked, signal: AbortSignal): Promise<CloseReason> {
+    let channel: SealedChannel;
+    try {
+      const place = { origin: location.origin, session: this.id };
+      channel = await connectChannel(client, "control", { ...place, ...unlocked, signal });
+    } catch (error) {
+      if (error instanceof CodeError) return CloseReason.WRONG_PASSWORD;
+      if (!(error instanceof StreamClosed) || client.closeReason !== null) throw error;
+      const stop = STOPS.get(error.reason);
+      if (stop !== undefined) throw new Stopped(stop);
+      return error.reason;
+    }
+    // Whoever typed the password into this browser may come back with it, also after the relay's copy is gone.
+    await storePairingKey(this.id, unlocked.pairingKey).catch(() => undefined);
+    this.display.show(new RfbChannel(channel));
+    const reason = await channel.closed;
+    this.display.clear();
+    if (client.closeReason !== null) throw new StreamClosed(client.closeReason);
+    return reason;
+  }
+
+  /** The picture has come: what follows is a new story for the waits. */
+  pictureCame(): void {
+    if (this.state.peek().kind !== "securing") return;
+    this.state.value = { kind: "connected" };
+    this.#backoff.reset();
+  }
+
+  /** The access password, and with it this browser's pairing key or the relay's copy of it. */
+  async #unlock(signal: AbortSignal, fault: PlainKey | null = null): Promise<Unlocked> {
+    const stored = await loadPairingKey(this.id);
+    if (stored !== null) return { pairingKey: owned(stored), accessPassword: await this.#askPassword(signal, fault) };
+    const { wrapped } = await api.wrappedKey(this.id);
+    if (wrapped === null) throw new Stopped("viewer_no_key", "viewer_no_key_hint");
+    for (let wrong = fault; ; wrong = "viewer_unwrap_failed") {
+      const accessPassword = await this.#askPassword(signal, wrong);
+      this.state.value = { kind: "securing" };
+      try {
+        const pairingKey = await unwrapPairingKey(decodeBase64url(wrapped, WRAPPED_BYTES), accessPassword, this.id);
+        return { pairingKey, accessPassword };
+      } catch (error) {
+        if (!(error instanceof WrongSecret) && !(error instanceof CodeError)) throw error;
+        this.#forgetPassword();
+      }
+    }
+  }
+
+  /** The password, typed now if it is not known. */
+  async #askPassword(signal: AbortSignal, fault: PlainKey | null = null): Promise<string> {
+    while (this.#password === null) {
+      this.state.value = { kind: "password", fault };
+      await new Promise<void>((resolve, reject) => {
+        this.#passwordTyped = resolve;
+        signal.addEventListener("abort", () => reject(signal.reason as Error), { once: true });
+      });
+    }
+    return this.#password;
+  }
+
+  #forgetPassword(): void {
+    this.#password = null;
+    this.store.removeItem(this.#storeKey);
+  }
+
+  async #waitToComeBack(error: unknown, signal: AbortSignal): Promise<void> {
+    const isKnown = error instanceof StreamClosed || error instanceof Unreachable || error instanceof ApiProblem;
+    if (!isKnown) throw error;
+    const seconds = this.#moveWithin === null ? this.#backoff.next() : spreadWithin(this.#moveWithin);
+    this.#moveWithin = null;
+    this.state.value = { kind: "unreachable", retryAt: relayNow() + seconds * 1000 };
+    await Promise.race([waitToRetry(seconds, signal), new Promise<void>((resolve) => (this.#retryNow = resolve))]);
+  }
+
+  #finish(reason: string): void {
+    this.display.clear();
+    this.state.value = { kind: "ended", reason };
+    this.#forgetPassword();
+    void removePairingKey(this.id);
+  }
+
+  get #storeKey(): string {
+    return `adhoc.password.${this.id}`;
+  }
+}
+
+/** Whether the host is there, by the relay's word; waiting for it fails when the connection is closed. */
+class HostPresence {
+  #isOnline = false;
+  #settle: (() => void) | null = null;
+
+  constructor(private readonly client: TunnelClient) {
+    client.on("notice", (notice) => {
+      if (notice.name === "host_online") this.isOnline = true;
+      if (notice.name === "host_offline") this.isOnline = false;
+    });
+    client.on("closed", () => this.#settle?.());
+  }
+
+  get isOnline(): boolean {
+    return this.#isOnline;
+  }
+
+  set isOnline(value: boolean) {
+    this.#isOnline = value;
+    if (value) this.#settle?.();
+  }
+
+  async waitOnline(): Promise<void> {
+    while (!this.#isOnline && this.client.closeReason === null) {
+      await new Promise<void>((resolve) => (this.#settle = resolve));
+    }
+    if (this.client.closeReason !== null) throw new StreamClosed(this.client.closeReason);
+  }
+}
