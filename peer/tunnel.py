@@ -418,8 +418,8 @@ async def open_tunnel(
         hello: role, ticket or credential, and facts about this side.
 
     Raises:
-        ConnectionFailed: it cannot be reached; `NotAdmitted` if it refused with a reason. Only on entering; when the
-            connection is lost later, `Tunnel.notices` and `Tunnel.incoming` end and streams raise.
+        ConnectionFailed: it cannot be reached; `NotAdmitted` if it refused with a reason. Only on entering;
+            when the connection is lost later, `Tunnel.notices` and `Tunnel.incoming` end and streams raise.
     """
     path = f"/tunnel/{hello.role}"
     socket: trio.abc.Stream | None = None

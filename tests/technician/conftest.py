@@ -11,7 +11,7 @@ from relay.config import load
 from relay.server import Running, serve
 from technician.relay_client import RelayClient, open_relay_client, split_sign_in_link
 
-OpenRelay = Callable[[], AbstractAsyncContextManager[Running]]
+OpenRelay = Callable[..., AbstractAsyncContextManager[Running]]
 
 
 @pytest.fixture
@@ -19,8 +19,8 @@ def open_relay(tmp_path: Path) -> OpenRelay:
     """Runs a relay of its own for the time of a block; one after another share sessions and database."""
 
     @asynccontextmanager
-    async def run() -> AsyncIterator[Running]:
-        config = load({"listen": "127.0.0.1:0", "data": str(tmp_path / "relay")}, {}, None)
+    async def run(port: int = 0) -> AsyncIterator[Running]:
+        config = load({"listen": f"127.0.0.1:{port}", "data": str(tmp_path / "relay")}, {}, None)
         async with trio.open_nursery() as nursery:
             running: Running = await nursery.start(serve, config)
             yield running

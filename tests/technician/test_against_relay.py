@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 
@@ -151,6 +151,34 @@ async def test_fifteen_wrong_codes_end_the_session(open_relay: OpenRelay) -> Non
         session = await relay.session(prepared.session.id)
         assert (session.state, session.end_reason) == ("ended", "guesses")
         nursery.cancel_scope.cancel()
+
+
+@pytest.mark.slow
+async def test_pairing_goes_on_after_a_restart_of_the_relay(open_relay: OpenRelay) -> None:
+    heard, is_attached, is_stored = Heard(), trio.Event(), trio.Event()
+
+    def store(key: SecretBytes) -> None:
+        heard.keys.append(key)
+        is_stored.set()
+
+    events = replace(heard.events, say=lambda _: is_attached.set(), store=store)
+
+    async def pair_as(cookie: str | None, prepared: PreparedSession) -> None:
+        async with open_relay_client(prepared.link.origin, cookie=cookie) as relay:
+            await pair(relay, prepared.session.id, prepared.link, prepared.security_code, events)
+
+    async with trio.open_nursery() as nursery:
+        async with open_relay() as running:
+            async with signed_in(running) as relay:
+                prepared, cookie = await prepare(relay), relay.cookie
+            await nursery.start(ScriptedHost(prepared.link, []).run)
+            nursery.start_soon(pair_as, cookie, prepared)
+            await is_attached.wait()
+        async with open_relay(running.address.port):
+            await nursery.start(ScriptedHost(prepared.link, [prepared.security_code]).run)
+            await is_stored.wait()
+            nursery.cancel_scope.cancel()
+    assert [len(key) for key in heard.keys] == [32]
 
 
 async def test_a_customer_who_declines_ends_the_pairing(open_relay: OpenRelay) -> None:
