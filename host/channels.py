@@ -1,0 +1,164 @@
+"""The tools a viewer may use on this computer: each incoming stream is proven, then served.
+
+Every stream but `pair` begins with a proof of the pairing key and the access password (docs/protocol.md §5).
+Whoever fails it, or leaves in the middle of it, makes everybody's next try wait longer: the password is the
+only thing that keeps a thief of a technician's browser out.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Callable
+from typing import Final
+
+import trio
+
+from host.customer import Customer, clean
+from host.remote_control import DesktopUnavailable, RfbProtocolError, serve_rfb
+from host.remote_control.x11 import open_desktop
+from host.state import HostState
+from peer.errors import StreamClosed
+from peer.sealed import SealedStream, accept_sealed
+from peer.tunnel import Stream
+from relay.protocol.close_reasons import CloseReason
+from relay.protocol.frames import Channel
+from relay.protocol.pairing import HostHandshake
+
+PROOF_TIMEOUT: Final = 15.0
+"""Seconds a viewer has to prove itself once the stream is accepted."""
+MAX_FAILED_DELAY: Final = 30.0
+FREE_FAILURES: Final = 2
+"""A typing mistake or two costs nobody any time."""
+PICTURE_BYTES: Final = 256
+"""More than any RFB message before the first picture."""
+
+log = logging.getLogger(__name__)
+
+
+class FailureThrottle:
+    """Makes guessing slow: from the third failure in a row each try waits, twice as long as the last."""
+
+    def __init__(self) -> None:
+        self._failures = 0
+
+    async def wait(self) -> None:
+        """Wait out the penalty; counts a failure until `succeeded` is called."""
+        penalty = self._failures - FREE_FAILURES
+        self._failures += 1
+        if penalty >= 0:
+            await trio.sleep(min(2.0**penalty, MAX_FAILED_DELAY))
+
+    def succeeded(self) -> None:
+        """The last try was right."""
+        self._failures = 0
+
+
+class Channels:
+    """Serves the viewers' streams of one connection.
+
+    Args:
+        names: technician by viewer number, kept by the connection's owner.
+        on_first_picture: called once a viewer was sent its first picture.
+    """
+
+    def __init__(
+        self,
+        state: HostState,
+        customer: Customer,
+        throttle: FailureThrottle,
+        *,
+        display: str,
+        computer: str,
+        names: dict[int, str],
+        on_first_picture: Callable[[], None],
+    ) -> None:
+        self._state = state
+        self._customer = customer
+        self._throttle = throttle
+        self._display = display
+        self._computer = computer
+        self._names = names
+        self._on_first_picture = on_first_picture
+        self._connected: Counter[str] = Counter()
+
+    async def serve(self, stream: Stream) -> None:
+        """Serve one stream until it ends. Raises nothing that one stream could do to the others."""
+        if stream.channel is not Channel.CONTROL or not self._state.pairing_key:
+            stream.close(CloseReason.UNAVAILABLE)
+            return
+        try:
+            await self._serve_proven(stream)
+        except* StreamClosed:
+            pass
+        except* Exception:
+            # The barrier: a fault of one stream must not end the others, or the session.
+            log.exception("a stream failed")
+            stream.close(CloseReason.INTERNAL)
+
+    async def _serve_proven(self, stream: Stream) -> None:
+        sealed = await self._prove(stream)
+        technician = self._names.get(stream.number >> 16, "")
+        self._connected[technician] += 1
+        self._show_connected()
+        try:
+            await self._serve_control(sealed)
+        finally:
+            self._connected -= Counter([technician])
+            self._show_connected()
+
+    async def _prove(self, stream: Stream) -> SealedStream:
+        await self._throttle.wait()
+        handshake = HostHandshake.for_connection(
+            channel=stream.channel.value,
+            origin=self._state.origin,
+            session=self._state.session,
+            stream=stream.number,
+            pairing_key=self._state.pairing_key,
+            access_password=self._state.access_password,
+        )
+        with trio.move_on_after(PROOF_TIMEOUT):
+            sealed, _ = await accept_sealed(stream, handshake)
+            self._throttle.succeeded()
+            return sealed
+        raise StreamClosed(CloseReason.HANDSHAKE_TIMEOUT)
+
+    async def _serve_control(self, sealed: SealedStream) -> None:
+        reason = CloseReason.DONE
+        try:
+            async with open_desktop(self._display) as desktop:
+                watched = _WatchedStream(sealed, self._on_first_picture)
+                await serve_rfb(watched, desktop, name=self._computer)
+        except trio.BrokenResourceError as exc:
+            raise StreamClosed(sealed.stream.close_reason or CloseReason.DETACHED) from exc
+        except RfbProtocolError:
+            reason = CloseReason.BAD_FRAME
+        except DesktopUnavailable:
+            reason = CloseReason.UNAVAILABLE
+        finally:
+            sealed.close(reason)
+
+    def _show_connected(self) -> None:
+        names = [clean(name) for name, count in sorted(self._connected.items()) for _ in range(count)]
+        self._customer.show_viewers(names)
+
+
+class _WatchedStream:
+    """Remote Control's `ByteStream`: tells when the first picture is out, breaks as Trio's streams do."""
+
+    def __init__(self, sealed: SealedStream, on_first_picture: Callable[[], None]) -> None:
+        self._sealed = sealed
+        self._tell: Callable[[], None] | None = on_first_picture
+
+    async def send(self, data: bytes) -> None:
+        try:
+            await self._sealed.send(data)
+        except StreamClosed as exc:
+            raise trio.BrokenResourceError(str(exc)) from exc
+        if self._tell is not None and len(data) > PICTURE_BYTES:
+            self._tell()
+            self._tell = None
+
+    async def receive(self) -> bytes:
+        try:
+            return await self._sealed.receive()
+        except StreamClosed as exc:
+            raise trio.BrokenResourceError(str(exc)) from exc

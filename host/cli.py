@@ -1,0 +1,254 @@
+"""The temporary host from its start to its last word, on the command line and from the single file.
+
+::
+
+    python -m host LINK [--terminal] [--display :N] [--data-home DIR]
+    python -m host --resume DIR        what autostart runs
+
+Exit codes: 0 the session ended and everything was removed, or the host went offline as it was told to; 1 it
+could not do that, for a reason that was said; 2 the command line cannot be used.
+
+Of the single file's packages, those that were not imported before the removal are gone after it: what the
+last words need is imported here.
+"""
+
+import contextlib
+import getpass
+import os
+import platform
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from enum import Enum, auto
+from pathlib import Path
+from typing import Final
+
+import trio
+
+from host.arguments import Arguments, parse_arguments
+from host.customer import Customer, clean
+from host.installation import Removal
+from host.life import HostLife, make_hello
+from host.pairing import ComputerFacts
+from host.receipt import hand_in_receipt
+from host.starting import CannotStart, Start, fail, start
+from host.state import HostState, StateError
+from host.terminal import open_terminal
+from host.texts import Texts
+from relay.protocol.close_reasons import CloseReason
+from relay.protocol.lease import Receipt
+from relay.protocol.links import DeploymentLink
+
+MAX_FACT_CHARACTERS: Final = 128
+RECEIPT_BUDGET: Final = 20.0
+"""Seconds for the receipt in all: a customer who looks for the program must not find it."""
+SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+Signals = AsyncIterator[int]
+
+
+class _Stop(Enum):
+    """Why a host stops while its session may go on."""
+
+    TOLD_TO = auto()  # by a signal: the computer shuts down, or the customer signs out
+    GONE = auto()  # nobody is there to type the code
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the host from an ordinary Python installation. Returns the exit code."""
+    given = parse_arguments(sys.argv[1:] if arguments is None else arguments)
+    texts = Texts.of_environment()
+    try:
+        started = start(given, texts)
+    except CannotStart as exc:
+        return fail(str(exc))
+    # There is no single file that could come back after a restart.
+    return run(given, started, texts, install=lambda: None)
+
+
+def run_bundle(given: Arguments, started: Start, file: Path) -> int:
+    """Run the host from its single file `file`, which has been unpacked. Returns the exit code."""
+
+    def install() -> None:
+        # A host that cannot come back after a restart of the computer is better than none.
+        with contextlib.suppress(OSError):
+            started.installation.enable_return(file, sys.executable)
+
+    return run(given, started, Texts.of_environment(), install=install)
+
+
+def run(given: Arguments, started: Start, texts: Texts, *, install: Callable[[], None]) -> int:
+    """Run the host of one session to its end. Returns the exit code.
+
+    Args:
+        given: the command line.
+        started: the lock is given back.
+        install: makes the program come back after a restart of the computer; blocks.
+    """
+    for output in (sys.stdout, sys.stderr):
+        if hasattr(output, "reconfigure"):
+            output.reconfigure(errors="replace")
+    if started.installation.is_ending:
+        started.remove()
+        print(texts.get("removed"))
+        return 0
+    try:
+        state = load_state(started.installation.folder, given.link)
+    except (StateError, OSError) as exc:
+        started.remove()
+        return fail(str(exc))
+    return trio.run(_run, _Host(given, started, texts, state, install))
+
+
+def load_state(folder: Path, link: DeploymentLink | None) -> HostState:
+    """The session's state as saved in `folder`, or of a session that begins with `link`.
+
+    Raises:
+        StateError: there is nothing to go on with.
+        OSError: the new state cannot be saved.
+    """
+    try:
+        state = HostState.load(folder)
+    except StateError:
+        if link is None:
+            raise
+        state = HostState.fresh(link)
+        state.save(folder)
+    if link is not None and not state.pairing_key:
+        # The customer may have copied the link again, whole this time.
+        state.secret, state.access_password = bytes(link.secret), link.access_password
+    return state
+
+
+def learn_facts() -> ComputerFacts:
+    """What this computer and its user are called."""
+    try:
+        system = platform.freedesktop_os_release()["PRETTY_NAME"]
+    except (OSError, KeyError):
+        system = platform.system()
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # no name for this number
+        user = str(os.getuid())
+    names = (clean(name, MAX_FACT_CHARACTERS) for name in (platform.node(), system, user))
+    computer, system, user = names
+    return ComputerFacts(computer=computer, os=system, user=user)
+
+
+class _Host:
+    """What the parts below share. Never changed."""
+
+    def __init__(
+        self, given: Arguments, started: Start, texts: Texts, state: HostState, install: Callable[[], None]
+    ) -> None:
+        self.given = given
+        self.started = started
+        self.texts = texts
+        self.state = state
+        self.install = install
+        self.facts = learn_facts()
+
+    def save(self) -> None:
+        """Keep the state. A full disk must not end a session that works."""
+        with contextlib.suppress(OSError):
+            self.state.save(self.started.installation.folder)
+
+
+async def _run(host: _Host) -> int:
+    with trio.open_signal_receiver(*SIGNALS) as signals:
+        async with contextlib.AsyncExitStack() as stack:
+            customer = await _open_customer(host, stack)
+            outcome = await _live(host, customer, signals)
+            if outcome is _Stop.TOLD_TO and host.state.pairing_key:
+                host.started.lock.release(remove=False)
+                customer.show_gone(host.texts.get("went_offline"))
+                return 0
+            removal = await trio.to_thread.run_sync(host.started.remove)
+            if isinstance(outcome, _Stop):
+                key = "input_ended" if outcome is _Stop.GONE else "interrupted"
+                customer.show_gone(host.texts.get(key))
+                return 1
+            sentence = f"{host.texts.ending(outcome)} {host.texts.get('removed')}"
+            customer.show_removed(sentence, removal.left)
+            await _say_farewell(host, customer, outcome, removal, signals)
+            return 0 if outcome.ends_session and not removal.left else 1
+
+
+async def _open_customer(host: _Host, stack: contextlib.AsyncExitStack) -> Customer:
+    """The customer at a window, where there is a display and Tk; else at the terminal."""
+    if not host.given.is_terminal:
+        with contextlib.suppress(ImportError):  # many systems have Python without Tk
+            from host.window import WindowUnavailable, open_window
+
+            with contextlib.suppress(WindowUnavailable):
+                return await stack.enter_async_context(open_window(host.texts, host.started.display))
+    return await stack.enter_async_context(open_terminal(host.texts))
+
+
+async def _live(host: _Host, customer: Customer, signals: Signals) -> CloseReason | _Stop:
+    life = HostLife(
+        host.state,
+        customer,
+        host.facts,
+        host.texts,
+        save=host.save,
+        install=host.install,
+        display=host.started.display,
+    )
+    outcome: CloseReason | _Stop | None = None
+
+    async def obey_signals() -> None:
+        nonlocal outcome
+        async for number in signals:
+            if number == signal.SIGINT:
+                customer.ask_to_end()
+            else:
+                outcome = outcome or _Stop.TOLD_TO
+                nursery.cancel_scope.cancel()
+
+    async def wait_gone() -> None:
+        nonlocal outcome
+        await customer.wait_gone()
+        outcome = outcome or _Stop.GONE
+        nursery.cancel_scope.cancel()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(obey_signals)
+        nursery.start_soon(wait_gone)
+        outcome = await life.run()
+        nursery.cancel_scope.cancel()
+    if outcome is None:
+        raise AssertionError("a host stops for a reason")
+    return outcome
+
+
+async def _say_farewell(
+    host: _Host, customer: Customer, reason: CloseReason, removal: Removal, signals: Signals
+) -> None:
+    """The customer may read how it ended, while the relay is told; a signal cuts both short."""
+
+    async def hand_in() -> None:
+        state = host.state
+        if not state.credential or not state.session:
+            return
+        receipt = Receipt(
+            session=state.session,
+            ended_at=int(time.time()),
+            reason=reason.wire,
+            removed=removal.removed,
+            left=removal.left,
+        )
+        with trio.move_on_after(RECEIPT_BUDGET):
+            await hand_in_receipt(state, make_hello(state, host.facts), receipt)
+
+    async def obey_signals() -> None:
+        async for _ in signals:
+            nursery.cancel_scope.cancel()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(obey_signals)
+        async with trio.open_nursery() as words:
+            words.start_soon(hand_in)
+            words.start_soon(customer.wait_dismissed)
+        nursery.cancel_scope.cancel()

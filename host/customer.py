@@ -1,0 +1,93 @@
+"""What the host says to, and hears from, the person at the computer: window and terminal both do this."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:  # the single file's bootstrap needs this module before it has unpacked msgpack
+    from relay.protocol.claims import PairClaims
+
+MAX_SHOWN_CHARACTERS = 80
+_INVISIBLE_FORMATS = frozenset(
+    "\u00ad\u061c\u200b\u200c\u200d\u200e\u200f\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2060"
+    "\u2066\u2067\u2068\u2069\ufeff"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who asks for access, as the relay says (proven only by the pairing). Clean for showing."""
+
+    technician: str
+    company: str
+    phone: str
+
+
+class Customer(Protocol):
+    """The person at the computer.
+
+    Concurrency: called from the host's tasks; one `ask_…` at a time, and every call but the `ask_…`s and the
+    `wait_…`s returns at once.
+    """
+
+    async def ask_code(self, asker: Asker, sentence: str) -> str:
+        """Ask for the security code; 9 digits. `sentence` says what was wrong with the last one, or "".
+
+        Cancellation: what was typed so far stays in the field for the next call.
+        """
+
+    async def ask_allow(self, claims: "PairClaims") -> bool:
+        """The code was right: show who is proven to ask, and ask whether they may.
+
+        Cancellation: the question is taken back.
+        """
+
+    async def wait_wants_to_end(self) -> None:
+        """Return when the customer wants the session to end and the program to be removed."""
+
+    async def wait_gone(self) -> None:
+        """Return when something is asked and nobody is there who could answer, now or later."""
+
+    async def wait_dismissed(self) -> None:
+        """After `show_removed`: return when the customer has had the time to read it."""
+
+    def ask_to_end(self) -> None:
+        """The customer wants to end, as was learned in another way (Ctrl+C)."""
+
+    def show_connecting(self) -> None:
+        """The relay is being dialled for the first time."""
+
+    def show_waiting_for_technician(self) -> None:
+        """A code was typed, the technician's page is not there yet; or it is being checked."""
+
+    def show_new_code_needed(self) -> None:
+        """Too many wrong tries; the technician must read out a new code."""
+
+    def show_active(self, seconds_left: float) -> None:
+        """The session is active."""
+
+    def show_viewers(self, technicians: Sequence[str]) -> None:
+        """Who sees the screen now, once for each window they have open; empty for nobody."""
+
+    def show_trouble(self, sentence: str) -> None:
+        """The relay cannot be reached; the program keeps trying."""
+
+    def show_online(self) -> None:
+        """The trouble, if there was any, is over."""
+
+    def show_gone(self, sentence: str) -> None:
+        """This program ends without the session's end; why."""
+
+    def show_removed(self, sentence: str, left: Sequence[str]) -> None:
+        """The session is over and the program was removed, but for what is named in `left`."""
+
+
+def clean(text: str, max_characters: int = MAX_SHOWN_CHARACTERS) -> str:
+    """Foreign text as it may be shown: one line, no control, bidi or invisible characters, capped."""
+    shown = "".join(
+        " " if character.isspace() else character
+        for character in text
+        if (character.isprintable() or character.isspace()) and character not in _INVISIBLE_FORMATS
+    )
+    shown = " ".join(shown.split())
+    return shown if len(shown) <= max_characters else shown[: max_characters - 1] + "…"

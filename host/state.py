@@ -1,0 +1,129 @@
+"""What the host remembers across restarts of its program or computer: one file, readable by its user only."""
+
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from relay.protocol.errors import RemoteProtocolError
+from relay.protocol.hidden import SecretBytes
+from relay.protocol.links import DeploymentLink
+from relay.protocol.maps import Shape, binary, binary_up_to, decode_map, encode_map, integer, text
+
+FILE_NAME: Final = "state"
+_NOTHING: Final = b""
+
+
+class StateError(Exception):
+    """The state file cannot be used; `str(error)` is one sentence."""
+
+
+_SHAPE: Shape = {
+    "origin": text,
+    "invite": binary(16),
+    "secret": binary(16),
+    "access_password": text,
+    "key": binary(32),
+    "session": text,
+    "credential": binary_up_to(64),
+    "pairing_key": binary_up_to(32),
+    "relay_key": binary_up_to(32),
+    "lease": binary_up_to(2048),
+    "attempts": integer(0, 1000),
+    "paired_attempt": integer(0, 1000),
+    "wall_deadline": integer(0, 1 << 53),
+    "boot_deadline": integer(0, 1 << 53),
+    "boot_id": text,
+}
+
+
+@dataclass(slots=True, kw_only=True)
+class HostState:
+    """One session as its host knows it. Empty bytes and text mean: not yet.
+
+    Attributes:
+        origin, invite, secret, access_password: from the deployment link.
+        key: 32 bytes, the seed of the host's Ed25519 key.
+        session: its id, once joined.
+        credential: 32 bytes, to join again.
+        pairing_key: 32 bytes, once paired.
+        relay_key: 32 bytes, Ed25519; what signs the lease, as learned at the first join.
+        lease: as it came (docs/protocol.md §7).
+        attempts: the greatest number of a pairing try, by the relay's count or this host's.
+        paired_attempt: the try that yielded `pairing_key`.
+        wall_deadline, boot_deadline, boot_id: see `host.deadline`; seconds.
+    """
+
+    origin: str
+    invite: bytes = field(repr=False)
+    secret: bytes = field(repr=False)
+    access_password: str = field(repr=False)
+    key: bytes = field(repr=False)
+    session: str = ""
+    credential: bytes = field(default=_NOTHING, repr=False)
+    pairing_key: bytes = field(default=_NOTHING, repr=False)
+    relay_key: bytes = _NOTHING
+    lease: bytes = field(default=_NOTHING, repr=False)
+    attempts: int = 0
+    paired_attempt: int = 0
+    wall_deadline: int = 0
+    boot_deadline: int = 0
+    boot_id: str = ""
+
+    @classmethod
+    def fresh(cls, link: DeploymentLink) -> "HostState":
+        """The state of a host that was just started from `link`, with a new key."""
+        return cls(
+            origin=link.origin,
+            invite=link.invite,
+            secret=bytes(link.secret),
+            access_password=link.access_password,
+            key=Ed25519PrivateKey.generate().private_bytes_raw(),
+        )
+
+    @property
+    def private_key(self) -> Ed25519PrivateKey:
+        """The host's key."""
+        return Ed25519PrivateKey.from_private_bytes(self.key)
+
+    @property
+    def public_key(self) -> bytes:
+        """32 bytes."""
+        return self.private_key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+
+    @property
+    def join_secret(self) -> SecretBytes:
+        """What HELLO carries: the credential, before the first join the invite."""
+        return SecretBytes(self.credential or self.invite)
+
+    def save(self, directory: Path) -> None:
+        """Replace the file in `directory` in one step.
+
+        Raises:
+            OSError: it could not be written; the old file is untouched.
+        """
+        fields: dict[str, Any] = asdict(self)
+        temporary = directory / f"{FILE_NAME}.new"
+        temporary.unlink(missing_ok=True)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        with open(descriptor, "wb") as file:
+            file.write(encode_map(fields))
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(directory / FILE_NAME)
+
+    @classmethod
+    def load(cls, directory: Path) -> "HostState":
+        """Read the file in `directory`.
+
+        Raises:
+            StateError: there is none, or it is damaged.
+        """
+        try:
+            data = (directory / FILE_NAME).read_bytes()
+            return cls(**decode_map(data, _SHAPE, "state file"))
+        except (OSError, RemoteProtocolError) as exc:
+            raise StateError("The support program's memory of its session cannot be read.") from exc

@@ -1,0 +1,220 @@
+"""The customer at a terminal, or a program that plays one through pipes.
+
+Two prompts are all that ever waits for input: one ends with "code: ", the other with "[y/N] ".
+"""
+
+import os
+import sys
+import threading
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Final, TextIO
+
+import trio
+
+from host.customer import Asker, clean
+from host.texts import Texts
+from relay.protocol.claims import PairClaims
+from relay.protocol.codes import CodeError, parse_security_code
+
+MAX_LINE_BYTES: Final = 1024
+MAX_WAITING_LINES: Final = 16
+YES: Final = frozenset({"y", "yes", "s", "si", "sí"})
+
+
+class _Lines:
+    """Standard input, line by line, read by a thread that no end of this program has to wait for.
+
+    A thread, since not everything that standard input can be (a file, a terminal of another job) can be
+    waited for by the event loop; `os.read`, since a thread inside Python's own buffer would block the
+    interpreter's end.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._feed, self._lines = trio.open_memory_channel[str](MAX_WAITING_LINES)
+        self._token = trio.lowlevel.current_trio_token()
+        self.exhausted = trio.Event()
+
+    def start(self) -> None:
+        threading.Thread(target=self._read, name="standard input", daemon=True).start()
+
+    async def next(self) -> str:
+        """The next line, without its end. After the last it sets `exhausted` and waits forever.
+
+        Cancellation: no line is lost.
+        """
+        with suppress(trio.EndOfChannel):
+            return await self._lines.receive()
+        self.exhausted.set()
+        await trio.sleep_forever()
+        raise AssertionError("forever is over")
+
+    def _read(self) -> None:
+        pending = b""
+        with suppress(trio.RunFinishedError):
+            while True:
+                try:
+                    data = os.read(self._descriptor, MAX_LINE_BYTES)
+                except OSError:
+                    data = b""
+                if not data:
+                    self._token.run_sync_soon(self._feed.close)
+                    return
+                *lines, pending = (pending + data).split(b"\n")
+                pending = pending[-MAX_LINE_BYTES:]
+                for line in lines:
+                    self._token.run_sync_soon(self._take, line.decode("utf-8", "replace").strip())
+
+    def _take(self, line: str) -> None:
+        with suppress(trio.WouldBlock):  # nobody types that far ahead
+            self._feed.send_nowait(line)
+
+
+class TerminalCustomer:
+    """A `host.customer.Customer` on standard input and output; made by `open_terminal`."""
+
+    def __init__(self, texts: Texts, lines: _Lines, output: TextIO) -> None:
+        self._texts = texts
+        self._lines = lines
+        self._output = output
+        self._asker: Asker | None = None
+        self._is_prompting = False
+        self._is_in_trouble = False
+        self._viewers: Sequence[str] = ()
+        self._wants_to_end = trio.Event()
+
+    async def ask_code(self, asker: Asker, sentence: str) -> str:
+        """See `host.customer.Customer`."""
+        if asker != self._asker:
+            self._asker = asker
+            self._introduce(asker)
+        while True:
+            if sentence:
+                self._say(sentence)
+            self._prompt(f"{self._texts.get('ask_code')}: ")
+            try:
+                code = parse_security_code(await self._next_line())
+            except CodeError:
+                sentence = self._texts.get("not_a_code")
+            else:
+                return code
+
+    async def ask_allow(self, claims: PairClaims) -> bool:
+        """See `host.customer.Customer`."""
+        self._say(
+            self._texts.get(
+                "allow",
+                technician=clean(claims.technician),
+                company=clean(claims.company),
+                hours=self._texts.duration(claims.lifetime),
+            )
+        )
+        self._prompt("[y/N] ")
+        return (await self._next_line()).lower() in YES
+
+    async def wait_wants_to_end(self) -> None:
+        """See `host.customer.Customer`."""
+        await self._wants_to_end.wait()
+
+    async def wait_gone(self) -> None:
+        """See `host.customer.Customer`: no code can come from an input that has ended."""
+        await self._lines.exhausted.wait()
+
+    async def wait_dismissed(self) -> None:
+        """See `host.customer.Customer`: what was printed stays."""
+
+    def ask_to_end(self) -> None:
+        """See `host.customer.Customer`."""
+        self._wants_to_end.set()
+
+    def show_connecting(self) -> None:
+        """See `host.customer.Customer`."""
+        self._say(self._texts.get("connecting"))
+
+    def show_waiting_for_technician(self) -> None:
+        """See `host.customer.Customer`."""
+        self._say(self._texts.get("waiting_technician"))
+
+    def show_new_code_needed(self) -> None:
+        """See `host.customer.Customer`."""
+        self._say(self._texts.get("code_dead"))
+
+    def show_active(self, seconds_left: float) -> None:
+        """See `host.customer.Customer`."""
+        self._say(self._texts.get("active", left=self._texts.duration(seconds_left)))
+        self._say(self._texts.get("stop_hint"))
+
+    def show_viewers(self, technicians: Sequence[str]) -> None:
+        """See `host.customer.Customer`."""
+        if list(technicians) == list(self._viewers):
+            return
+        self._viewers = list(technicians)
+        names = ", ".join(technicians)
+        self._say(self._texts.get("viewers", names=names) if names else self._texts.get("nobody"))
+
+    def show_trouble(self, sentence: str) -> None:
+        """See `host.customer.Customer`."""
+        if not self._is_in_trouble:
+            self._is_in_trouble = True
+            self._say(sentence)
+
+    def show_online(self) -> None:
+        """See `host.customer.Customer`."""
+        if self._is_in_trouble:
+            self._is_in_trouble = False
+            self._say(self._texts.get("online"))
+
+    def show_gone(self, sentence: str) -> None:
+        """See `host.customer.Customer`."""
+        self._say(sentence)
+
+    def show_removed(self, sentence: str, left: Sequence[str]) -> None:
+        """See `host.customer.Customer`."""
+        self._say(sentence)
+        if left:
+            self._say(self._texts.get("left", names=", ".join(left)))
+
+    def _introduce(self, asker: Asker) -> None:
+        self._say("")
+        self._say(self._texts.asks(asker))
+        if asker.phone:
+            self._say(self._texts.get("phone", phone=asker.phone))
+        self._say(self._texts.get("warning"))
+        self._say("")
+
+    async def _next_line(self) -> str:
+        try:
+            return await self._lines.next()
+        finally:
+            self._is_prompting = False
+
+    def _prompt(self, text: str) -> None:
+        self._write(text)
+        self._is_prompting = True
+
+    def _say(self, line: str) -> None:
+        start = "\n" if self._is_prompting else ""
+        self._is_prompting = False
+        self._write(f"{start}{line}\n")
+
+    def _write(self, text: str) -> None:
+        with suppress(OSError, ValueError):  # the terminal was closed; the session goes on without it
+            self._output.write(text)
+            self._output.flush()
+
+
+@asynccontextmanager
+async def open_terminal(
+    texts: Texts, *, descriptor: int = 0, output: TextIO | None = None
+) -> AsyncIterator[TerminalCustomer]:
+    """A customer at standard input and output, for the time of the block.
+
+    Args:
+        texts: of the customer's language.
+        descriptor: to read from instead of standard input; stays open.
+        output: to write to instead of standard output.
+    """
+    lines = _Lines(descriptor)
+    lines.start()
+    yield TerminalCustomer(texts, lines, output or sys.stdout)

@@ -1,0 +1,184 @@
+"""What the host says to the customer, in the languages there are."""
+
+import os
+from collections.abc import Mapping
+from typing import Final
+
+from host.customer import Asker
+from relay.protocol.close_reasons import CloseReason
+
+_EN: Final[Mapping[str, str]] = {
+    "title": "Remote support",
+    "connecting": "Connecting to the support service…",
+    "asks": "{technician} of {company} asks to help you with this computer.",
+    "asks_unnamed": "{technician} asks to help you with this computer.",
+    "phone": "If in doubt, hang up and call them yourself: {phone}",
+    "warning": (
+        "Go on only if YOU asked for help. If a stranger called you, even from “your bank” or “Microsoft”, "
+        "stop here: that is a well-known fraud."
+    ),
+    "ask_code": "Security code",
+    "code_hint": "The technician reads it to you on the telephone.",
+    "not_a_code": "A security code has nine digits, for example 123 456 789.",
+    "wrong_code": "That code is not right. Tries left: {left}.",
+    "code_dead": "Too many wrong codes. Ask the technician to read out a new one.",
+    "new_code": "The technician has a new code for you.",
+    "too_many_tries": "Too many tries. Wait a moment, then enter the code again.",
+    "try_again": "The technician did not answer. Please enter the code once more.",
+    "waiting_technician": "Checking the code with the technician…",
+    "confirmed": "The code is right.",
+    "allow": (
+        "{technician} of {company} is confirmed. May they see and control this computer for {hours}? "
+        "You can end it at any time."
+    ),
+    "active": "Connected for support. Time left: {left}.",
+    "active_short": "Connected for support",
+    "time_left": "Time left: {left}",
+    "viewers": "Seeing your screen now: {names}",
+    "nobody": "Nobody is looking at your screen.",
+    "mark": "{names} can see this screen",
+    "trouble": "The support service cannot be reached. Trying again by itself…",
+    "online": "The connection is back.",
+    "input_ended": "There is nobody here to type the security code; the support program is removed again.",
+    "went_offline": "The support program stops for now; the session goes on when it is started again.",
+    "interrupted": "The support program was stopped before the session began, and is removed again.",
+    "removed": "The support program was removed from this computer.",
+    "left": "These could not be removed: {names}",
+    "stop_hint": "Press Ctrl+C to end the session and remove the program.",
+    "hours": "{hours} hours",
+    "minutes": "{minutes} minutes",
+    "minute": "1 minute",
+    "clock": "{hours} h {minutes:02} min",
+    "allow_button": "Allow",
+    "decline_button": "No",
+    "continue_button": "Continue",
+    "cancel_button": "Cancel",
+    "end_button": "End session and remove",
+    "keep_button": "Go on with the session",
+    "close_button": "Close",
+    "really_end": "End the session now? The technician is disconnected and this program removed.",
+    "no_display": "No desktop was found to show; please name one with --display.",
+    "already_running": "Another temporary support session is running on this computer.",
+    "cannot_install": "The support program cannot be installed here: {why}.",
+}
+
+_ES: Final[Mapping[str, str]] = {
+    "title": "Soporte remoto",
+    "connecting": "Conectando con el servicio de soporte…",
+    "asks": "{technician} de {company} pide ayudarle con este equipo.",
+    "asks_unnamed": "{technician} pide ayudarle con este equipo.",
+    "phone": "Si tiene dudas, cuelgue y llame usted: {phone}",
+    "warning": (
+        "Continúe solo si USTED pidió ayuda. Si le llamó un desconocido, aunque diga ser de «su banco» o de "
+        "«Microsoft», no siga: es un fraude muy conocido."
+    ),
+    "ask_code": "Código de seguridad",
+    "code_hint": "El técnico se lo lee por teléfono.",
+    "not_a_code": "Un código de seguridad tiene nueve cifras, por ejemplo 123 456 789.",
+    "wrong_code": "Ese código no es correcto. Intentos restantes: {left}.",
+    "code_dead": "Demasiados códigos incorrectos. Pida al técnico que le lea uno nuevo.",
+    "new_code": "El técnico tiene un código nuevo para usted.",
+    "too_many_tries": "Demasiados intentos. Espere un momento y escriba el código otra vez.",
+    "try_again": "El técnico no respondió. Escriba el código otra vez.",
+    "waiting_technician": "Comprobando el código con el técnico…",
+    "confirmed": "El código es correcto.",
+    "allow": (
+        "{technician} de {company} está confirmado. ¿Puede ver y controlar este equipo durante {hours}? "
+        "Usted puede terminar en cualquier momento."
+    ),
+    "active": "Conectado para soporte. Tiempo restante: {left}.",
+    "active_short": "Conectado para soporte",
+    "time_left": "Tiempo restante: {left}",
+    "viewers": "Ven su pantalla ahora: {names}",
+    "nobody": "Nadie está viendo su pantalla.",
+    "mark": "{names} puede ver esta pantalla",
+    "trouble": "No se puede contactar con el servicio de soporte. Reintentando…",
+    "online": "La conexión ha vuelto.",
+    "input_ended": "No hay nadie que escriba el código de seguridad; el programa se elimina de nuevo.",
+    "went_offline": "El programa de soporte se detiene; la sesión sigue cuando se inicie otra vez.",
+    "interrupted": "El programa se detuvo antes de empezar la sesión y se elimina de nuevo.",
+    "removed": "El programa de soporte se ha eliminado de este equipo.",
+    "left": "No se pudo eliminar: {names}",
+    "stop_hint": "Pulse Ctrl+C para terminar la sesión y eliminar el programa.",
+    "hours": "{hours} horas",
+    "minutes": "{minutes} minutos",
+    "minute": "1 minuto",
+    "clock": "{hours} h {minutes:02} min",
+    "allow_button": "Permitir",
+    "decline_button": "No",
+    "continue_button": "Continuar",
+    "cancel_button": "Cancelar",
+    "end_button": "Terminar y eliminar",
+    "keep_button": "Seguir con la sesión",
+    "close_button": "Cerrar",
+    "really_end": "¿Terminar ahora? El técnico se desconecta y este programa se elimina.",
+    "no_display": "No se encontró ningún escritorio; indíquelo con --display.",
+    "already_running": "Ya hay otra sesión temporal de soporte en este equipo.",
+    "cannot_install": "El programa de soporte no se puede instalar aquí: {why}.",
+}
+
+_ENDINGS_EN: Final[Mapping[CloseReason, str]] = {
+    CloseReason.ENDED_BY_CUSTOMER: "You ended the session.",
+    CloseReason.REPLACED: "This link was opened on another computer.",
+    CloseReason.REFUSED: "This link or session is not valid any more.",
+}
+
+_ENDINGS_ES: Final[Mapping[CloseReason, str]] = {
+    CloseReason.ENDED_BY_TECHNICIAN: "El técnico terminó la sesión.",
+    CloseReason.ENDED_BY_CUSTOMER: "Usted terminó la sesión.",
+    CloseReason.EXPIRED: "El tiempo de la sesión terminó.",
+    CloseReason.LAPSED: "La sesión no se activó a tiempo.",
+    CloseReason.GUESSES: "Demasiados códigos incorrectos; la sesión terminó.",
+    CloseReason.SUSPENDED: "La cuenta de la empresa está suspendida.",
+    CloseReason.REPLACED: "Este enlace se abrió en otro equipo.",
+    CloseReason.REFUSED: "Este enlace o esta sesión ya no es válida.",
+}
+
+
+class Texts:
+    """The sentences of one language.
+
+    Args:
+        language: a code such as "es" or "es_MX.UTF-8"; anything unknown is English.
+    """
+
+    def __init__(self, language: str = "") -> None:
+        self._is_spanish = language.lower().startswith("es")
+        self._catalogue = _ES if self._is_spanish else _EN
+
+    @classmethod
+    def of_environment(cls) -> "Texts":
+        """The language of the customer's desktop."""
+        names = ("LC_ALL", "LC_MESSAGES", "LANG")
+        return cls(next((os.environ[name] for name in names if os.environ.get(name)), ""))
+
+    def get(self, key: str, **values: object) -> str:
+        """The sentence `key`, filled in."""
+        return self._catalogue[key].format(**values)
+
+    def asks(self, asker: Asker) -> str:
+        """Who asks for access; a company without a name is left out."""
+        key = "asks" if asker.company else "asks_unnamed"
+        return self.get(key, technician=asker.technician, company=asker.company)
+
+    def duration(self, seconds: float) -> str:
+        """A length of time in words, rounded to the nearest minute or, from two hours on, hour."""
+        minutes = max(1, round(seconds / 60))
+        if minutes >= 120:
+            return self.get("hours", hours=round(seconds / 3600))
+        return self.get("minutes", minutes=minutes) if minutes > 1 else self.get("minute")
+
+    def clock(self, seconds: float) -> str:
+        """A countdown, exact to the minute: ``23 h 59 min``."""
+        minutes = max(0, int(seconds // 60))
+        return self.get("clock", hours=minutes // 60, minutes=minutes % 60)
+
+    def wrong_code(self, left: int) -> str:
+        """After a wrong code with tries left, or with none."""
+        return self.get("wrong_code", left=left) if left > 0 else self.get("code_dead")
+
+    def ending(self, reason: CloseReason) -> str:
+        """Why the session ended."""
+        endings = _ENDINGS_ES if self._is_spanish else _ENDINGS_EN
+        unknown = "La sesión terminó." if self._is_spanish else reason.sentence
+        return endings.get(reason, unknown)

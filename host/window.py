@@ -1,0 +1,251 @@
+"""The customer at a window: a `host.customer.Customer` whose window lives in a thread of its own.
+
+The two threads share nothing. What the session says is put into a queue and a pipe wakes Tk's loop; what the
+person does comes back through Trio's token.
+"""
+
+import gc
+import logging
+import os
+import queue
+import threading
+import time
+import tkinter as tk
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from types import TracebackType
+from typing import Final
+
+import trio
+
+from host.customer import Asker, clean
+from host.texts import Texts
+from host.window_view import Handlers, WindowView
+from relay.protocol.claims import PairClaims
+
+log = logging.getLogger(__name__)
+
+FAREWELL_SECONDS: Final = 60.0
+"""How long the last page stays if nobody closes it."""
+CLOSE_TIMEOUT: Final = 2.0
+
+
+class WindowUnavailable(Exception):
+    """There is no display to open a window on."""
+
+
+class WindowCustomer:
+    """See `host.customer.Customer`; made by `open_window`."""
+
+    def __init__(self, texts: Texts, thread: "_WindowThread") -> None:
+        self._texts = texts
+        self._thread = thread
+        self._code: str | None = None
+        self._answer: bool | None = None
+        self._changed = trio.Event()
+        self._wants_to_end = trio.Event()
+        self._is_dismissed = trio.Event()
+
+    async def ask_code(self, asker: Asker, sentence: str) -> str:
+        """See `host.customer.Customer`."""
+        asks = self._texts.asks(asker)
+        # No line break within the number.
+        number = asker.phone.replace(" ", "\u00a0")
+        phone = self._texts.get("phone", phone=number) if number else ""
+        if self._code is None:
+            self._thread.do(lambda view: view.show_code(asks, phone, sentence))
+        while self._code is None:
+            await self._changed.wait()
+        code, self._code = self._code, None
+        return code
+
+    async def ask_allow(self, claims: PairClaims) -> bool:
+        """See `host.customer.Customer`."""
+        question = self._texts.get(
+            "allow",
+            technician=clean(claims.technician),
+            company=clean(claims.company),
+            hours=self._texts.duration(claims.lifetime),
+        )
+        self._answer = None
+        self._thread.do(lambda view: view.show_allow(question))
+        while self._answer is None:
+            await self._changed.wait()
+        return self._answer
+
+    async def wait_wants_to_end(self) -> None:
+        """See `host.customer.Customer`."""
+        await self._wants_to_end.wait()
+
+    async def wait_gone(self) -> None:
+        """See `host.customer.Customer`: a window stays."""
+        await trio.sleep_forever()
+
+    async def wait_dismissed(self) -> None:
+        """See `host.customer.Customer`."""
+        with trio.move_on_after(FAREWELL_SECONDS):
+            await self._is_dismissed.wait()
+
+    def ask_to_end(self) -> None:
+        """See `host.customer.Customer`."""
+        self._wants_to_end.set()
+
+    def show_connecting(self) -> None:
+        """See `host.customer.Customer`."""
+        self._show_wait("connecting")
+
+    def show_waiting_for_technician(self) -> None:
+        """See `host.customer.Customer`."""
+        self._show_wait("waiting_technician")
+
+    def show_new_code_needed(self) -> None:
+        """See `host.customer.Customer`."""
+        self._show_wait("code_dead")
+
+    def show_active(self, seconds_left: float) -> None:
+        """See `host.customer.Customer`."""
+        ends_at = time.monotonic() + seconds_left
+        self._thread.do(lambda view: view.show_active(ends_at))
+
+    def show_viewers(self, technicians: Sequence[str]) -> None:
+        """See `host.customer.Customer`."""
+        names = list(technicians)
+        self._thread.do(lambda view: view.show_viewers(names))
+
+    def show_trouble(self, sentence: str) -> None:
+        """See `host.customer.Customer`."""
+        self._thread.do(lambda view: view.show_trouble(sentence))
+
+    def show_online(self) -> None:
+        """See `host.customer.Customer`."""
+        self._thread.do(lambda view: view.show_trouble(""))
+
+    def show_gone(self, sentence: str) -> None:
+        """See `host.customer.Customer`."""
+        self._thread.do(lambda view: view.show_final(sentence, ""))
+
+    def show_removed(self, sentence: str, left: Sequence[str]) -> None:
+        """See `host.customer.Customer`."""
+        details = self._texts.get("left", names=", ".join(left)) if left else ""
+        self._thread.do(lambda view: view.show_final(sentence, details))
+
+    def _show_wait(self, key: str) -> None:
+        sentence = self._texts.get(key)
+        self._thread.do(lambda view: view.show_wait(sentence))
+
+    # What the person did, in Trio's thread
+
+    def _take_code(self, code: str) -> None:
+        self._code = code
+        self._wake()
+
+    def _take_answer(self, is_allowed: bool) -> None:
+        self._answer = is_allowed
+        self._wake()
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = trio.Event()
+
+
+class _WindowThread:
+    """Tk's loop in a daemon thread, which the end of this program need not wait for."""
+
+    def __init__(self, display: str, texts: Texts) -> None:
+        self._display = display
+        self._texts = texts
+        self._work: queue.SimpleQueue[Callable[[WindowView], object] | None] = queue.SimpleQueue()
+        self._wake_reader, self._wake_writer = os.pipe()
+        os.set_blocking(self._wake_writer, False)
+        self._token = trio.lowlevel.current_trio_token()
+        self._ready = trio.Event()
+        self._has_failed = False
+        self.ended = trio.Event()
+
+    async def start(self, customer: WindowCustomer) -> None:
+        """Returns once the window is there; raises WindowUnavailable if it cannot be."""
+        threading.Thread(target=self._run, args=(customer,), name="window", daemon=True).start()
+        await self._ready.wait()
+        if self._has_failed:
+            raise WindowUnavailable("There is no display to open a window on.")
+
+    def do(self, work: Callable[[WindowView], object] | None) -> None:
+        """Have something done in the window's thread; None closes the window."""
+        self._work.put(work)
+        with suppress(BlockingIOError):  # it is being woken already
+            os.write(self._wake_writer, b"\0")
+
+    def close(self) -> None:
+        """To be called once the thread has ended."""
+        os.close(self._wake_reader)
+        os.close(self._wake_writer)
+
+    # The window's thread
+
+    def _run(self, customer: WindowCustomer) -> None:
+        handlers = Handlers(
+            code=lambda code: self._tell(customer._take_code, code),
+            allow=lambda is_allowed: self._tell(customer._take_answer, is_allowed),
+            end=lambda: self._tell(customer.ask_to_end),
+            dismiss=lambda: self._tell(customer._is_dismissed.set),
+        )
+        try:
+            self._loop(handlers)
+        except tk.TclError:
+            self._has_failed = True
+        gc.collect()  # whatever is left of Tk must go here, and nowhere else
+        self._tell(self._ready.set)
+        self._tell(self.ended.set)
+
+    def _loop(self, handlers: Handlers) -> None:
+        root = tk.Tk(screenName=self._display, className="Adhoc-host")
+        try:
+            view = WindowView(root, self._texts, handlers)
+            root.tk.createfilehandler(self._wake_reader, tk.READABLE, lambda *_: self._work_off(root, view))
+            root.report_callback_exception = _report
+            view.tick()
+            self._tell(self._ready.set)
+            root.mainloop()
+        finally:
+            root.destroy()
+
+    def _work_off(self, root: tk.Tk, view: WindowView) -> None:
+        os.read(self._wake_reader, 4096)
+        while not self._work.empty():
+            work = self._work.get()
+            if work is None:
+                root.tk.deletefilehandler(self._wake_reader)
+                root.quit()
+                return
+            try:
+                work(view)
+            except tk.TclError:
+                log.exception("the window could not show something")
+
+    def _tell(self, function: Callable[..., object], *arguments: object) -> None:
+        with suppress(trio.RunFinishedError):
+            self._token.run_sync_soon(function, *arguments)
+
+
+def _report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Instead of Tk's own, which keeps the traceback and so Tk's objects, for another thread to free."""
+    log.error("the window failed", exc_info=(kind, error, trace))
+
+
+@asynccontextmanager
+async def open_window(texts: Texts, display: str) -> AsyncIterator[WindowCustomer]:
+    """A customer at a window on an X display, for the time of the block.
+
+    Raises:
+        WindowUnavailable: on entering, if there is no such display.
+    """
+    thread = _WindowThread(display, texts)
+    customer = WindowCustomer(texts, thread)
+    try:
+        await thread.start(customer)
+        yield customer
+    finally:
+        thread.do(None)
+        with trio.move_on_after(CLOSE_TIMEOUT, shield=True):
+            await thread.ended.wait()
+            thread.close()

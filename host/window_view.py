@@ -1,0 +1,408 @@
+"""The customer's window in Tk: what is on it. Everything here runs in the window's own thread.
+
+All widgets are made once and then shown, hidden and filled: a widget or variable of Tk that Python's garbage
+collector finds in another thread is a crash.
+"""
+
+import time
+import tkinter as tk
+import unicodedata
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+from tkinter import font, ttk
+from typing import Final
+
+from host.texts import Texts
+from relay.protocol.codes import CODE_DIGITS
+
+WIDTH: Final = 540
+GAP: Final = 16
+WRAP: Final = WIDTH - 2 * GAP - 16
+COUNTDOWN_INTERVAL: Final = 1000
+"""Milliseconds between two looks at the clock."""
+
+INK: Final = "#1d2330"
+FAINT: Final = "#5a6372"
+PAPER: Final = "#ffffff"
+LINE: Final = "#c9ced8"
+ACCENT: Final = "#1f5fd6"
+ACCENT_DARK: Final = "#174aa8"
+DANGER: Final = "#b3261e"
+CARE_PAPER: Final = "#fff4e0"
+CARE_LINE: Final = "#c77700"
+GOOD: Final = "#1a7f37"
+
+
+@dataclass(frozen=True, slots=True)
+class Handlers:
+    """What the person did. Called in the window's thread."""
+
+    code: Callable[[str], None]
+    allow: Callable[[bool], None]
+    end: Callable[[], None]
+    dismiss: Callable[[], None]
+
+
+class _Page(Enum):
+    WAIT = auto()
+    CODE = auto()
+    ALLOW = auto()
+    ACTIVE = auto()
+    CONFIRM = auto()
+    FINAL = auto()
+
+
+class WindowView:
+    """One window whose pages follow the session, and the mark that somebody sees the screen.
+
+    Args:
+        root: the window, empty.
+    """
+
+    def __init__(self, root: tk.Tk, texts: Texts, handlers: Handlers) -> None:
+        self._root = root
+        self._texts = texts
+        self._handlers = handlers
+        self._page = _Page.WAIT
+        self._page_before = _Page.WAIT
+        self._ends_at: float | None = None
+        _set_style(root)
+        root.title(texts.get("title"))
+        root.resizable(False, False)
+        root.protocol("WM_DELETE_WINDOW", self._close)
+        self._frame = ttk.Frame(root, padding=(GAP, GAP, GAP, GAP // 2), width=WIDTH)
+        self._frame.grid(sticky="nsew")
+        self._frame.columnconfigure(0, minsize=WIDTH - 2 * GAP)
+        self._pages = {
+            _Page.WAIT: self._make_wait_page(),
+            _Page.CODE: self._make_code_page(),
+            _Page.ALLOW: self._make_allow_page(),
+            _Page.ACTIVE: self._make_active_page(),
+            _Page.CONFIRM: self._make_confirm_page(),
+            _Page.FINAL: self._make_final_page(),
+        }
+        self._trouble = ttk.Label(self._frame, style="Care.TLabel", wraplength=WRAP, padding=8)
+        self._trouble.grid(row=1, sticky="ew", pady=(GAP // 2, 0))
+        self._trouble.grid_remove()
+        self._mark, self._mark_label = self._make_mark()
+        self._turn_to(_Page.WAIT)
+        left = (root.winfo_screenwidth() - WIDTH) // 2
+        root.geometry(f"+{max(0, left)}+{root.winfo_screenheight() // 5}")
+
+    # What the session says
+
+    def show_wait(self, sentence: str) -> None:
+        """Nothing to do for now; `sentence` says what is waited for."""
+        self._wait_label.configure(text=sentence)
+        self._turn_to(_Page.WAIT)
+
+    def show_code(self, asks: str, phone: str, sentence: str) -> None:
+        """Ask for the code. `sentence`: what was wrong with the last one, or ""."""
+        self._code_asks.configure(text=asks)
+        self._code_phone.configure(text=phone)
+        _show_if(self._code_phone, bool(phone))
+        self._code_sentence.configure(text=sentence)
+        _show_if(self._code_sentence, bool(sentence))
+        self._is_code_asked = True
+        self._format_code()
+        self._turn_to(_Page.CODE)
+        self._code_entry.select_range(0, "end")
+
+    def show_allow(self, question: str) -> None:
+        """Ask whether they may. Neither button has the focus: Enter still belongs to the code."""
+        self._allow_label.configure(text=question)
+        self._turn_to(_Page.ALLOW)
+
+    def show_active(self, ends_at: float) -> None:
+        """The session is active until `ends_at` on the monotonic clock."""
+        self._ends_at = ends_at
+        self._count_down()
+        self._turn_to(_Page.ACTIVE)
+
+    def show_viewers(self, names: Sequence[str]) -> None:
+        """Who sees the screen; the mark is there for as long as anybody does."""
+        joined = ", ".join(names)
+        self._viewers_label.configure(
+            text=self._texts.get("viewers", names=joined) if joined else self._texts.get("nobody"),
+            foreground=DANGER if joined else FAINT,
+        )
+        if joined:
+            self._mark_label.configure(text="● " + self._texts.get("mark", names=joined))
+            self._mark.update_idletasks()
+            left = (self._root.winfo_screenwidth() - self._mark.winfo_reqwidth()) // 2
+            self._mark.geometry(f"+{max(0, left)}+0")
+            self._mark.deiconify()
+            self._mark.lift()
+        else:
+            self._mark.withdraw()
+
+    def show_trouble(self, sentence: str) -> None:
+        """A line below every page; "" takes it away."""
+        self._trouble.configure(text=sentence)
+        _show_if(self._trouble, bool(sentence))
+
+    def show_final(self, sentence: str, details: str) -> None:
+        """The last page."""
+        self.show_viewers([])
+        self.show_trouble("")
+        self._final_label.configure(text=sentence)
+        self._final_details.configure(text=details)
+        _show_if(self._final_details, bool(details))
+        self._turn_to(_Page.FINAL)
+
+    # What the person does
+
+    def _close(self) -> None:
+        """The window's own button."""
+        if self._page is _Page.FINAL:
+            self._handlers.dismiss()
+        elif self._page is _Page.ACTIVE:
+            self._root.iconify()
+        elif self._page is not _Page.CONFIRM:
+            self._ask_whether_to_end()
+
+    def _ask_whether_to_end(self) -> None:
+        self._page_before = self._page
+        self._turn_to(_Page.CONFIRM)
+
+    def _keep(self) -> None:
+        self._page = self._page_before
+        self._turn_to(self._page)
+
+    def _end(self) -> None:
+        self._wait_label.configure(text="…")
+        self._page = self._page_before = _Page.WAIT
+        self._turn_to(_Page.WAIT)
+        self._handlers.end()
+
+    def _submit(self) -> None:
+        digits = _digits(self._code.get())
+        if self._is_code_asked and len(digits) == CODE_DIGITS:
+            self._is_code_asked = False
+            self._continue.state(["disabled"])
+            self._handlers.code(digits)
+
+    def _answer(self, is_allowed: bool) -> None:
+        self.show_wait(self._texts.get("waiting_technician") if is_allowed else "…")
+        self._handlers.allow(is_allowed)
+
+    def _format_code(self, _: object = None) -> None:
+        """Keep nine digits in three groups, and the caret behind the digit it was behind."""
+        typed = self._code.get()
+        before = len(_digits(typed[: self._code_entry.index("insert")]))
+        digits = _digits(typed)[:CODE_DIGITS]
+        shown = " ".join(digits[start : start + 3] for start in range(0, len(digits), 3))
+        if shown != typed:
+            self._code.set(shown)
+            self._code_entry.icursor(before + max(0, before - 1) // 3)
+        is_complete = len(digits) == CODE_DIGITS and self._is_code_asked
+        self._continue.state(["!disabled" if is_complete else "disabled"])
+
+    # Turning pages
+
+    def _turn_to(self, page: _Page) -> None:
+        if self._page is _Page.CONFIRM and page not in (_Page.CONFIRM, _Page.FINAL):
+            self._page_before = page  # the question stays until it is answered
+            return
+        self._page = page
+        for other, frame in self._pages.items():
+            if other is not page:
+                frame.grid_remove()
+        self._pages[page].grid(row=0, sticky="nsew")
+        focus = {
+            _Page.CODE: self._code_entry,
+            _Page.CONFIRM: self._keep_button,
+            _Page.FINAL: self._close_button,
+        }.get(page, self._frame)
+        focus.focus_set()
+        if page in (_Page.CODE, _Page.ALLOW, _Page.FINAL):
+            self._root.deiconify()
+            self._root.lift()
+
+    def _count_down(self) -> None:
+        if self._ends_at is None:
+            return
+        left = max(0.0, self._ends_at - time.monotonic())
+        self._time_label.configure(text=self._texts.get("time_left", left=self._texts.clock(left)))
+
+    def tick(self) -> None:
+        """Keep the countdown going, for as long as the window is there."""
+        self._count_down()
+        self._root.after(COUNTDOWN_INTERVAL, self.tick)
+
+    # Making pages
+
+    def _make_wait_page(self) -> ttk.Frame:
+        page = ttk.Frame(self._frame)
+        self._wait_label = _label(page, "Big.TLabel", "")
+        bar = ttk.Progressbar(page, mode="indeterminate", length=WIDTH - 4 * GAP)
+        bar.grid(pady=GAP, sticky="ew")
+        bar.start(20)
+        return page
+
+    def _make_code_page(self) -> ttk.Frame:
+        texts, page = self._texts, ttk.Frame(self._frame)
+        page.columnconfigure(0, weight=1)
+        self._code_asks = _label(page, "Big.TLabel", "")
+        care = tk.Frame(page, background=CARE_LINE)
+        care.grid(sticky="ew", pady=GAP)
+        warning = ttk.Frame(care, style="Care.TFrame", padding=12)
+        warning.pack(fill="both", expand=True, padx=(4, 0))
+        ttk.Label(warning, text="⚠  " + texts.get("warning"), style="Care.TLabel", wraplength=WRAP - 40).grid(
+            sticky="w"
+        )
+        self._code_phone = ttk.Label(warning, style="Care.TLabel", wraplength=WRAP - 40)
+        self._code_phone.grid(sticky="w", pady=(8, 0))
+        _label(page, "Title.TLabel", texts.get("ask_code"))
+        _label(page, "Faint.TLabel", texts.get("code_hint"))
+        self._code_sentence = _label(page, "Bad.TLabel", "")
+        row = ttk.Frame(page)
+        row.grid(sticky="ew", pady=(8, GAP // 2))
+        row.columnconfigure(0, weight=1)
+        self._is_code_asked = False
+        self._code = tk.StringVar(page)
+        self._code_entry = ttk.Entry(
+            row, textvariable=self._code, font=("DejaVu Sans Mono", 24), width=12, justify="center"
+        )
+        self._code_entry.grid(row=0, column=0, sticky="ew", padx=(0, GAP // 2))
+        self._continue = ttk.Button(
+            row, text=texts.get("continue_button"), style="Main.TButton", command=self._submit
+        )
+        self._continue.grid(row=0, column=1, sticky="ns")
+        self._code_entry.bind("<Return>", lambda _: self._submit())
+        self._code_entry.bind("<KP_Enter>", lambda _: self._submit())
+        # After the class's own bindings, within the same event: the next key finds the caret in place.
+        self._code_entry.bindtags((str(self._code_entry), "TEntry", "AdhocCode", str(self._root), "all"))
+        for event in ("<Key>", "<<Paste>>", "<<Cut>>", "<<Clear>>", "<ButtonRelease-2>"):
+            self._root.bind_class("AdhocCode", event, self._format_code)
+        return page
+
+    def _make_allow_page(self) -> ttk.Frame:
+        texts, page = self._texts, ttk.Frame(self._frame)
+        page.columnconfigure(0, weight=1)
+        _label(page, "Good.TLabel", "✓  " + texts.get("confirmed"))
+        self._allow_label = _label(page, "Big.TLabel", "")
+        row = ttk.Frame(page)
+        row.grid(sticky="e", pady=GAP)
+        no = ttk.Button(row, text=texts.get("decline_button"), command=lambda: self._answer(False))
+        no.grid(row=0, column=0, padx=(0, GAP // 2))
+        ttk.Button(
+            row,
+            text=texts.get("allow_button"),
+            style="Main.TButton",
+            command=lambda: self._answer(True),
+        ).grid(row=0, column=1)
+        return page
+
+    def _make_active_page(self) -> ttk.Frame:
+        texts, page = self._texts, ttk.Frame(self._frame)
+        page.columnconfigure(0, weight=1)
+        _label(page, "Good.TLabel", "●  " + texts.get("active_short"))
+        self._time_label = _label(page, "Big.TLabel", "")
+        self._viewers_label = _label(page, "TLabel", texts.get("nobody"))
+        self._viewers_label.configure(foreground=FAINT)
+        ttk.Button(
+            page,
+            text=texts.get("end_button"),
+            style="Danger.TButton",
+            command=self._ask_whether_to_end,
+        ).grid(sticky="e", pady=GAP)
+        return page
+
+    def _make_confirm_page(self) -> ttk.Frame:
+        texts, page = self._texts, ttk.Frame(self._frame)
+        page.columnconfigure(0, weight=1)
+        _label(page, "Big.TLabel", texts.get("really_end"))
+        row = ttk.Frame(page)
+        row.grid(sticky="e", pady=GAP)
+        self._keep_button = ttk.Button(row, text=texts.get("keep_button"), command=self._keep)
+        self._keep_button.grid(row=0, column=0, padx=(0, GAP // 2))
+        ttk.Button(row, text=texts.get("end_button"), style="Danger.TButton", command=self._end).grid(
+            row=0, column=1
+        )
+        self._root.bind("<Escape>", lambda _: self._keep() if self._page is _Page.CONFIRM else None)
+        return page
+
+    def _make_final_page(self) -> ttk.Frame:
+        page = ttk.Frame(self._frame)
+        page.columnconfigure(0, weight=1)
+        self._final_label = _label(page, "Big.TLabel", "")
+        self._final_details = _label(page, "Bad.TLabel", "")
+        self._close_button = ttk.Button(
+            page,
+            text=self._texts.get("close_button"),
+            style="Main.TButton",
+            command=self._handlers.dismiss,
+        )
+        self._close_button.grid(sticky="e", pady=GAP)
+        return page
+
+    def _make_mark(self) -> tuple[tk.Toplevel, tk.Label]:
+        """The mark at the top of the screen. The window manager has no say in it: nothing may hide it."""
+        mark = tk.Toplevel(self._root, background=DANGER)
+        mark.withdraw()
+        mark.overrideredirect(True)
+        mark.attributes("-topmost", True)
+        label = tk.Label(mark, background=DANGER, foreground=PAPER, padx=14, pady=5, cursor="hand2")
+        label.pack()
+        label.bind("<Button-1>", lambda _: self._root.deiconify())
+        mark.bind("<Visibility>", lambda _: mark.lift())
+        return mark, label
+
+
+def _label(parent: ttk.Frame, style: str, text: str) -> ttk.Label:
+    label = ttk.Label(parent, text=text, style=style, wraplength=WRAP)
+    label.grid(sticky="w", pady=(0, 6))
+    return label
+
+
+def _show_if(widget: ttk.Label, is_shown: bool) -> None:
+    if is_shown:
+        widget.grid()
+    else:
+        widget.grid_remove()
+
+
+def _digits(text: str) -> str:
+    """The digits of any script in `text`, as ASCII."""
+    found = (unicodedata.decimal(character, -1) for character in text)
+    return "".join(str(digit) for digit in found if digit >= 0)
+
+
+def _set_style(root: tk.Tk) -> None:
+    for name in ("TkDefaultFont", "TkTextFont", "TkMenuFont"):
+        font.nametofont(name, root).configure(size=12)
+    family = font.nametofont("TkDefaultFont", root).actual("family")
+    root.configure(background=PAPER)
+    style = ttk.Style(root)
+    style.theme_use("clam")
+    style.configure(".", background=PAPER, foreground=INK, bordercolor=LINE, focuscolor=ACCENT)
+    style.configure("Big.TLabel", font=(family, 14))
+    style.configure("Title.TLabel", font=(family, 14, "bold"))
+    style.configure("Faint.TLabel", foreground=FAINT)
+    style.configure("Bad.TLabel", foreground=DANGER)
+    style.configure("Good.TLabel", foreground=GOOD, font=(family, 14, "bold"))
+    style.configure("Care.TFrame", background=CARE_PAPER)
+    style.configure("Care.TLabel", background=CARE_PAPER)
+    style.configure("TEntry", fieldbackground=PAPER, padding=8)
+    style.configure("TButton", padding=(18, 10), background="#eef1f6", lightcolor=LINE, darkcolor=LINE)
+    for name, colour, dark in (("Main", ACCENT, ACCENT_DARK), ("Danger", DANGER, "#8c1d17")):
+        style.configure(
+            f"{name}.TButton",
+            background=colour,
+            foreground=PAPER,
+            bordercolor=colour,
+            lightcolor=colour,
+            darkcolor=colour,
+            focuscolor=PAPER,
+        )
+        style.map(
+            f"{name}.TButton",
+            background=[("disabled", LINE), ("active", dark), ("pressed", dark)],
+            bordercolor=[("disabled", LINE)],
+            lightcolor=[("disabled", LINE)],
+            darkcolor=[("disabled", LINE)],
+        )
+    style.configure("Horizontal.TProgressbar", background=ACCENT, troughcolor="#eef1f6", bordercolor=PAPER)
+    root.bind_class("TButton", "<Return>", "%W invoke")

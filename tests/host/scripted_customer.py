@@ -1,0 +1,114 @@
+"""A customer who does what the test says, and remembers what the host showed."""
+
+from collections.abc import Iterable, Sequence
+
+import trio
+
+from host.customer import Asker
+from host.pairing import ComputerFacts
+from relay.protocol.claims import PairClaims
+
+FACTS = ComputerFacts(computer="RECEPTION", os="Test OS", user="ana")
+
+
+class ScriptedCustomer:
+    """A `host.customer.Customer`.
+
+    Args:
+        codes: what is typed, one at a time; `say_code` adds to them.
+        allows: the answer to the question.
+
+    Attributes:
+        shown: what the host showed, in order: "trouble", "online", ("viewers", …) and so on.
+        sentences: what was said together with each question for the code.
+        asker: who asked, as shown last.
+    """
+
+    def __init__(self, codes: Iterable[str] = (), *, allows: bool = True) -> None:
+        self.allows = allows
+        self.shown: list[str | tuple[str, object]] = []
+        self.sentences: list[str] = []
+        self.asker: Asker | None = None
+        self.claims: PairClaims | None = None
+        self.asked_to_allow = trio.Event()
+        self.may_answer = trio.Event()
+        self.may_answer.set()
+        self._codes = list(codes)
+        self._changed = trio.Event()
+        self._wants_to_end = trio.Event()
+
+    def say_code(self, code: str) -> None:
+        """The technician reads out a code."""
+        self._codes.append(code)
+        self._wake()
+
+    async def wait_shown(self, wanted: object) -> None:
+        """Wait until `wanted` was shown, by name or with its argument."""
+        while not any(wanted == item or wanted == item[0] for item in self.shown):
+            await self._changed.wait()
+
+    async def wait_asked(self, count: int) -> None:
+        """Wait until the code was asked for so many times."""
+        while len(self.sentences) < count:
+            await self._changed.wait()
+
+    async def ask_code(self, asker: Asker, sentence: str) -> str:
+        self.asker = asker
+        self.sentences.append(sentence)
+        self._wake()
+        while not self._codes:
+            await self._changed.wait()
+        return self._codes.pop(0)
+
+    async def ask_allow(self, claims: PairClaims) -> bool:
+        self.claims = claims
+        self.asked_to_allow.set()
+        await self.may_answer.wait()
+        return self.allows
+
+    async def wait_wants_to_end(self) -> None:
+        await self._wants_to_end.wait()
+
+    async def wait_gone(self) -> None:
+        await trio.sleep_forever()
+
+    async def wait_dismissed(self) -> None:
+        return
+
+    def ask_to_end(self) -> None:
+        self._wants_to_end.set()
+
+    def show_connecting(self) -> None:
+        self._show("connecting")
+
+    def show_waiting_for_technician(self) -> None:
+        self._show("waiting")
+
+    def show_new_code_needed(self) -> None:
+        self._show("new_code_needed")
+
+    def show_active(self, seconds_left: float) -> None:
+        self._show(("active", seconds_left))
+
+    def show_viewers(self, technicians: Sequence[str]) -> None:
+        self._show(("viewers", list(technicians)))
+
+    def show_trouble(self, sentence: str) -> None:
+        self._show("trouble")
+
+    def show_online(self) -> None:
+        self._show("online")
+
+    def show_gone(self, sentence: str) -> None:
+        self._show(("gone", sentence))
+
+    def show_removed(self, sentence: str, left: Sequence[str]) -> None:
+        self._show(("removed", sentence))
+
+    def _show(self, item: str | tuple[str, object]) -> None:
+        self.shown.append(item)
+        self._wake()
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = trio.Event()

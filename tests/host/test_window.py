@@ -1,0 +1,286 @@
+"""The customer's window on a virtual desktop, used by keyboard and pointer as a person would."""
+
+import subprocess
+import tkinter as tk
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from tkinter import ttk
+from typing import TypeVar
+
+import pytest
+import trio
+
+from host.customer import Asker
+from host.texts import Texts
+from host.window import WindowCustomer, WindowUnavailable, open_window
+from host.window_view import WindowView, _digits
+from relay.protocol.claims import PairClaims
+from tests.helpers.xvfb import Xvfb, open_xvfb
+
+pytestmark = pytest.mark.slow
+
+ASKER = Asker("Tess", "Acme", "+34 600 000 000")
+CLAIMS = PairClaims(technician="Tess", company="Acme", kinds=["control"], lifetime=86_400)
+PATIENCE = 20.0
+
+_T = TypeVar("_T")
+
+
+class Screen:
+    """The window, and the hands and eyes before it."""
+
+    def __init__(self, customer: WindowCustomer, desktop: Xvfb) -> None:
+        self.customer = customer
+        self._desktop = desktop
+
+    async def type(self, text: str) -> None:
+        """Type with the keyboard, into whatever has the focus."""
+        await self._use("type", "--delay", "1", text)
+
+    async def press(self, *keys: str) -> None:
+        await self._use("key", "--delay", "1", *keys)
+
+    async def click(self, words: str) -> None:
+        """Click in the middle of the button that says `words`."""
+
+        def find(view: WindowView) -> tuple[int, int]:
+            view._root.update()
+            (button,) = (
+                widget
+                for widget in _visible(view._root)
+                if isinstance(widget, ttk.Button) and widget.cget("text") == words
+            )
+            x, y = button.winfo_rootx(), button.winfo_rooty()
+            return x + button.winfo_width() // 2, y + button.winfo_height() // 2
+
+        x, y = await self.look(find)
+        await self._use("mousemove", str(x), str(y), "click", "1")
+
+    async def read(self) -> str:
+        """Everything that can be read now, the mark included."""
+        return "\n".join(await self.look(_texts))
+
+    async def look(self, question: Callable[[WindowView], _T]) -> _T:
+        """Ask the window something, after everything it was told before."""
+        answers, answered = list[_T](), trio.Event()
+        token = trio.lowlevel.current_trio_token()
+
+        def answer(view: WindowView) -> None:
+            answers.append(question(view))
+            token.run_sync_soon(answered.set)
+
+        self.customer._thread.do(answer)
+        with trio.fail_after(PATIENCE):
+            await answered.wait()
+        return answers[0]
+
+    async def _use(self, *command: str) -> None:
+        with trio.fail_after(PATIENCE):
+            await trio.run_process(
+                ["xdotool", *command], env=self._desktop.environment, stdout=subprocess.DEVNULL
+            )
+
+
+def _visible(widget: tk.Misc) -> Iterator[tk.Misc]:
+    if widget.winfo_viewable():
+        yield widget
+    for child in widget.winfo_children():
+        yield from _visible(child)
+
+
+def _texts(view: WindowView) -> list[str]:
+    view._root.update()
+    labels = (ttk.Label, ttk.Button, tk.Label)
+    return [str(widget.cget("text")) for widget in _visible(view._root) if isinstance(widget, labels)]
+
+
+@asynccontextmanager
+async def open_screen(language: str = "en") -> AsyncIterator[Screen]:
+    async with open_xvfb(900, 700) as desktop, open_window(Texts(language), desktop.display) as customer:
+        screen = Screen(customer, desktop)
+        # There is no window manager that would give it the keyboard.
+        await screen.look(lambda view: view._root.update())
+        await screen.look(lambda view: view._root.focus_force())
+        with trio.fail_after(60):
+            yield screen
+
+
+async def test_a_code_is_typed_and_sent_with_enter() -> None:
+    async with open_screen() as screen:
+
+        async def type_code() -> None:
+            words = await screen.read()
+            assert "Tess of Acme asks to help you" in words
+            assert "If a stranger called you" in words
+            assert "+34\u00a0600\u00a0000\u00a0000" in words
+            await screen.type("123456789")
+            await screen.press("Return")
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(type_code)
+            assert await screen.customer.ask_code(ASKER, "") == "123456789"
+        assert await screen.look(lambda view: view._code.get()) == "123 456 789"
+
+
+async def test_a_digit_can_be_corrected_in_the_middle() -> None:
+    async with open_screen() as screen, trio.open_nursery() as nursery:
+        nursery.start_soon(screen.customer.ask_code, ASKER, "")
+        await screen.type("129456789")
+        await screen.press("Home", "Right", "Right", "Delete")
+        await screen.type("3")
+        assert await screen.look(lambda view: view._code.get()) == "123 456 789"
+        await screen.type("0")  # a tenth digit pushes nothing out but the last
+        assert await screen.look(lambda view: view._code.get()) == "123 045 678"
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_pasted_code_is_understood_and_sent_with_the_button() -> None:
+    async with open_screen() as screen:
+
+        async def paste_code() -> None:
+            def paste(view: WindowView) -> None:
+                view._root.clipboard_clear()
+                view._root.clipboard_append("Your code: 123-456-789.")
+                view._root.update()
+                view._code_entry.event_generate("<<Paste>>")
+
+            await screen.look(paste)
+            await screen.click("Continue")
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(paste_code)
+            assert await screen.customer.ask_code(ASKER, "") == "123456789"
+
+
+async def test_an_incomplete_code_cannot_be_sent() -> None:
+    async with open_screen() as screen, trio.open_nursery() as nursery:
+        nursery.start_soon(screen.customer.ask_code, ASKER, "That code is not right.")
+        await screen.type("12345678x")
+        await screen.press("Return")
+        assert "That code is not right." in await screen.read()
+        assert await screen.look(lambda view: view._continue.instate(["disabled"]))
+        nursery.cancel_scope.cancel()
+
+
+async def test_what_was_typed_survives_a_lost_connection() -> None:
+    async with open_screen() as screen:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(screen.customer.ask_code, ASKER, "")
+            await screen.type("12345678")
+            nursery.cancel_scope.cancel()
+        screen.customer.show_trouble("No connection.")
+        assert "No connection." in await screen.read()
+        screen.customer.show_online()
+        assert "No connection." not in await screen.read()
+        # Sent while nobody asked: the next one who asks gets it.
+        await screen.press("End")
+        await screen.type("9")
+        await screen.press("Return")
+        assert await screen.customer.ask_code(ASKER, "") == "123456789"
+
+
+@pytest.mark.parametrize(("button", "is_allowed"), [("Allow", True), ("No", False)])
+async def test_the_customer_allows_or_not(button: str, is_allowed: bool) -> None:
+    async with open_screen() as screen:
+
+        async def click() -> None:
+            assert "Tess of Acme is confirmed" in await screen.read()
+            await screen.click(button)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(click)
+            assert await screen.customer.ask_allow(CLAIMS) is is_allowed
+
+
+async def test_enter_pressed_once_more_allows_nothing() -> None:
+    async with open_screen() as screen, trio.open_nursery() as nursery:
+        nursery.start_soon(screen.customer.ask_allow, CLAIMS)
+        await screen.look(_texts)
+        await screen.press("Return", "Return")
+        assert "Allow" in await screen.read()
+        assert screen.customer._answer is None
+        nursery.cancel_scope.cancel()
+
+
+async def test_an_active_session_shows_its_time_and_who_watches() -> None:
+    async with open_screen() as screen:
+        screen.customer.show_active(86_399)
+        words = await screen.read()
+        assert "Time left: 23 h 59 min" in words
+        assert "Nobody is looking at your screen." in words
+        screen.customer.show_viewers(["Tess"])
+        words = await screen.read()
+        assert "Seeing your screen now: Tess" in words
+        assert "● Tess can see this screen" in words
+        screen.customer.show_viewers([])
+        assert "can see this screen" not in await screen.read()
+
+
+async def test_ending_is_asked_once_and_can_be_taken_back() -> None:
+    async with open_screen() as screen:
+        screen.customer.show_active(3600)
+        await screen.click("End session and remove")
+        assert "End the session now?" in await screen.read()
+        await screen.press("Escape")
+        assert "Connected for support" in "\n".join([await screen.read()])
+        assert not screen.customer._wants_to_end.is_set()
+        await screen.click("End session and remove")
+        await screen.click("End session and remove")
+        await screen.customer.wait_wants_to_end()
+
+
+async def test_closing_the_window_before_the_session_asks_whether_to_end() -> None:
+    async with open_screen() as screen, trio.open_nursery() as nursery:
+        nursery.start_soon(screen.customer.ask_code, ASKER, "")
+        await screen.look(lambda view: view._close())
+        assert "End the session now?" in await screen.read()
+        await screen.click("Go on with the session")
+        assert "Security code" in await screen.read()
+        nursery.cancel_scope.cancel()
+
+
+async def test_closing_the_window_of_an_active_session_only_hides_it() -> None:
+    async with open_screen() as screen:
+        screen.customer.show_active(3600)
+        hidden: list[bool] = []
+
+        def close(view: WindowView) -> None:
+            # There is no window manager that could do it.
+            vars(view._root)["iconify"] = lambda: hidden.append(True)
+            view._close()
+
+        await screen.look(close)
+        assert hidden == [True]
+        assert not screen.customer._wants_to_end.is_set()
+
+
+async def test_the_question_whether_to_end_stays_while_the_session_goes_on() -> None:
+    async with open_screen() as screen:
+        screen.customer.show_connecting()
+        await screen.look(lambda view: view._close())
+        screen.customer.show_waiting_for_technician()
+        assert "End the session now?" in await screen.read()
+        await screen.press("Escape")
+        assert "Checking the code" in await screen.read()
+
+
+async def test_the_last_page_says_what_was_left_and_is_closed_by_a_button() -> None:
+    async with open_screen("es") as screen:
+        screen.customer.show_viewers(["Tess"])
+        screen.customer.show_removed("Terminado.", ["packages"])
+        words = await screen.read()
+        assert "Terminado." in words
+        assert "No se pudo eliminar: packages" in words
+        assert "Tess" not in words
+        await screen.click("Cerrar")
+        await screen.customer.wait_dismissed()
+
+
+async def test_no_display_is_an_error() -> None:
+    with pytest.raises(WindowUnavailable):
+        async with open_window(Texts("en"), ":987"):
+            raise AssertionError("a window was opened on nothing")
+
+
+def test_digits_of_any_script_count() -> None:
+    assert _digits("٠١٢ a 3-4") == "01234"
