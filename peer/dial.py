@@ -1,6 +1,8 @@
 """Dialling the relay: TCP, TLS by the system's trust store, the WebSocket upgrade."""
 
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -8,7 +10,7 @@ import trio
 
 from peer.errors import ConnectionFailed
 from relay.protocol.close_reasons import CloseReason
-from relay.protocol.errors import RemoteProtocolError
+from relay.protocol.errors import ProtocolError, RemoteProtocolError
 from relay.protocol.frames import SUBPROTOCOL
 from relay.protocol.upgrade import check_client_response, client_request, make_key, split_head
 
@@ -36,32 +38,48 @@ async def dial(
 
     Cancellation: the socket is closed.
     """
-    parts = urlsplit(origin)
-    if parts.scheme not in DEFAULT_PORTS or parts.hostname is None:
-        raise ConnectionFailed(CloseReason.REFUSED, f"{origin!r} is not a relay's address.")
-    port = parts.port or DEFAULT_PORTS[parts.scheme]
-    stream: trio.abc.Stream | None = None
+    with _failures():
+        scheme, host, port, authority = _parse(origin)
+        stream: trio.abc.Stream | None = None
+        try:
+            stream = tcp = await trio.open_tcp_stream(host, port)
+            tcp.setsockopt(trio.socket.IPPROTO_TCP, trio.socket.TCP_NODELAY, 1)
+            if scheme in ("https", "wss"):
+                context = ssl_context or ssl.create_default_context()
+                stream = trio.SSLStream(tcp, context, server_hostname=host, https_compatible=True)
+            return stream, await _upgrade(stream, authority, path)
+        except BaseException:
+            if stream is not None:
+                await trio.aclose_forcefully(stream)
+            raise
+
+
+def _parse(origin: str) -> tuple[str, str, int, str]:
+    """Scheme, host, port, and what goes into the Host header."""
     try:
-        stream = tcp = await trio.open_tcp_stream(parts.hostname, port)
-        tcp.setsockopt(trio.socket.IPPROTO_TCP, trio.socket.TCP_NODELAY, 1)
-        if parts.scheme in ("https", "wss"):
-            context = ssl_context or ssl.create_default_context()
-            stream = trio.SSLStream(tcp, context, server_hostname=parts.hostname, https_compatible=True)
-        return stream, await _upgrade(stream, parts.netloc.rpartition("@")[2], path)
-    except BaseException as exc:
-        if stream is not None:
-            await trio.aclose_forcefully(stream)
-        if isinstance(exc, ssl.SSLCertVerificationError) or isinstance(
-            exc.__cause__, ssl.SSLCertVerificationError
-        ):
+        parts = urlsplit(origin)
+        port = parts.port or DEFAULT_PORTS[parts.scheme]
+    except (ValueError, KeyError) as exc:
+        raise ConnectionFailed(CloseReason.REFUSED, f"{origin!r} is not a relay's address.") from exc
+    if not parts.hostname:
+        raise ConnectionFailed(CloseReason.REFUSED, f"{origin!r} is not a relay's address.")
+    return parts.scheme, parts.hostname, port, parts.netloc.rpartition("@")[2]
+
+
+@contextmanager
+def _failures() -> Iterator[None]:
+    """Whatever can go wrong on the way leaves as `ConnectionFailed`."""
+    try:
+        yield
+    except ProtocolError as exc:
+        raise ConnectionFailed(exc.close_reason, str(exc)) from exc
+    except (OSError, UnicodeError, trio.BrokenResourceError) as exc:
+        if isinstance(exc.__cause__, ssl.SSLCertVerificationError):
             raise ConnectionFailed(
                 CloseReason.REFUSED, "The relay's certificate is not trusted by this computer."
             ) from exc
-        if isinstance(exc, RemoteProtocolError):
-            raise ConnectionFailed(exc.close_reason, str(exc)) from exc
-        if isinstance(exc, OSError | trio.BrokenResourceError):
-            raise ConnectionFailed(CloseReason.DEAD, "The relay cannot be reached.") from exc
-        raise
+        # UnicodeError: a name that no resolver can be asked for.
+        raise ConnectionFailed(CloseReason.DEAD, "The relay cannot be reached.") from exc
 
 
 async def _upgrade(stream: trio.abc.Stream, authority: str, path: str) -> bytes:

@@ -37,6 +37,8 @@ class SealedStream:
 
         Raises:
             StreamClosed: the stream is closed.
+
+        Cancellation: a record may be sealed and never sent; all that is left to do is `close`.
         """
         if trio.current_time() >= self._rekey_at:
             self._rekey_at = trio.current_time() + REKEY_INTERVAL

@@ -5,14 +5,18 @@ one reads, one writes, one pings. Streams and notices are fed by the reader with
 stream may have unread is bounded by the credit we granted. When the connection is lost, every stream and the
 two channels `notices` and `incoming` end; the owner leaves the block and decides whether to dial again.
 
-Both roles use it. A viewer opens streams (`open_stream`); a host takes them from `incoming`.
+`_end` alone stops the three tasks: they are shielded from the cancellation of the block, so that what was
+queued before it, and why we leave, still reaches the relay, if it takes it within `CLOSE_TIMEOUT`.
+
+Both roles use it. A viewer opens streams (`open_stream`); a host takes them from `incoming`. The relay is not
+trusted: whatever it sends ends the connection at worst, and makes this side keep no more than bounds allow.
 """
 
 import math
 import random
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Final
 
 import trio
@@ -20,14 +24,16 @@ import trio
 from peer.dial import dial
 from peer.errors import ConnectionFailed, NotAdmitted, StreamClosed
 from relay.protocol.close_reasons import CloseReason
-from relay.protocol.errors import ProtocolError, RemoteProtocolError
+from relay.protocol.errors import LocalProtocolError, ProtocolError, RemoteProtocolError
 from relay.protocol.frames import (
     MAX_MESSAGE_BYTES,
+    MAX_VIEWER,
     Accept,
     Channel,
     Close,
     Credit,
     Data,
+    FieldReader,
     Fields,
     Frame,
     Hello,
@@ -42,6 +48,7 @@ from relay.protocol.frames import (
 )
 from relay.protocol.streams import (
     INITIAL_WINDOW_BYTES,
+    MAX_CONTROL_BYTES,
     OutboundQueue,
     Priority,
     ReceiveWindow,
@@ -55,9 +62,20 @@ CONNECT_TIMEOUT: Final = 20.0
 PING_INTERVAL: Final = 20.0
 DEAD_TIMEOUT: Final = 45.0
 CLOSE_TIMEOUT: Final = 2.0
+"""Seconds for the last words, and for the relay's own end after them."""
 SEND_BATCH_BYTES: Final = 64 * 1024
+RECEIVE_BYTES: Final = 256 * 1024
 MAX_NOTICES: Final = 256
 """Waiting for the owner; a relay that sends more than that unread is broken."""
+MAX_STREAMS: Final = 512
+"""Open at a host at a time: 16 viewers with 32 streams each, the most that a relay lets through."""
+MAX_INCOMING: Final = 64
+"""Streams waiting for the host's owner to take them."""
+MAX_STREAM_NUMBER: Final = 0xFFFF
+"""Streams that a viewer may open on one connection, one after another."""
+
+_LOST: Final = (OSError, trio.BrokenResourceError, trio.ClosedResourceError)
+"""How sockets, plain or TLS, say that the connection is no more."""
 
 
 class Stream:
@@ -97,10 +115,14 @@ class Stream:
 
         Raises:
             StreamClosed: it was closed, by either side or with the connection.
+            LocalProtocolError: the payload is larger than the channel allows.
 
         Cancellation: the payload was not sent.
         """
+        if len(payload) > self.channel.max_payload_bytes:
+            raise LocalProtocolError("A payload must not be larger than its channel allows.")
         message = encode_data(self.number, payload)
+        await trio.lowlevel.checkpoint_if_cancelled()
         while True:
             self._check_open()
             if self._send_window.available >= len(message):
@@ -108,7 +130,7 @@ class Stream:
             await self._changed.wait()
         self._send_window.spend(len(message))
         self._tunnel._queue_data(self._priority, self.number, message)
-        await trio.lowlevel.checkpoint()
+        await trio.lowlevel.cancel_shielded_checkpoint()
 
     async def receive(self) -> bytes:
         """The next payload.
@@ -186,15 +208,22 @@ class Tunnel:
         self.close_reason: CloseReason | None = None
         self._socket = stream
         self._codec = WebSocketCodec(is_client=True, max_message_bytes=MAX_MESSAGE_BYTES)
-        self._messages: list[bytes] = []
         self._notice_feed, self.notices = trio.open_memory_channel[Notice](MAX_NOTICES)
-        self._incoming_feed, self.incoming = trio.open_memory_channel[Stream](64)
+        self._incoming_feed, self.incoming = trio.open_memory_channel[Stream](MAX_INCOMING)
         self._streams: dict[int, Stream] = {}
+        self._viewer = 0
         self._last_number = 0
+        # The reader's.
+        self._messages: list[bytes] = []
+        self._relay_end: CloseReason | None = None
+        self._last_heard = trio.current_time()
+        self._reading = trio.CancelScope()
         # The writer's.
         self._queue = OutboundQueue()
         self._has_work = trio.Event()
-        self._last_heard = trio.current_time()
+        self._last_words = b""
+        self._writing = trio.CancelScope()
+        self._ended = trio.Event()
         self._queue_frame(hello)
 
     async def open_stream(self, channel: Channel, params: Fields) -> Stream:
@@ -202,8 +231,12 @@ class Tunnel:
         see `next_stream_id`.
 
         Raises:
-            StreamClosed: refused, with the reason.
+            StreamClosed: refused, with the reason, or the connection ended.
+
+        Cancellation: the stream is closed.
         """
+        if self.close_reason is not None:
+            raise StreamClosed(self.close_reason)
         stream = Stream(self, self.next_stream_id(), channel, {})
         self._last_number += 1
         self._streams[stream.number] = stream
@@ -216,11 +249,14 @@ class Tunnel:
         return stream
 
     def next_stream_id(self) -> int:
-        """The id that the next `open_stream` will use."""
-        viewer = self.welcome["viewer"]
-        if not isinstance(viewer, int):
-            raise RemoteProtocolError("the relay gave no viewer number")
-        return stream_id(viewer, self._last_number + 1)
+        """The id that the next `open_stream` will use.
+
+        Raises:
+            StreamClosed: this connection's numbers are used up; a new one has new ones.
+        """
+        if self._last_number == MAX_STREAM_NUMBER:
+            raise StreamClosed(CloseReason.TOO_MANY_STREAMS)
+        return stream_id(self._viewer, self._last_number + 1)
 
     def notify(self, name: str, fields: Fields) -> None:
         """Send a notice to the relay."""
@@ -228,8 +264,9 @@ class Tunnel:
 
     async def wait_closed(self) -> CloseReason:
         """Wait until the connection ended."""
-        while self.close_reason is None:
-            await self._has_work.wait()
+        await self._ended.wait()
+        if self.close_reason is None:
+            raise AssertionError("a connection ends with a reason")
         return self.close_reason
 
     # The writer
@@ -252,40 +289,42 @@ class Tunnel:
         self._has_work = trio.Event()
 
     async def _write(self) -> None:
-        while True:
-            while self._queue:
-                await self._socket.send_all(b"".join(self._queue.take(SEND_BATCH_BYTES)))
-            await self._has_work.wait()
+        """Send what is queued until the connection ended; then what is left, and the last words."""
+        with self._writing:
+            try:
+                while True:
+                    while self._queue:
+                        await self._socket.send_all(b"".join(self._queue.take(SEND_BATCH_BYTES)))
+                    if self.close_reason is not None:
+                        await self._socket.send_all(self._last_words)
+                        return
+                    await self._has_work.wait()
+            except _LOST:
+                self._end(CloseReason.DEAD)
 
     async def _ping(self) -> None:
-        while True:
-            await trio.sleep(PING_INTERVAL * random.uniform(0.8, 1.2))  # noqa: S311 - spreading load, no secret
-            if trio.current_time() - self._last_heard > DEAD_TIMEOUT:
-                raise RemoteProtocolError("the relay went silent", CloseReason.DEAD)
-            self._queue.push(self._codec.encode_ping())
-            self._wake_writer()
-
-    async def _say_goodbye(self, reason: CloseReason) -> None:
-        """What was queued, CLOSE and the close frame, if the socket takes them within the deadline."""
-        self._queue_frame(Close(0, reason))
-        self._queue.push(self._codec.encode_close(reason.ws_code, reason.wire))
-        with trio.move_on_after(CLOSE_TIMEOUT, shield=True):
-            try:
-                while self._queue:
-                    await self._socket.send_all(b"".join(self._queue.take(SEND_BATCH_BYTES)))
-            except (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
+        next_ping = self._last_heard + _jittered_interval()
+        while self.close_reason is None:
+            with trio.move_on_at(min(next_ping, self._last_heard + DEAD_TIMEOUT)):
+                await self._ended.wait()
                 return
+            now = trio.current_time()
+            if now >= self._last_heard + DEAD_TIMEOUT:
+                self._end(CloseReason.DEAD)
+            elif now >= next_ping:
+                next_ping = now + _jittered_interval()
+                self._queue.push(self._codec.encode_ping())
+                self._wake_writer()
 
     # The reader
 
     async def _receive_welcome(self, first_bytes: bytes) -> None:
-        data = first_bytes
         await self._socket.send_all(b"".join(self._queue.take(SEND_BATCH_BYTES)))
+        self._take_bytes(first_bytes)
         while not self._messages:
-            if data:
-                self._take_bytes(data)
-            if not self._messages:
-                data = await self._receive_some()
+            if self._relay_end is not None:
+                raise RemoteProtocolError("the relay closed the connection", self._relay_end)
+            self._take_bytes(await self._receive_some())
         frame = decode_frame(self._messages.pop(0))
         match frame:
             case Welcome(fields):
@@ -294,20 +333,31 @@ class Tunnel:
                 raise NotAdmitted(reason)
             case _:
                 raise RemoteProtocolError("the relay did not answer HELLO", CloseReason.OUT_OF_ORDER)
+        if self.role == "viewer":
+            self._viewer = FieldReader(fields).number("viewer", at_least=1, at_most=MAX_VIEWER)
 
     async def _read(self) -> None:
-        while True:
-            messages, self._messages = self._messages, []
-            for message in messages:
-                self._take_message(message)
-                if self.close_reason is not None:
-                    return
-            self._take_bytes(await self._receive_some())
+        with self._reading:
+            try:
+                while self.close_reason is None:
+                    messages, self._messages = self._messages, []
+                    for message in messages:
+                        self._take_message(message)
+                        if self.close_reason is not None:
+                            return
+                    if self._relay_end is not None:
+                        self._end(self._relay_end)
+                        return
+                    self._take_bytes(await self._receive_some())
+            except ProtocolError as exc:
+                self._end(exc.close_reason, is_told=True)
+            except (ConnectionFailed, *_LOST):
+                self._end(CloseReason.DEAD)
 
     async def _receive_some(self) -> bytes:
-        data = bytes(await self._socket.receive_some(256 * 1024))
+        data = bytes(await self._socket.receive_some(RECEIVE_BYTES))
         if not data:
-            raise RemoteProtocolError("the relay hung up", CloseReason.DEAD)
+            raise ConnectionFailed(CloseReason.DEAD)
         self._last_heard = trio.current_time()
         return data
 
@@ -318,10 +368,12 @@ class Tunnel:
             elif isinstance(event, Ping):
                 self._queue.push(self._codec.encode_pong(event.payload))
                 self._wake_writer()
-            elif isinstance(event, CloseReceived) and not self._messages:
-                raise RemoteProtocolError(
-                    "the relay closed the connection", CloseReason.from_ws_code(event.code or 0)
-                )
+            elif isinstance(event, CloseReceived):
+                self._relay_end = CloseReason.from_ws_code(event.code or 0)
+        if self._queue.control_bytes > MAX_CONTROL_BYTES:
+            raise RemoteProtocolError(
+                "the relay asks for answers and does not read them", CloseReason.STALLED
+            )
 
     def _take_message(self, message: bytes) -> None:
         number = peek_data(message)
@@ -339,6 +391,7 @@ class Tunnel:
             case Close(number, reason):
                 stream = self._streams.get(number)
                 if stream is not None:
+                    self._queue.drop_stream(stream._priority, number)
                     stream._end(reason)
             case Credit(number, amount):
                 stream = self._streams.get(number)
@@ -359,9 +412,11 @@ class Tunnel:
         stream = Stream(self, number, channel, params)
         stream._grant(credit)
         try:
+            if len(self._streams) >= MAX_STREAMS:
+                raise trio.WouldBlock
             self._incoming_feed.send_nowait(stream)
         except trio.WouldBlock:
-            self._queue_close(Priority.INPUT, number, CloseReason.TOO_MANY_STREAMS)
+            self._queue_frame(Close(number, CloseReason.TOO_MANY_STREAMS))
         else:
             self._streams[number] = stream
 
@@ -371,7 +426,10 @@ class Tunnel:
         except trio.WouldBlock:
             raise RemoteProtocolError("too many notices at once", CloseReason.LIMIT) from None
 
-    def _end(self, reason: CloseReason) -> None:
+    # Both
+
+    def _end(self, reason: CloseReason, *, is_told: bool = False) -> None:
+        """The connection is over. `is_told`: the relay hears what is queued and why, if it listens."""
         if self.close_reason is not None:
             return
         self.close_reason = reason
@@ -379,32 +437,30 @@ class Tunnel:
             stream._end(reason)
         self._notice_feed.close()
         self._incoming_feed.close()
+        if is_told:
+            close = self._codec.encode_binary(encode_frame(Close(0, reason)))
+            self._last_words = close + self._codec.encode_close(reason.ws_code, reason.wire)
+        self._writing.deadline = trio.current_time() + (CLOSE_TIMEOUT if is_told else 0.0)
+        self._reading.cancel()
+        self._ended.set()
         self._wake_writer()
 
     async def _run(self) -> None:
-        """Serve until the connection ends; the reason is then in `close_reason`."""
-        reason = CloseReason.DEAD
-        try:
+        """Serve until `_end`, then close the socket. Raises nothing."""
+        with trio.CancelScope(shield=True):
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._write)
                 nursery.start_soon(self._ping)
                 await self._read()
-                nursery.cancel_scope.cancel()
-        except* ProtocolError as group:
-            reason = next(iter(_leaves(group))).close_reason
-        except* (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
-            pass
-        self._end(reason)
+            # A socket closed with bytes unread is reset, which may overtake our last words.
+            with trio.move_on_at(self._writing.deadline), suppress(*_LOST):
+                while await self._socket.receive_some(RECEIVE_BYTES):
+                    pass
+            await trio.aclose_forcefully(self._socket)
 
 
-def _leaves(group: BaseExceptionGroup[ProtocolError]) -> list[ProtocolError]:
-    found: list[ProtocolError] = []
-    for exc in group.exceptions:
-        if isinstance(exc, BaseExceptionGroup):
-            found += _leaves(exc)
-        else:
-            found.append(exc)
-    return found
+def _jittered_interval() -> float:
+    return PING_INTERVAL * random.uniform(0.8, 1.2)  # noqa: S311 - spreading load, no secret
 
 
 @asynccontextmanager
@@ -420,35 +476,32 @@ async def open_tunnel(
     Raises:
         ConnectionFailed: it cannot be reached; `NotAdmitted` if it refused with a reason. Only on entering;
             when the connection is lost later, `Tunnel.notices` and `Tunnel.incoming` end and streams raise.
+
+    Cancellation: leaving the block, for whatever reason, takes at most `CLOSE_TIMEOUT`.
     """
-    path = f"/tunnel/{hello.role}"
     socket: trio.abc.Stream | None = None
     try:
         with trio.fail_after(CONNECT_TIMEOUT):
-            socket, first_bytes = await dial(origin, path, ssl_context=ssl_context)
+            socket, first_bytes = await dial(origin, f"/tunnel/{hello.role}", ssl_context=ssl_context)
             tunnel = Tunnel(socket, hello)
             await tunnel._receive_welcome(first_bytes)
-    except (trio.TooSlowError, ProtocolError, OSError, trio.BrokenResourceError) as exc:
+    except BaseException as exc:
         if socket is not None:
             await trio.aclose_forcefully(socket)
-        reason = exc.close_reason if isinstance(exc, ProtocolError) else CloseReason.DEAD
-        raise ConnectionFailed(reason) from exc
-    except BaseException:
-        if socket is not None:
-            await trio.aclose_forcefully(socket)
+        if isinstance(exc, ProtocolError):
+            raise ConnectionFailed(exc.close_reason, str(exc)) from exc
+        if isinstance(exc, (trio.TooSlowError, *_LOST)):
+            raise ConnectionFailed(CloseReason.DEAD, "The relay does not answer.") from exc
         raise
     try:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(tunnel._run)
-            yield tunnel
-            nursery.cancel_scope.cancel()
+            try:
+                yield tunnel
+            finally:
+                tunnel._end(CloseReason.NORMAL, is_told=True)
     except BaseExceptionGroup as group:
         # `_run` raises nothing, so what the block raised is alone in there: give it back as it was.
         if len(group.exceptions) == 1:
             raise group.exceptions[0] from group.exceptions[0].__cause__
         raise
-    finally:
-        if tunnel.close_reason is None:
-            await tunnel._say_goodbye(CloseReason.NORMAL)
-            tunnel._end(CloseReason.NORMAL)
-        await trio.aclose_forcefully(socket)

@@ -26,10 +26,13 @@ export class LiveSessions {
     return this.#sessions.value.get(id);
   }
 
-  /** Takes in what an answer of the API said; an older picture of a session never replaces its end. */
+  /**
+   * Takes in a session as the feed or an answer of the API has it. An answer may arrive after the feed has said more:
+   * it never takes back how far a session's end has come.
+   */
   update(session: Session): void {
     const known = this.#sessions.peek().get(session.id);
-    if (known?.state === "ended" && session.state !== "ended") return;
+    if (known !== undefined && endProgress(session) < endProgress(known)) return;
     this.#sessions.value = new Map(this.#sessions.peek()).set(session.id, session);
   }
 
@@ -105,6 +108,11 @@ export class LiveSessions {
       return error instanceof ApiProblem && error.status === 401;
     }
   }
+}
+
+function endProgress(session: Session): 0 | 1 | 2 {
+  if (session.state !== "ended") return 0;
+  return session.removal === "confirmed" ? 2 : 1;
 }
 
 type FeedEvent =

@@ -6,6 +6,11 @@
 /** What was behind `#` on `/sign-in`; empty elsewhere. Single use: the relay spends it with the first try. */
 export const signInToken: string = takeFragment();
 
+// A link pasted into a tab that shows this page already changes the fragment only: the page begins anew with it.
+addEventListener("hashchange", () => {
+  if (location.pathname === "/sign-in" && location.hash.length > 1) location.reload();
+});
+
 function takeFragment(): string {
   if (location.pathname !== "/sign-in" || location.hash.length < 2) return "";
   const token = location.hash.slice(1);
