@@ -11,6 +11,7 @@ Ending a session (`revoke`) is synchronous: every connection of it is told and s
 call returns.
 """
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -86,18 +87,20 @@ class TunnelSettings:
     five tries fit, and a stranger behind many links gains 20 guesses in 10⁹ each ten minutes."""
     tries_window: float = 600.0
     notices_per_second: float = 5.0
-    """From all peers of one session, after a burst of `NOTICE_BURST`; a host sends a handful in its life."""
+    """From the host of a session, and from all its viewers, after a burst of `NOTICE_BURST` each; a host
+    sends a handful in its life."""
     peer: PeerSettings = field(default_factory=PeerSettings)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TunnelServerStatistics:
-    """A moment of all tunnels."""
+    """A moment of all tunnels. Connections count until their sockets are closed."""
 
     hosts: int
     viewers: int
     handshaking: int
     tunnels: int
+    streams: int
     queued_bytes: int
 
 
@@ -105,7 +108,7 @@ class TunnelServer:
     """Admits hosts and viewers and keeps the tunnels of all sessions.
 
     Args:
-        broker: decides; its `revoke` and `notify` must be set to this object's methods.
+        broker: decides; its `revoke`, `recheck` and `notify` must be set to this object's methods.
         origin: the relay's public origin, as in deployment links; part of what a host signs.
         allowed_origins: exact values of the Origin header from which browsers may open viewers.
     """
@@ -157,6 +160,12 @@ class TunnelServer:
         if known is not None:
             known[0].close(reason, closing_notice(reason))
 
+    def recheck(self, session_id: SessionId) -> None:
+        """Close the open streams of a session that its company's plan does not include any more."""
+        known = self._tunnels.get(session_id)
+        if known is not None:
+            known[0].close_refused_streams()
+
     def notify(self, session_id: SessionId, role: Role, name: str, fields: Fields) -> None:
         """Send a NOTICE to the host or to every viewer of a session."""
         known = self._tunnels.get(session_id)
@@ -188,14 +197,14 @@ class TunnelServer:
 
     def statistics(self) -> TunnelServerStatistics:
         """Counts as of now."""
-        tunnels = [tunnel.statistics() for tunnel, _ in self._tunnels.values()]
-        hosts, viewers = sum(t.has_host for t in tunnels), sum(t.viewers for t in tunnels)
+        roles = Counter(peer.role for peer in self._connections)
         return TunnelServerStatistics(
-            hosts,
-            viewers,
-            sum(peer.role is None for peer in self._connections),
-            len(tunnels),
-            sum(t.queued_bytes for t in tunnels),
+            hosts=roles["host"],
+            viewers=roles["viewer"],
+            handshaking=roles[None],
+            tunnels=len(self._tunnels),
+            streams=sum(tunnel.open_streams for tunnel, _ in self._tunnels.values()),
+            queued_bytes=sum(peer.queued_bytes for peer in self._connections),
         )
 
     # One connection
@@ -238,7 +247,8 @@ class TunnelServer:
                 return await serve_admitted(peer, hello, address)
             except (ProtocolError, RelayError) as exc:
                 reason = exc.close_reason
-                log.info("peer not admitted", role=role, reason=reason.wire, why=str(exc))
+                event = "peer not admitted" if peer.role is None else "connection refused"
+                log.info(event, role=role, reason=reason.wire, why=str(exc))
         except* Exception:
             self._metrics.crashes_total.labels("connection").inc()
             log.exception("connection failed", role=role)
@@ -284,7 +294,7 @@ class TunnelServer:
         tunnel, rules = self._tunnel(session.id)
         rules.host_address = address
         tunnel.attach_host(peer, {"computer": about.computer, "os": about.os, "user": about.user})
-        log.info("host attached", program=about.program)
+        log.info("host attached", program="".join(filter(str.isprintable, about.program)))
         try:
             return await peer.run(tunnel.receive_from_host)
         finally:
@@ -303,12 +313,15 @@ class TunnelServer:
                 raise RemoteProtocolError("only a receipt is taken here", CloseReason.OUT_OF_ORDER)
             fields = FieldReader(frame.fields)
             body, signature = fields.binary("body"), fields.binary("signature", length=64)
-            await self._broker.record_receipt(session_id, body, signature)
+            try:
+                await self._broker.record_receipt(session_id, body, signature)
+            except Refused as exc:  # there is one already, from another connection
+                raise RemoteProtocolError(str(exc), exc.close_reason) from exc
             peer.close(CloseReason.NORMAL)
 
         with trio.move_on_after(self._settings.hello_timeout):
             return await peer.run(receive)
-        return CloseReason.HANDSHAKE_TIMEOUT
+        raise RemoteProtocolError("no receipt in time", CloseReason.HANDSHAKE_TIMEOUT)
 
     async def _serve_viewer(self, peer: PeerConnection, hello: Hello, address: str) -> CloseReason:
         admission = await self._broker.admit_viewer(hello.secret)
@@ -432,9 +445,13 @@ class SessionRules:
         self._broker = broker
         self._metrics = metrics
         self._tries = tries
-        self._notices = TokenBucket(
-            rate_per_second=settings.notices_per_second, burst=NOTICE_BURST, now=trio.current_time()
-        )
+        # One for each side: neither can use up what the other needs.
+        self._notices = {
+            role: TokenBucket(
+                rate_per_second=settings.notices_per_second, burst=NOTICE_BURST, now=trio.current_time()
+            )
+            for role in ("host", "viewer")
+        }
         self.host_address = ""
 
     def may_open(self, viewer: Viewer, channel: Channel) -> CloseReason | None:
@@ -462,10 +479,10 @@ class SessionRules:
 
     async def receive_notice(self, viewer: Viewer | None, notice: Notice) -> None:
         """News from a peer (docs/protocol.md §4)."""
-        if self._notices.take(trio.current_time()):
+        role: Role = "host" if viewer is None else "viewer"
+        if self._notices[role].take(trio.current_time()):
             raise RemoteProtocolError("too many notices", CloseReason.LIMIT)
         fields = FieldReader(notice.fields)
-        role: Role = "host" if viewer is None else "viewer"
         try:
             match role, notice.name:
                 case _, "paired":

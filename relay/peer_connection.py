@@ -3,18 +3,22 @@
 Theory. A connection is one task, which receives; it owns a nursery in which a sender lives only while there
 is something to send, so that an idle host costs one task (DESIGN §6: 5.4 KB against 10.7). Nobody awaits
 to send: whoever has bytes for this peer queues them (`queue_control`, `queue_data`) and the sender is
-woken. DATA in the queue is bounded by the credit that the peer itself granted; everything else by
-`MAX_CONTROL_BYTES`, past which the peer is too slow to live.
+woken. DATA in the queue is bounded by the credit that the peer itself granted, and by `MAX_QUEUED_BYTES` for
+a peer that grants without reading; everything else by `MAX_CONTROL_BYTES`. Past either it counts as stalled.
 
 Ending is `close(reason)`: from then on nothing more is received or queued; what the peer must still be told
 (CLOSE, then the WebSocket close frame) takes the place of everything that was waiting; the sender gets
 `close_timeout` to finish, then the socket is dropped. `run` returns the reason, whoever gave it.
+
+Fairness: one read may hold tens of thousands of tiny frames. After `MESSAGES_A_TURN` of them the other
+connections have their turn, so that a peer that floods the relay slows itself down, not them.
 
 It never looks at what frames mean: `relay.tunnel` routes, `relay.connections` decides.
 """
 
 import random
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,12 +28,18 @@ from relay.errors import PeerGone
 from relay.protocol.close_reasons import CloseReason
 from relay.protocol.errors import ProtocolError
 from relay.protocol.frames import Close, Frame, Role, encode_frame
-from relay.protocol.streams import MAX_CONTROL_BYTES, OutboundQueue, Priority
+from relay.protocol.streams import MAX_CONTROL_BYTES, MAX_WINDOW_BYTES, OutboundQueue, Priority
 from relay.protocol.websocket import CloseReceived, Ping, Pong, WebSocketCodec
 from relay.transport import Transport
 
 SEND_BATCH_BYTES: Final = 128 * 1024
 """Handed to the socket at a time. A mouse click waits behind at most this and the kernel's unsent 64 KiB."""
+
+MAX_QUEUED_BYTES: Final = 4 * MAX_WINDOW_BYTES
+"""Of DATA waiting for one peer. Ours never come near: they grant 256 KiB a stream, and as they read."""
+
+MESSAGES_A_TURN: Final = 512
+"""Handled in one go, at some 5 µs each: 2.5 ms, well below what is felt at a keyboard."""
 
 COALESCE_BELOW_BYTES: Final = 2048
 """Smaller messages are copied behind their header: one short copy is cheaper than a second chunk."""
@@ -113,7 +123,10 @@ class PeerConnection:
             self._queue.push_data(priority, stream, header + message)
         else:
             self._queue.push_data(priority, stream, (header, message))
-        self._wake_sender()
+        if self._queue.data_bytes > MAX_QUEUED_BYTES:
+            self.close(CloseReason.STALLED)
+        else:
+            self._wake_sender()
 
     def queue_stream_close(self, priority: Priority, stream: int, reason: CloseReason) -> None:
         """Queue a stream's CLOSE behind the data it still has waiting."""
@@ -189,16 +202,18 @@ class PeerConnection:
         """The peer's first message; the caller sets the deadline.
 
         Raises:
-            PeerGone: the connection ended.
+            PeerGone: the connection ended, or was closed by us; then with the reason.
             RemoteProtocolError: what came is no WebSocket message we take.
         """
-        while True:
-            await self._receive_events()
-            while self._events:
-                event = self._events.pop(0)
-                if isinstance(event, bytes):
-                    return event
-                self._handle_control_event(event)
+        with self._receiving:
+            while self._closing is None:
+                await self._receive_events()
+                while self._events:
+                    event = self._events.pop(0)
+                    if isinstance(event, bytes):
+                        return event
+                    self._handle_control_event(event)
+        raise PeerGone("the connection was closed before the first message", self._closing)
 
     async def run(self, receive: Callable[[bytes], Awaitable[None] | None]) -> CloseReason:
         """Hand every message to `receive` until the connection ends, and close it.
@@ -209,10 +224,13 @@ class PeerConnection:
         Returns:
             Why it ended.
 
-        Cancellation: the peer is told GOING_AWAY if the socket takes it at once.
+        Cancellation: the peer is not told why (`close` is for that); the transport is the caller's to close.
+        The same if `receive` raises what it may not.
         """
-        try:
-            async with trio.open_nursery() as self._nursery:
+        self._receiving = trio.CancelScope()  # `receive_first` has used up the last one
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            try:
                 if self._queue:
                     self._wake_sender()
                 with self._receiving:
@@ -220,45 +238,49 @@ class PeerConnection:
                 if self._is_sending or self._queue:
                     with trio.move_on_after(self._settings.close_timeout):
                         await self._drained.wait()
-                self._nursery.cancel_scope.cancel()
-        finally:
-            self._nursery = None
-            if self._closing is None:
-                self._closing = CloseReason.GOING_AWAY
-            self._transport.abort() if self._batch_since is not None else await self._say_goodbye()
+            finally:
+                # No sender may be started in a nursery that is closing: that would hurt whoever sends.
+                self._nursery = None
+            nursery.cancel_scope.cancel()
+        if self._closing is None:
+            raise AssertionError("receiving ends with a reason")
+        if self._batch_since is not None:
+            self._transport.abort()
+        else:
+            await self._close_transport()
         return self._closing
 
     async def refuse(self, reason: CloseReason) -> None:
-        """Close a connection that `run` was never called for."""
+        """Close a connection that `run` was never called for, or did not return from."""
         self.close(reason)
-        with trio.move_on_after(self._settings.close_timeout, shield=True):
-            try:
-                await self._transport.send_all(self._queue.take(SEND_BATCH_BYTES))
-                await self._transport.aclose()
-                return
-            except PeerGone:
-                pass
+        with trio.move_on_after(self._settings.close_timeout, shield=True), suppress(PeerGone):
+            await self._transport.send_all(self._queue.take(SEND_BATCH_BYTES))
+            await self._transport.aclose()
+            return
         self._transport.abort()
 
-    async def _say_goodbye(self) -> None:
-        with trio.move_on_after(self._settings.close_timeout, shield=True):
+    async def _close_transport(self) -> None:
+        with trio.move_on_after(self._settings.close_timeout):
             await self._transport.aclose()
             return
         self._transport.abort()
 
     async def _receive_all(self, receive: Callable[[bytes], Awaitable[None] | None]) -> None:
         try:
-            while True:
+            while self._closing is None:
                 events, self._events = self._events, []
-                for event in events:
-                    if type(event) is bytes:
-                        pending = receive(event)
-                        if pending is not None:
-                            await pending
-                    else:
-                        self._handle_control_event(event)
-                    if self._closing is not None:
-                        return
+                for turn in range(0, len(events), MESSAGES_A_TURN):
+                    if turn:
+                        await trio.lowlevel.checkpoint()
+                    for event in events[turn : turn + MESSAGES_A_TURN]:
+                        if type(event) is bytes:
+                            pending = receive(event)
+                            if pending is not None:
+                                await pending
+                        else:
+                            self._handle_control_event(event)
+                        if self._closing is not None:
+                            return
                 await self._receive_events()
         except PeerGone:
             self._give_up()

@@ -122,6 +122,7 @@ async def serve(
             broker, metrics, origin=origin, allowed_origins=[origin], settings=TunnelSettings()
         )
         broker.revoke = tunnels.revoke
+        broker.recheck = tunnels.recheck
         broker.notify = tunnels.notify
         context = make_api_context(config, origin, broker, accounts, metrics)
         publish_statistics(metrics, broker, tunnels, context.feeds)
@@ -312,6 +313,7 @@ def publish_statistics(metrics: Metrics, broker: Broker, tunnels: TunnelServer, 
     metrics.watch(
         "relay_tunnels", "Sessions with somebody connected.", "", lambda: {"": tunnels.statistics().tunnels}
     )
+    metrics.watch("relay_streams", "Streams open now.", "", lambda: {"": tunnels.statistics().streams})
     metrics.watch(
         "relay_queued_bytes",
         "Bytes in the relay on their way to slow peers.",

@@ -6,8 +6,9 @@ the other connection, and that is all: no task, lock or await of its own. DATA t
 (`peek_data`, one look-up, two comparisons, queue the bytes as they came); every other frame is decoded and
 checked.
 
-Memory is bounded: DATA is queued only within the credit that its receiver granted and the relay counts too
-(at most `MAX_WINDOW_BYTES` a stream and direction); frames without credit have the connection's own bound.
+Memory is bounded: DATA is queued only within the credit that its receiver granted and the relay counts too.
+The relay cannot see whether a receiver has read what it grants credit for; for one that has not, and for
+frames without credit, `relay.peer_connection` has bounds of its own.
 
 A slow viewer therefore stalls nobody: its streams run out of credit, the host goes on with the others.
 
@@ -81,12 +82,16 @@ class TrafficCounter:
 
 @dataclass(eq=False, slots=True)
 class Stream:
-    """One open stream as the relay sees it."""
+    """One open stream as the relay sees it.
+
+    Attributes:
+        try_params: OPEN's params of a `pair` stream, which say what try its ACCEPT is; of others empty.
+    """
 
     number: int
     channel: Channel
     viewer: "Viewer"
-    params: Fields
+    try_params: Fields
     to_viewer: Window
     to_host: Window
     host_traffic: Traffic
@@ -125,16 +130,6 @@ class Rules(Protocol):
         """A notice came from `viewer`, or from the host. Raises RemoteProtocolError."""
 
 
-@dataclass(frozen=True, slots=True)
-class TunnelStatistics:
-    """A moment of one tunnel."""
-
-    has_host: bool
-    viewers: int
-    streams: int
-    queued_bytes: int
-
-
 class Tunnel:
     """The connections and streams of one session.
 
@@ -161,17 +156,17 @@ class Tunnel:
         """True if nobody is attached."""
         return self._host is None and not self._viewers
 
+    @property
+    def open_streams(self) -> int:
+        """How many streams are open."""
+        return len(self._streams)
+
     def peers(self) -> Iterator[PeerConnection]:
         """Every connection of the session."""
         if self._host is not None:
             yield self._host
         for viewer in list(self._viewers.values()):
             yield viewer.peer
-
-    def statistics(self) -> TunnelStatistics:
-        """Who and what is open now."""
-        queued = sum(peer.queued_bytes for peer in self.peers())
-        return TunnelStatistics(self._host is not None, len(self._viewers), len(self._streams), queued)
 
     # Coming and going
 
@@ -239,10 +234,13 @@ class Tunnel:
         for peer in self.peers():
             peer.close(reason, last_words)
 
-    def close_streams(self, channel: Channel, reason: CloseReason) -> None:
-        """End every stream of one channel on both sides (plan changed, code is dead)."""
-        for stream in [stream for stream in self._streams.values() if stream.channel is channel]:
-            self._close_for_both(stream, reason)
+    def close_refused_streams(self) -> None:
+        """End every tool's stream that could not be opened any more (the company's plan changed)."""
+        for stream in list(self._streams.values()):
+            if stream.channel is not Channel.PAIR:  # whose last try may go on though its code is used up
+                reason = self._rules.may_open(stream.viewer, stream.channel)
+                if reason is not None:
+                    self._close_for_both(stream, reason)
 
     # Frames
 
@@ -376,7 +374,7 @@ class Tunnel:
             number,
             channel,
             viewer,
-            params,
+            params if channel is Channel.PAIR else {},
             Window(),
             Window(),
             self._counter.of(channel, to_host=True),
@@ -411,7 +409,7 @@ class Tunnel:
 
     async def _accept_try(self, stream: Stream, message: bytes) -> None:
         """An ACCEPT of a pair stream is one guess at the code: counted durably, then forwarded."""
-        code, attempt = stream.params.get("code"), stream.params.get("attempt")
+        code, attempt = stream.try_params.get("code"), stream.try_params.get("attempt")
         try:
             if type(code) is not int or type(attempt) is not int:
                 raise Refused("A pair stream must name its code and attempt.", CloseReason.OUT_OF_ORDER)

@@ -1,5 +1,6 @@
 """One peer's WebSocket: sending, closing, dying, stalling. Over memory, with a clock that jumps."""
 
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ import trio
 import trio.testing
 
 from relay.errors import PeerGone
-from relay.peer_connection import PeerConnection, PeerSettings
+from relay.peer_connection import MAX_QUEUED_BYTES, MESSAGES_A_TURN, PeerConnection, PeerSettings
 from relay.protocol.close_reasons import CloseReason
 from relay.protocol.errors import RemoteProtocolError
 from relay.protocol.frames import Close, Data, Frame, Notice, decode_frame, encode_frame
@@ -61,13 +62,18 @@ class Running:
     ended: list[CloseReason] = field(default_factory=list)
 
 
+def connected() -> tuple[PeerConnection, FarEnd]:
+    """A connection that does not run yet, and its peer."""
+    near, far = memory_transport_pair()
+    codec = WebSocketCodec(is_client=False, max_message_bytes=1 << 21)
+    return PeerConnection(near, codec, number=1, settings=SETTINGS), FarEnd(far)
+
+
 @asynccontextmanager
 async def running(
     receive: Callable[[bytes], Awaitable[None] | None] | None = None,
 ) -> AsyncIterator[Running]:
-    near, far = memory_transport_pair()
-    codec = WebSocketCodec(is_client=False, max_message_bytes=1 << 21)
-    state = Running(PeerConnection(near, codec, number=1, settings=SETTINGS), FarEnd(far))
+    state = Running(*connected())
 
     async def run() -> None:
         state.ended.append(await state.peer.run(receive or state.received.append))
@@ -226,9 +232,7 @@ async def test_frames_without_credit_are_bounded(autojump_clock: trio.testing.Mo
 
 
 async def test_the_first_message_is_waited_for_through_pings(autojump_clock: trio.testing.MockClock) -> None:
-    near, far_transport = memory_transport_pair()
-    codec = WebSocketCodec(is_client=False, max_message_bytes=1000)
-    peer, far = PeerConnection(near, codec, number=1, settings=SETTINGS), FarEnd(far_transport)
+    peer, far = connected()
     await far.transport.send_all(
         far.codec.encode_ping() + far.codec.encode_binary(b"first") + far.codec.encode_binary(b"x")
     )
@@ -238,9 +242,7 @@ async def test_the_first_message_is_waited_for_through_pings(autojump_clock: tri
 
 
 async def test_messages_that_came_with_the_first_are_not_lost(autojump_clock: trio.testing.MockClock) -> None:
-    near, far_transport = memory_transport_pair()
-    codec = WebSocketCodec(is_client=False, max_message_bytes=1000)
-    peer, far = PeerConnection(near, codec, number=1, settings=SETTINGS), FarEnd(far_transport)
+    peer, far = connected()
     await far.transport.send_all(far.codec.encode_binary(b"first") + far.codec.encode_binary(b"second"))
     await far.transport.send_all(far.codec.encode_close(1000))
     received: list[bytes] = []
@@ -252,17 +254,142 @@ async def test_messages_that_came_with_the_first_are_not_lost(autojump_clock: tr
 async def test_a_peer_that_hangs_up_before_its_first_message_is_gone(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
-    near, far = memory_transport_pair()
-    peer = PeerConnection(
-        near, WebSocketCodec(is_client=False, max_message_bytes=9), number=1, settings=SETTINGS
-    )
-    await far.aclose()
+    peer, far = connected()
+    await far.transport.aclose()
     with pytest.raises(PeerGone):
         await peer.receive_first()
 
 
-async def test_cancelling_lets_the_peer_go(autojump_clock: trio.testing.MockClock) -> None:
+async def test_a_cancelled_connection_starts_nothing_any_more(autojump_clock: trio.testing.MockClock) -> None:
     async with running() as it:
         pass
-    assert it.peer.close_reason is CloseReason.GOING_AWAY
-    assert await it.far.read() is None
+    it.peer.queue_frame(Notice("nobody sends this", {}))
+    it.peer.close(CloseReason.GOING_AWAY)
+    assert it.ended == []
+
+
+async def test_what_receive_breaks_can_still_be_told_to_the_peer(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    def receive(message: bytes) -> None:
+        raise ZeroDivisionError
+
+    near, far = connected()
+    await far.send(Notice("n", {}))
+    with pytest.RaisesGroup(ZeroDivisionError):
+        await near.run(receive)
+    await near.refuse(CloseReason.INTERNAL)
+    assert await far.read_all() == [Close(0, CloseReason.INTERNAL), CloseReceived(4018, "internal")]
+
+
+@pytest.mark.parametrize("is_cancelled", [True, False] * 5)  # the order within a tick is chance
+async def test_whoever_sends_to_a_connection_that_breaks_is_not_hurt(
+    autojump_clock: trio.testing.MockClock, is_cancelled: bool
+) -> None:
+    def receive(message: bytes) -> None:
+        raise ZeroDivisionError
+
+    near, far = connected()
+    ended = trio.Event()
+
+    async def run() -> None:
+        try:
+            await near.run(receive)
+        except* ZeroDivisionError:
+            pass
+        finally:
+            ended.set()
+
+    async with trio.open_nursery() as nursery:
+        scope = await nursery.start(in_scope, run)
+        await trio.testing.wait_all_tasks_blocked()
+        if is_cancelled:
+            scope.cancel()
+        else:
+            await far.send(Notice("n", {}))
+        while not ended.is_set():
+            near.queue_frame(Notice("from another connection's task", {}))
+            await trio.lowlevel.checkpoint()
+
+
+async def in_scope(
+    run: Callable[[], Awaitable[None]], task_status: trio.TaskStatus[trio.CancelScope]
+) -> None:
+    with trio.CancelScope() as scope:
+        task_status.started(scope)
+        await run()
+
+
+async def test_a_connection_closed_before_it_runs_hands_nothing_over(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    near, far = connected()
+    await far.transport.send_all(far.codec.encode_binary(b"hello") + far.codec.encode_binary(b"too late"))
+    assert await near.receive_first() == b"hello"
+    near.close(CloseReason.EXPIRED)
+    received: list[bytes] = []
+    assert await near.run(received.append) is CloseReason.EXPIRED
+    assert received == []
+    assert await far.read_all() == [Close(0, CloseReason.EXPIRED), CloseReceived(4002, "expired")]
+
+
+async def test_a_connection_closed_before_its_first_message_waits_no_longer(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    near, far = connected()
+    async with trio.open_nursery() as nursery:
+
+        async def receive_first() -> None:
+            with pytest.raises(PeerGone) as caught:
+                await near.receive_first()
+            assert caught.value.close_reason is CloseReason.GOING_AWAY
+            await near.refuse(CloseReason.GOING_AWAY)
+
+        nursery.start_soon(receive_first)
+        await trio.testing.wait_all_tasks_blocked()
+        near.close(CloseReason.GOING_AWAY, Notice("move", {"within": 1}))
+    assert await far.read_all() == [
+        Notice("move", {"within": 1}),
+        Close(0, CloseReason.GOING_AWAY),
+        CloseReceived(4010, "going_away"),
+    ]
+
+
+async def test_a_peer_that_grants_credit_and_reads_next_to_nothing_is_let_go(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with running() as it:
+        message = encode_frame(Data(STREAM, bytes(60_000)))
+        sent = 0
+        while it.peer.close_reason is None:
+            it.peer.queue_data(Priority.SCREEN, STREAM, message)
+            sent += len(message)
+            if sent % 16 == 0:  # just enough not to look stalled
+                await it.far.transport.receive_some(60_000)
+        assert it.peer.close_reason is CloseReason.STALLED
+        assert MAX_QUEUED_BYTES < sent < MAX_QUEUED_BYTES * 1.2
+        assert it.peer.queued_bytes < 1000
+
+
+async def test_a_flood_of_tiny_messages_leaves_others_their_turn(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    turns = 0
+
+    async def count_turns() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await trio.lowlevel.checkpoint()
+
+    seen: list[int] = []
+    count = 10 * MESSAGES_A_TURN
+    near, far = connected()
+    await far.transport.send_all(far.codec.encode_binary(b"") * count)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(count_turns)
+        nursery.start_soon(near.run, lambda message: seen.append(turns))
+        while len(seen) < count:
+            await trio.lowlevel.checkpoint()
+        nursery.cancel_scope.cancel()
+    assert max(Counter(seen).values()) <= 2 * MESSAGES_A_TURN  # the order within a tick is chance

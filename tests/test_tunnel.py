@@ -157,7 +157,7 @@ def test_a_stream_is_opened_accepted_used_and_closed(house: House) -> None:
     assert house.viewer_recorder.take() == [Data(number, b"picture")]
     house.from_host(Close(number, CloseReason.DONE))
     assert house.viewer_recorder.take() == [Close(number, CloseReason.DONE)]
-    assert house.tunnel.statistics().streams == 0
+    assert house.tunnel.open_streams == 0
 
 
 def test_control_travels_as_input_to_the_host_and_as_screen_to_the_viewer(house: House) -> None:
@@ -396,7 +396,7 @@ def test_a_viewer_that_leaves_is_closed_towards_the_host(house: House) -> None:
         Notice("detached", {"viewer": house.viewer.number}),
     ]
     house.from_host(Data(number, b"late"))
-    assert house.tunnel.statistics().viewers == 0
+    assert list(house.tunnel.peers()) == [house.host_peer]
 
 
 def test_what_a_slow_viewer_has_waiting_is_forgotten_when_it_closes_the_stream(house: House) -> None:
@@ -427,12 +427,22 @@ def test_ending_tells_every_peer_why(house: House) -> None:
     assert house.host.closed == house.viewer_recorder.closed == expected
 
 
-def test_streams_of_a_channel_can_be_closed_for_both(house: House) -> None:
+def test_streams_that_could_not_be_opened_any_more_are_closed_for_both(house: House) -> None:
     number, other = house.opened(Channel.FILES), house.opened(Channel.CHAT)
-    house.tunnel.close_streams(Channel.FILES, CloseReason.PLAN)
+    house.rules.refused = {Channel.FILES: CloseReason.PLAN}
+    house.tunnel.close_refused_streams()
     assert house.host.take() == house.viewer_recorder.take() == [Close(number, CloseReason.PLAN)]
     house.from_viewer(Data(other, b"still open"))
     assert house.host.take() == [Data(other, b"still open")]
+
+
+def test_the_last_try_of_a_code_goes_on_though_no_other_may_begin(house: House) -> None:
+    number = house.viewer.number << 16 | 1
+    house.from_viewer(Open(number, Channel.PAIR, 100, {"code": 1, "attempt": 5}))
+    house.rules.refused = {Channel.PAIR: CloseReason.TOO_MANY_TRIES}
+    house.tunnel.close_refused_streams()
+    assert house.viewer_recorder.take() == []
+    assert house.tunnel.open_streams == 1
 
 
 def test_notices_reach_host_and_viewers(house: House) -> None:

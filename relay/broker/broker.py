@@ -54,6 +54,8 @@ class Broker:
         now: the clock it was given.
         revoke: called synchronously with each session that ended and why, right after the commit; must close
             its connections. To be set before anybody connects.
+        recheck: called synchronously with each session whose company changed, right after the commit; must
+            close the streams that `check_open` does not allow any more. To be set before anybody connects.
         notify: called synchronously with session, role, name and fields of a NOTICE (``renewed``, ``active``)
             for those who are connected. To be set before anybody connects.
 
@@ -73,6 +75,7 @@ class Broker:
         self.notify: Callable[[SessionId, Role, str, Fields], None] = lambda session_id, role, name, fields: (
             None
         )
+        self.recheck: Callable[[SessionId], None] = lambda session_id: None
         self._store = store
         self._settings = settings
         self._relay_key = relay_key
@@ -238,21 +241,25 @@ class Broker:
         return self._books.live(await self._books.commit(work))
 
     async def change_company(self, company: Company) -> None:
-        """Replaces a company's settings; all its sessions end if it is suspended by that.
+        """Replaces a company's settings. All its sessions end if it is suspended by that; streams of tools
+        that its plan does not include any more are closed.
 
         Raises:
             RelayError: a setting is out of range.
         """
 
-        def work(ledger: Ledger) -> None:
+        def work(ledger: Ledger) -> list[Session]:
             account_rows.save_company(ledger.tx, company)
-            for session in session_rows.open_sessions(ledger.tx, company_id=company.id, for_update=True):
+            found = session_rows.open_sessions(ledger.tx, company_id=company.id, for_update=True)
+            for session in found:
                 if company.is_suspended:
                     ledger.happen(session, Event.COMPANY_SUSPENDED, actor="relay")
                 else:
                     ledger.touch(session)
+            return found
 
-        await self._books.commit(work)
+        for session in await self._books.commit(work):
+            self.recheck(session.id)
 
     # Hosts
 

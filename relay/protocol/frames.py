@@ -16,7 +16,7 @@ all: `peek_data` reads the stream id and checks the length, and the bytes are fo
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import Final, Literal, TypeAlias, cast
 
@@ -87,9 +87,9 @@ class Hello:
 
 @dataclass(frozen=True, slots=True)
 class Welcome:
-    """The relay's answer to an admitted peer."""
+    """The relay's answer to an admitted peer; may hold a host credential."""
 
-    fields: Fields
+    fields: Fields = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
