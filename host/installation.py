@@ -29,12 +29,12 @@ import hashlib
 import json
 import os
 import re
-import stat
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
+
+from host.deletion import check_ours, opened_folder, remove_file, remove_folder, remove_tree
 
 FOLDER_NAME: Final = "adhoc-host"
 LOCK_NAME: Final = "lock"
@@ -51,8 +51,6 @@ MAX_MANIFEST_BYTES: Final = 4 * 1024 * 1024
 _SESSION_FOLDER: Final = re.compile(r"[0-9a-f]{16}")
 _SCRATCH_FOLDER: Final = re.compile(r"tmp\.[A-Za-z0-9]{10}")
 """What ``mktemp -d`` makes; the line that customers paste downloads into one."""
-
-_FOLDER_FLAGS: Final = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 _NEW_FILE_FLAGS: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -78,10 +76,6 @@ class InstallationError(Exception):
 
 class AlreadyRunning(InstallationError):
     """Another temporary host runs for this user."""
-
-
-class _NotOurs(OSError):
-    """At the path of a thing of ours there is something else."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,10 +159,10 @@ class HostLock:
     def release(self, *, remove: bool) -> None:
         """Give the lock back; with `remove`, its file and, if nothing else is in it, its folder go too."""
         if remove:
-            with contextlib.suppress(OSError), _opened_folder(self._path.parent) as folder:
+            with contextlib.suppress(OSError), opened_folder(self._path.parent) as folder:
                 os.unlink(LOCK_NAME, dir_fd=folder)
             with contextlib.suppress(OSError):
-                _remove_folder(self._path.parent)
+                remove_folder(self._path.parent)
         os.close(self._file)
 
     def _is_current(self) -> bool:
@@ -218,7 +212,7 @@ class Installation:
             InstallationError: there is none, or its manifest is damaged.
         """
         try:
-            with _opened_folder(folder) as descriptor:
+            with opened_folder(folder) as descriptor:
                 manifest = json.loads(_read_file(MANIFEST_NAME, descriptor))
             entries = [_read_entry(fields) for fields in manifest["entries"]]
             return cls(folder, entries, is_ending=manifest["state"] == "ending")
@@ -336,7 +330,7 @@ class Installation:
         folders = [entry.path for entry in self._entries if entry.role == "surrounding folder"]
         for path in sorted(folders, key=len, reverse=True):
             with contextlib.suppress(OSError):
-                _remove_folder(Path(path))
+                remove_folder(Path(path))
 
     # Removing
 
@@ -345,20 +339,20 @@ class Installation:
         with contextlib.suppress(FileNotFoundError):
             match entry.kind:
                 case "file":
-                    with _opened_folder(path.parent) as folder:
-                        _remove_file(path.name, folder, entry.identity)
+                    with opened_folder(path.parent) as folder:
+                        remove_file(path.name, folder, entry.identity)
                 case "folder":
-                    _remove_folder(path)
+                    remove_folder(path)
                 case "tree":
-                    _remove_tree(path, entry.files)
+                    remove_tree(path, entry.files)
 
     def _remove_own_folder(self) -> None:
         try:
-            with _opened_folder(self.folder) as folder:
+            with opened_folder(self.folder) as folder:
                 for name in (f"{MANIFEST_NAME}.new", MANIFEST_NAME):
                     with contextlib.suppress(FileNotFoundError):
-                        _remove_file(name, folder)
-            _remove_folder(self.folder)
+                        remove_file(name, folder)
+            remove_folder(self.folder)
         except FileNotFoundError:
             return
 
@@ -457,7 +451,7 @@ def _write_new(path: Path, data: bytes, mode: int) -> None:
 def _read_file(name: str, folder: int) -> bytes:
     descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
     with open(descriptor, "rb") as file:
-        _check_ours(os.fstat(descriptor))
+        check_ours(os.fstat(descriptor))
         return file.read(MAX_MANIFEST_BYTES)
 
 
@@ -476,88 +470,6 @@ def _read_entry(fields: dict[str, Any]) -> Entry:
     if any(".." in Path(name).parts for name in (entry.path, *entry.files)):
         raise ValueError("the manifest leads outside")
     return entry
-
-
-@contextmanager
-def _opened_folder(path: Path, above: int | None = None) -> Iterator[int]:
-    """A folder by the names on the way to it, none of which may be a link.
-
-    Args:
-        path: absolute, or relative to the folder `above`.
-    """
-    folder = os.open("/", _FOLDER_FLAGS) if above is None else os.dup(above)
-    try:
-        for name in path.relative_to("/").parts if above is None else path.parts:
-            inner = os.open(name, _FOLDER_FLAGS, dir_fd=folder)
-            os.close(folder)
-            folder = inner
-        yield folder
-    finally:
-        os.close(folder)
-
-
-def _check_ours(found: os.stat_result) -> None:
-    if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid():
-        raise _NotOurs("not a file of ours")
-
-
-def _remove_file(name: str, folder: int, identity: tuple[int, int] | None = None) -> None:
-    found = os.stat(name, dir_fd=folder, follow_symlinks=False)
-    if identity not in (None, (found.st_dev, found.st_ino)):
-        return  # ours is gone, and another one has its name
-    _check_ours(found)
-    os.unlink(name, dir_fd=folder)
-    with contextlib.suppress(FileNotFoundError):
-        os.stat(name, dir_fd=folder, follow_symlinks=False)
-        raise _NotOurs("it is there again")
-
-
-def _remove_folder(path: Path) -> None:
-    """Remove an empty folder of ours. Raises OSError if it is not one."""
-    with _opened_folder(path.parent) as above:
-        found = os.stat(path.name, dir_fd=above, follow_symlinks=False)
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
-            raise _NotOurs("not a folder of ours")
-        os.rmdir(path.name, dir_fd=above)
-
-
-def _remove_tree(root: Path, files: Iterable[str]) -> None:
-    """Remove these files and the folders that hold them. What cannot be removed does not keep the rest."""
-    failure: OSError | None = None
-    by_folder: dict[Path, list[str]] = {Path(): []}
-    for name in files:
-        path = Path(name)
-        for folder in path.parents:
-            by_folder.setdefault(folder, [])
-        by_folder[path.parent].append(path.name)
-    with _opened_folder(root) as top:
-        for folder in sorted(by_folder, key=lambda folder: len(folder.parts), reverse=True):
-            try:
-                _remove_level(top, folder, by_folder[folder])
-            except FileNotFoundError:
-                continue
-            except OSError as exc:
-                failure = exc
-    if failure is not None:
-        raise failure
-    _remove_folder(root)
-
-
-def _remove_level(top: int, folder: Path, names: Iterable[str]) -> None:
-    failure: OSError | None = None
-    with _opened_folder(folder, top) as descriptor:
-        for name in names:
-            try:
-                _remove_file(name, descriptor)
-            except FileNotFoundError:
-                continue
-            except OSError as exc:
-                failure = exc
-    if failure is not None:
-        raise failure
-    if folder.parts:
-        with _opened_folder(folder.parent, top) as above:
-            os.rmdir(folder.name, dir_fd=above)
 
 
 def _unique(names: Iterable[str]) -> list[str]:

@@ -168,25 +168,25 @@ class HostLife:
         return CloseReason.REFUSED if reason in _DEAD_ENDS else reason
 
     def _take_welcome(self, tunnel: Tunnel) -> None:
-        """Raises RemoteProtocolError."""
+        """Raises RemoteProtocolError; unless for the lease, nothing was changed then."""
         welcome, state = FieldReader(tunnel.welcome), self._state
-        state.session = welcome.text("session")
-        state.credential = welcome.optional_binary("credential", max_length=64) or state.credential
+        session = welcome.text("session")
+        credential = welcome.optional_binary("credential", max_length=64)
+        relay_key = welcome.binary("relay_key", length=32)
+        asker = Asker(*(clean(welcome.text(name)) for name in ("technician", "company", "phone")))
+        code_number = welcome.number("code", at_least=1, at_most=MAX_CODES)
+        tries = welcome.number("tries", at_most=MAX_TRIES_PER_CODE)
+        attempts = welcome.number("attempts", at_most=MAX_ATTEMPTS)
+        lease, now = welcome.optional_binary("lease"), welcome.number("now")
+        self._asker, self._names = asker, {}
+        state.session = session
+        state.credential = credential or state.credential
         # The first relay that this host joined at is the one whose leases it believes.
-        state.relay_key = state.relay_key or welcome.binary("relay_key", length=32)
-        self._asker = Asker(
-            clean(welcome.text("technician")), clean(welcome.text("company")), clean(welcome.text("phone"))
-        )
-        self._pairing.take_counts(
-            code_number=welcome.number("code", at_least=1, at_most=MAX_CODES),
-            tries=welcome.number("tries", at_most=MAX_TRIES_PER_CODE),
-            attempts=welcome.number("attempts", at_most=MAX_ATTEMPTS),
-        )
-        self._names = {}
+        state.relay_key = state.relay_key or relay_key
+        self._pairing.take_counts(code_number=code_number, tries=tries, attempts=attempts)
         self._save()
-        lease = welcome.optional_binary("lease")
         if lease is not None:
-            self._take_lease(lease, welcome.number("now"))
+            self._take_lease(lease, now)
 
     async def _serve(self, tunnel: Tunnel) -> None:
         """Until the connection ends, or the relay breaks the protocol."""

@@ -226,7 +226,7 @@ class Pairing:
     def _count_guess(self, attempt: int) -> None:
         self._tries += 1
         self._state.attempts = attempt
-        self._next_try_at = trio.current_time() + WAITS[min(self._tries, len(WAITS) - 1)]
+        self._next_try_at = trio.current_time() + WAITS[self._tries % MAX_TRIES_PER_CODE]
         self._save()
 
     async def _conclude(

@@ -71,6 +71,8 @@ def run(archive: str, file: zipfile.ZipFile) -> int:
         try:
             installation.note_download(Path(archive))
             unpack(installation, file)
+            import_from(str(installation.packages))
+            from host.cli import run_bundle
         except BaseException as exc:
             if is_new:
                 started.remove()
@@ -79,9 +81,6 @@ def run(archive: str, file: zipfile.ZipFile) -> int:
             if isinstance(exc, KeyboardInterrupt):
                 return 1
             raise
-        import_from(str(installation.packages))
-        from host.cli import run_bundle
-
         return run_bundle(given, started, Path(archive))
     started.remove()
     sys.stdout.write(texts.get("removed") + "\n")

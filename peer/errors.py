@@ -16,7 +16,7 @@ class ConnectionFailed(PeerError):
 
 
 class NotAdmitted(ConnectionFailed):
-    """The relay itself answered HELLO with CLOSE: its own word, and not that of something on the way to it."""
+    """The relay itself answered HELLO with CLOSE: its own word, not that of something on the way to it."""
 
 
 class StreamClosed(PeerError):

@@ -8,6 +8,9 @@ from host.customer import Asker
 from host.pairing import ComputerFacts
 from relay.protocol.claims import PairClaims
 
+PATIENCE = 100_000.0
+"""Longer than a session, for clocks that jump; tests with a real clock have their own."""
+
 FACTS = ComputerFacts(computer="RECEPTION", os="Test OS", user="ana")
 
 
@@ -44,13 +47,15 @@ class ScriptedCustomer:
 
     async def wait_shown(self, wanted: object) -> None:
         """Wait until `wanted` was shown, by name or with its argument."""
-        while not any(wanted == item or wanted == item[0] for item in self.shown):
-            await self._changed.wait()
+        with trio.fail_after(PATIENCE):
+            while not any(wanted == item or wanted == item[0] for item in self.shown):
+                await self._changed.wait()
 
     async def wait_asked(self, count: int) -> None:
         """Wait until the code was asked for so many times."""
-        while len(self.sentences) < count:
-            await self._changed.wait()
+        with trio.fail_after(PATIENCE):
+            while len(self.sentences) < count:
+                await self._changed.wait()
 
     async def ask_code(self, asker: Asker, sentence: str) -> str:
         self.asker = asker

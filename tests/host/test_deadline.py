@@ -28,6 +28,7 @@ class Computer:
         )
 
 
+@pytest.mark.slow
 async def test_it_comes_after_the_time_given(autojump_clock: trio.testing.MockClock) -> None:
     clocks = Computer().clocks
     deadline = Deadline.after(DAY, clocks)

@@ -1,5 +1,6 @@
 """A host's life against a real relay and the technician's own library, over sockets on 127.0.0.1."""
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -9,9 +10,10 @@ from typing import Any
 import pytest
 import trio
 
-from host import pairing
+from host import channels, pairing
 from host.life import HostLife, make_hello
 from host.receipt import hand_in_receipt
+from host.remote_control import Desktop, DesktopUnavailable
 from host.state import HostState
 from host.texts import Texts
 from peer.errors import StreamClosed
@@ -96,10 +98,10 @@ def _no_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def prepare(house: House, folder: Path, codes: list[str] | None = None) -> tuple[Computer, Technician]:
-    """A computer and a technician with a prepared session; the customer types `codes`, by default the right one."""
+    """Both sides of a prepared session. The customer types `codes`, by default the right one."""
     prepared = await house.relay.prepare(CUSTOMER)
     customer = ScriptedCustomer([prepared.security_code] if codes is None else codes)
-    folder.mkdir(exist_ok=True)
+    os.makedirs(folder)
     state = HostState.fresh(prepared.link)
     state.save(folder)
     return Computer(folder, prepared, customer, state), Technician(house.relay, prepared, customer)
@@ -165,7 +167,7 @@ async def test_after_five_wrong_codes_only_a_new_code_works(tmp_path: Path) -> N
 
 @pytest.mark.usefixtures("_no_waits")
 async def test_fifteen_wrong_codes_end_the_session(tmp_path: Path) -> None:
-    async with open_house(tmp_path, tries_per_address=100) as house, trio.open_nursery() as nursery:
+    async with open_house(tmp_path) as house, trio.open_nursery() as nursery:
         computer, technician = await prepare(house, tmp_path / "host", [WRONG] * 15)
         technician.reads_out = False
         await nursery.start(computer.live)
@@ -185,20 +187,15 @@ async def test_counts_survive_both_sides_being_killed(tmp_path: Path) -> None:
             nursery.start_soon(technician.pair)
             await computer.customer.wait_asked(3)
             nursery.cancel_scope.cancel()
-    async with open_house(tmp_path) as house, trio.open_nursery() as nursery:
+        port = int(house.origin.rpartition(":")[2])
+    async with open_house(tmp_path, port=port) as house, trio.open_nursery() as nursery:
         customer = ScriptedCustomer([WRONG, computer.prepared.security_code])
         computer = computer.restart(customer)
-        computer.state.origin = house.origin  # another port, as the relay of tests has none of its own
-        link = replace(computer.prepared.link, origin=house.origin)
-        technician = Technician(house.relay, replace_link(computer.prepared, link), customer)
+        technician = Technician(house.relay, computer.prepared, customer)
         await nursery.start(computer.live)
         await technician.pair()
         assert customer.sentences == ["", "That code is not right. Tries left: 2."]
         nursery.cancel_scope.cancel()
-
-
-def replace_link(prepared: PreparedSession, link: Any) -> PreparedSession:
-    return replace(prepared, link=link)
 
 
 async def test_a_customer_who_does_not_allow_ends_the_session(tmp_path: Path) -> None:
@@ -310,7 +307,15 @@ async def test_a_dead_link_ends_the_life_at_once(tmp_path: Path) -> None:
         assert await computer.live() is CloseReason.REFUSED
 
 
-async def test_a_host_comes_back_from_its_state_and_is_used_again(tmp_path: Path) -> None:
+async def test_a_host_comes_back_from_its_state_and_is_used_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @asynccontextmanager
+    async def open_no_desktop(display: str) -> AsyncIterator[Desktop]:
+        raise DesktopUnavailable("There is no display.")
+        yield
+
+    monkeypatch.setattr(channels, "open_desktop", open_no_desktop)
     async with open_house(tmp_path) as house:
         computer, technician = await prepare(house, tmp_path / "host")
         async with trio.open_nursery() as nursery:
@@ -334,7 +339,7 @@ async def test_a_host_comes_back_from_its_state_and_is_used_again(tmp_path: Path
                 await customer.wait_shown(("viewers", [(await house.relay.me()).technician.name]))
                 with pytest.raises(StreamClosed) as closed:
                     await stream.receive()
-            assert closed.value.close_reason is CloseReason.UNAVAILABLE  # there is no display :987
+            assert closed.value.close_reason is CloseReason.UNAVAILABLE
             await customer.wait_shown(("viewers", []))
             nursery.cancel_scope.cancel()
 
