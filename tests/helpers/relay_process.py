@@ -1,0 +1,125 @@
+"""The ``relay`` command in a process of its own, which may be killed and started again where it was."""
+
+import base64
+import re
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from urllib.parse import quote
+
+from tests.helpers.programs import Program
+
+COMPANY = "Acme Support"
+TECHNICIAN = "Tess Technician"
+PHONE = "+34 600 000 000"
+
+
+class RelayProcess:
+    """A relay on 127.0.0.1 with its data in `data`.
+
+    Args:
+        data: its folder, kept when it is killed.
+        options: further arguments of ``relay up``, the same at every start.
+        public_url: what links begin with; by default, where it listens.
+        downloads: the folder of the host's file.
+    """
+
+    def __init__(
+        self,
+        data: Path,
+        options: Sequence[str] = (),
+        *,
+        public_url: str | None = None,
+        downloads: Path | None = None,
+    ) -> None:
+        self.data = data
+        self._options = [
+            *("--data", str(data), "--print-link", "--log-format", "json"),
+            *("--metrics-listen", "127.0.0.1:0", "--shutdown-timeout", "2"),
+            *("--company", COMPANY, "--company-phone", PHONE, "--owner-name", TECHNICIAN),
+            *(("--public-url", public_url) if public_url else ()),
+            *(("--downloads", str(downloads)) if downloads else ()),
+            *options,
+        ]
+        self._runs: list[Program] = []
+        self._start("127.0.0.1:0")
+
+    def kill(self) -> None:
+        """SIGKILL: it cannot tell anybody."""
+        self._runs[-1].kill()
+
+    def start_again(self) -> None:
+        """Start it where it was."""
+        self._start(self.address)
+
+    @property
+    def pid(self) -> int:
+        """Of the process that runs now."""
+        return self._runs[-1].process.pid
+
+    def stop(self) -> None:
+        """End it, orderly if it still runs."""
+        self._runs[-1].stop()
+
+    @property
+    def logs(self) -> str:
+        """Everything that it has logged, in all its runs."""
+        return "".join(run.err.text for run in self._runs)
+
+    def find_kept(self, secrets: Mapping[str, str | bytes]) -> list[str]:
+        """Where the relay, which must be running, keeps or says secrets: its data folder, logs and metrics.
+
+        The outbox is not looked into: its purpose is to keep the mail with the link.
+
+        Args:
+            secrets: names, and texts or bytes.
+        """
+        files = [path for path in self.data.rglob("*") if path.is_file() and path.parent.name != "outbox"]
+        places = {path.name: path.read_bytes() for path in files}
+        places["logs"] = self.logs.encode()
+        with urllib.request.urlopen(self.metrics_url, timeout=10) as answer:  # noqa: S310 - our own http URL
+            places["metrics"] = answer.read()
+        assert b"SQLite" in places["relay.db"]
+        assert b"relay_up" in places["logs"]
+        assert b"relay_" in places["metrics"]
+        return [
+            f"{name} in {place}"
+            for name, secret in secrets.items()
+            for place, content in places.items()
+            if any(spelling in content for spelling in _spellings(secret))
+        ]
+
+    def renew_sign_in_link(self) -> None:
+        """Make a fresh `sign_in_link`, as ``relay sign-in-link`` prints it beside the running relay."""
+        command = [sys.executable, "-m", "relay", "sign-in-link", "--data", str(self.data)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+        self.sign_in_link = done.stdout.strip()
+
+    def _start(self, listen: str) -> None:
+        run = Program([sys.executable, "-m", "relay", "up", "--listen", listen, *self._options])
+        self._runs.append(run)
+        try:
+            link = run.out.wait_for(r"((http\S+)/sign-in#\S+)\n", within=60)
+            log = run.err.wait_for(r'"listen": "([\d.:]+)"')
+            metrics = run.out.wait_for(r"Metrics: (http\S+)\n")
+        except AssertionError:
+            run.stop()
+            raise
+        self.sign_in_link, self.origin = link.groups()
+        self.address = log.group(1)
+        self.metrics_url = metrics.group(1)
+
+
+def _spellings(secret: str | bytes) -> list[bytes]:
+    """The ways in which a secret could have been written down."""
+    if isinstance(secret, bytes):
+        text = base64.urlsafe_b64encode(secret).rstrip(b"=")
+        return [secret, secret.hex().encode(), text, base64.b64encode(secret).rstrip(b"=")]
+    found = [secret.encode(), quote(secret).encode()]
+    if re.fullmatch(r"\d{9}", secret):
+        found += [f"{secret[:3]}{space}{secret[3:6]}{space}{secret[6:]}".encode() for space in " -"]
+    if re.fullmatch(r"[\w-]{22}|[\w-]{43}", secret):  # base64url of 16 or 32 bytes
+        found += _spellings(base64.urlsafe_b64decode(secret + "=" * (-len(secret) % 4)))
+    return found

@@ -1,0 +1,97 @@
+"""A relay that says what a test tells it to, at the far end of a peer's tunnel: in memory, with no socket."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import pytest
+import trio
+import trio.testing
+
+import peer.tunnel
+from peer.tunnel import Tunnel, open_tunnel
+from relay.protocol.frames import (
+    MAX_MESSAGE_BYTES,
+    Fields,
+    Frame,
+    Hello,
+    Role,
+    Welcome,
+    decode_frame,
+    encode_frame,
+)
+from relay.protocol.websocket import WebSocketCodec
+
+VIEWER = 3
+FIRST_STREAM = VIEWER << 16 | 1
+WELCOMES: dict[Role, Fields] = {"viewer": {"viewer": VIEWER}, "host": {"session": "s"}}
+
+
+@dataclass
+class ScriptedRelay:
+    """The relay's side of one connection."""
+
+    stream: trio.StapledStream[trio.testing.MemorySendStream, trio.testing.MemoryReceiveStream]
+    codec: WebSocketCodec = field(
+        default_factory=lambda: WebSocketCodec(is_client=False, max_message_bytes=MAX_MESSAGE_BYTES)
+    )
+    events: list[object] = field(default_factory=list)
+
+    async def send(self, *frames: Frame) -> None:
+        await self.stream.send_all(b"".join(self.codec.encode_binary(encode_frame(it)) for it in frames))
+
+    async def read(self) -> object:
+        """The next event: a decoded frame, a Ping, a CloseReceived; None when the peer hung up."""
+        while not self.events:
+            data = await self.stream.receive_some()
+            if not data:
+                return None
+            self.events += self.codec.receive_data(data)
+        event = self.events.pop(0)
+        return decode_frame(event) if isinstance(event, bytes) else event
+
+    async def read_all(self) -> list[object]:
+        """Every event until the peer hangs up."""
+        got = []
+        while (event := await self.read()) is not None:
+            got.append(event)
+        return got
+
+    async def read_now(self) -> list[object]:
+        """The events that are there once the peer has nothing to do."""
+        got = []
+        await trio.testing.wait_all_tasks_blocked()
+        with trio.move_on_after(1e-6):  # of a clock that jumps when everybody waits
+            while True:
+                got.append(await self.read())
+        return got
+
+
+def dialled_in_memory(monkeypatch: pytest.MonkeyPatch) -> ScriptedRelay:
+    """The relay that the next `open_tunnel` of this test will reach."""
+    near, far = trio.testing.memory_stream_pair()
+
+    async def dial(origin: str, path: str, **options: object) -> tuple[trio.abc.Stream, bytes]:
+        await trio.lowlevel.checkpoint()
+        return near, b""
+
+    monkeypatch.setattr(peer.tunnel, "dial", dial)
+    return ScriptedRelay(far)
+
+
+@asynccontextmanager
+async def admitted(
+    monkeypatch: pytest.MonkeyPatch, role: Role = "viewer"
+) -> AsyncIterator[tuple[Tunnel, ScriptedRelay]]:
+    """A peer's tunnel for the time of the block, and the relay that admitted it; no task outlives it."""
+    tasks = trio.lowlevel.current_statistics().tasks_living
+    relay = dialled_in_memory(monkeypatch)
+    await relay.send(Welcome(WELCOMES[role]))
+    async with open_tunnel("http://relay", hello_of(role)) as tunnel:
+        assert await relay.read() == hello_of(role)
+        yield tunnel, relay
+    assert trio.lowlevel.current_statistics().tasks_living == tasks
+
+
+def hello_of(role: Role) -> Hello:
+    return Hello(1, role, bytes(32), {"program": "test"})

@@ -1,0 +1,183 @@
+"""The story between processes, with the technician's library in place of a browser: what outlives which end.
+
+Relay and host are programs of their own, killed with SIGKILL and started again.
+"""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+import trio
+
+from host.life import make_hello
+from host.pairing import ComputerFacts
+from host.state import HostState
+from peer.errors import ConnectionFailed
+from peer.tunnel import open_tunnel
+from relay.protocol.close_reasons import CloseReason
+from relay.protocol.frames import PROTOCOL_VERSION, Channel, Hello
+from relay.protocol.hidden import SecretBytes
+from technician.errors import RelayRefused
+from technician.models import PreparedSession
+from technician.pairing import PairingEvents, pair
+from technician.relay_client import RelayClient, open_relay_client
+from technician.remote_control import measure_desktop, open_control
+from tests.helpers.desktops import HEIGHT, WIDTH, Desktop
+from tests.helpers.host_process import HostProcess
+from tests.helpers.programs import PATIENCE
+from tests.helpers.relay_process import RelayProcess
+
+pytestmark = pytest.mark.sockets
+
+FACTS = ComputerFacts(computer="PC", os="Debian", user="ana")
+
+
+@pytest.fixture(scope="module")
+def desktop() -> Iterator[Desktop]:
+    """The customer's desktop."""
+    with Desktop() as running:
+        yield running
+
+
+@dataclass
+class ActiveSession:
+    """An active session: a relay's process, a host's process, and the technician's library."""
+
+    relay: RelayProcess
+    client: RelayClient
+    prepared: PreparedSession
+    host: HostProcess
+    pairing_key: SecretBytes
+
+    @property
+    def id(self) -> str:
+        return self.prepared.session.id
+
+    @property
+    def host_state(self) -> HostState:
+        """What the host has on the customer's disk."""
+        (folder,) = (self.host.home / ".local/share/adhoc-host").glob("*/")
+        return HostState.load(folder)
+
+    async def wait_online(self, *, is_online: bool) -> None:
+        """Ask until the relay says so of the host: the library does not follow the live events."""
+        with trio.fail_after(PATIENCE):
+            while await self._is_online() is not is_online:  # noqa: ASYNC110
+                await trio.sleep(0.05)
+
+    async def _is_online(self) -> bool:
+        host = (await self.client.session(self.id)).host
+        return host is not None and host.online
+
+    async def assert_controllable(self) -> None:
+        """Remote Control works: the right desktop answers."""
+        password = self.prepared.link.access_password
+        async with open_control(self.client, self.id, bytes(self.pairing_key), password) as stream:
+            facts = await measure_desktop(stream)
+        assert (facts.width, facts.height) == (WIDTH, HEIGHT)
+
+
+@asynccontextmanager
+async def open_active_session(folder: Path, desktop: Desktop, *options: str) -> AsyncIterator[ActiveSession]:
+    """Prepare, start, type the code, allow."""
+    with ExitStack() as programs:
+        relay = await trio.to_thread.run_sync(RelayProcess, folder / "relay", options)
+        programs.callback(relay.stop)
+        async with open_relay_client(relay.origin) as client:
+            await client.sign_in_by_token(relay.sign_in_link.partition("#")[2])
+            prepared = await client.prepare("ana@customer.example")
+            host = HostProcess.start(prepared.link.url(), display=desktop.name, home=folder / "home")
+            programs.enter_context(host)
+            keys: list[SecretBytes] = []
+            events = PairingEvents(say=lambda _: None, show_code=lambda _: None, store=keys.append)
+
+            def answer() -> None:
+                host.type_code(prepared.security_code)
+                host.allow()
+                host.hear(r"Connected for support\.")
+
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(trio.to_thread.run_sync, answer)
+                await pair(client, prepared.session.id, prepared.link, prepared.security_code, events)
+            session = ActiveSession(relay, client, prepared, host, keys[0])
+            programs.callback(lambda: session.host.stop())
+            yield session
+
+
+async def test_host_that_was_killed_comes_back_to_its_session(tmp_path: Path, desktop: Desktop) -> None:
+    async with open_active_session(tmp_path, desktop) as session:
+        session.host.kill()
+        await session.wait_online(is_online=False)
+        assert (await session.client.session(session.id)).state == "active"
+        session.host = HostProcess.resume(session.host.home, display=desktop.name)
+        await session.wait_online(is_online=True)
+        await session.assert_controllable()
+        await session.client.end(session.id)
+        await trio.to_thread.run_sync(session.host.wait_removed)
+
+
+async def test_session_outlives_both_programs(tmp_path: Path, desktop: Desktop) -> None:
+    async with open_active_session(tmp_path, desktop) as session:
+        session.host.kill()
+        session.relay.kill()
+        await trio.to_thread.run_sync(session.relay.start_again)
+        session.host = HostProcess.resume(session.host.home, display=desktop.name)
+        await session.wait_online(is_online=True)
+        await session.assert_controllable()
+
+
+async def test_ended_is_ended_for_tickets_credentials_and_invites(tmp_path: Path, desktop: Desktop) -> None:
+    async with open_active_session(tmp_path, desktop) as session:
+        state = session.host_state
+        ticket = await session.client.ticket(session.id, [Channel.CONTROL])
+        await session.client.end(session.id)
+        await trio.to_thread.run_sync(session.host.wait_removed)
+        assert (await session.client.session(session.id)).removal == "confirmed"
+        hellos = {
+            "ticket": Hello(PROTOCOL_VERSION, "viewer", ticket.ticket, {"program": "test"}),
+            "credential": make_hello(state, FACTS),
+            "invite": make_hello(replace(state, credential=b""), FACTS),
+        }
+        for name, hello in hellos.items():
+            with pytest.raises(ConnectionFailed) as refused:
+                async with open_tunnel(session.relay.origin, hello):
+                    pytest.fail(f"the {name} still works")
+            assert refused.value.close_reason is CloseReason.REFUSED
+        with pytest.raises(RelayRefused):
+            await session.client.ticket(session.id, [Channel.CONTROL])
+
+
+async def test_host_removes_itself_at_the_end_with_no_relay_in_reach(
+    tmp_path: Path, desktop: Desktop
+) -> None:
+    async with open_active_session(tmp_path, desktop, "--session-lifetime", "5") as session:
+        session.relay.kill()
+        await trio.to_thread.run_sync(session.host.wait_removed)
+        assert "The session's time is over." in session.host.out.text
+        await trio.to_thread.run_sync(session.relay.start_again)
+        ended = await session.client.session(session.id)
+        assert (ended.state, ended.end_reason, ended.removal) == ("ended", "expired", "pending")
+
+
+async def test_relay_keeps_no_secret_of_a_session(tmp_path: Path, desktop: Desktop) -> None:
+    async with open_active_session(tmp_path, desktop) as session:
+        await session.assert_controllable()
+        state, link = session.host_state, session.prepared.link
+        secrets: dict[str, str | bytes] = {
+            "security code": session.prepared.security_code,
+            "access password": link.access_password,
+            "invite": link.invite,
+            "invite secret": bytes(link.secret),
+            "pairing key": bytes(session.pairing_key),
+            "host credential": bytes(state.credential),
+            "host's private key": state.key,
+            "sign-in token": session.relay.sign_in_link.partition("#")[2],
+            "cookie": session.client.cookie or "",
+        }
+        assert all(secrets.values())
+        assert session.relay.find_kept(secrets) == []
+        await session.client.end(session.id)
+        await trio.to_thread.run_sync(session.host.wait_removed)
+        assert session.relay.find_kept(secrets) == []
