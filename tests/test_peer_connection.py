@@ -13,43 +13,14 @@ from relay.errors import PeerGone
 from relay.peer_connection import MAX_QUEUED_BYTES, MESSAGES_A_TURN, PeerConnection, PeerSettings
 from relay.protocol.close_reasons import CloseReason
 from relay.protocol.errors import RemoteProtocolError
-from relay.protocol.frames import Close, Data, Frame, Notice, decode_frame, encode_frame
+from relay.protocol.frames import Close, Data, Notice, decode_frame, encode_frame
 from relay.protocol.streams import MAX_CONTROL_BYTES, Priority
 from relay.protocol.websocket import CloseReceived, Ping, WebSocketCodec
-from relay.transport import Transport, memory_transport_pair
+from relay.transport import memory_transport_pair
+from tests.helpers.far_end import FarEnd
 
 STREAM = 1 << 16 | 1
 SETTINGS = PeerSettings()
-
-
-@dataclass
-class FarEnd:
-    """The peer's side of the wire: a client's codec on the other half of the memory pair."""
-
-    transport: Transport
-    codec: WebSocketCodec = field(
-        default_factory=lambda: WebSocketCodec(is_client=True, max_message_bytes=1 << 21)
-    )
-    events: list[object] = field(default_factory=list)
-
-    async def send(self, frame: Frame) -> None:
-        await self.transport.send_all(self.codec.encode_binary(encode_frame(frame)))
-
-    async def read(self) -> object:
-        """The next event: a decoded frame, a Ping, a CloseReceived; None when the relay hung up."""
-        while not self.events:
-            data = await self.transport.receive_some()
-            if not data:
-                return None
-            self.events += self.codec.receive_data(data)
-        event = self.events.pop(0)
-        return decode_frame(event) if isinstance(event, bytes) else event
-
-    async def read_all(self) -> list[object]:
-        got = []
-        while (event := await self.read()) is not None:
-            got.append(event)
-        return got
 
 
 @dataclass

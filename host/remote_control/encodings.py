@@ -10,6 +10,7 @@ from host.remote_control.desktop import Cursor
 from host.remote_control.pixels import PixelFormat
 
 RAW: Final = 0
+COPY_RECT: Final = 1
 TIGHT: Final = 7
 DESKTOP_SIZE: Final = -223
 LAST_RECT: Final = -224
@@ -76,6 +77,11 @@ def build_update_head(count: int) -> bytes:
 def build_rectangle_head(x: int, y: int, width: int, height: int, encoding: int) -> bytes:
     """What precedes the data of one rectangle."""
     return struct.pack(">HHHHi", x, y, width, height, encoding)
+
+
+def build_copy_rectangle(x: int, y: int, width: int, height: int, source_x: int, source_y: int) -> bytes:
+    """A rectangle filled from elsewhere on the viewer's screen (RFC 6143 §7.7.2)."""
+    return build_rectangle_head(x, y, width, height, COPY_RECT) + struct.pack(">HH", source_x, source_y)
 
 
 def build_server_init(width: int, height: int, pixel_format: PixelFormat, name: str) -> bytes:

@@ -423,7 +423,8 @@ class _Connection:
         self._captured_damage = self._desktop.damage_serial
         frame = await self._desktop.grab()
         pixels = frame.view(np.uint32)[:, :, 0]
-        if await trio.to_thread.run_sync(self._picture.look, pixels, now, limiter=self._limiter):
+        look = partial(self._picture.look, pixels, now, may_move=encodings.COPY_RECT in self._encodings)
+        if await trio.to_thread.run_sync(look, limiter=self._limiter):
             self._active_at = now
 
     def _take_extra_rectangles(self) -> list[bytes]:
@@ -452,10 +453,11 @@ class _Connection:
             quality = max(0, chosen.quality - self._pacer.quality_loss)
         may_stream = encodings.LAST_RECT in chosen and len(plan.blocks) > _BATCH_BLOCKS
         step = _BATCH_BLOCKS if may_stream else max(1, len(plan.blocks))
-        count = encodings.UNKNOWN_COUNT if may_stream else len(extras) + len(plan.blocks)
-        data = b"".join((encodings.build_update_head(count), *extras))
+        count = len(extras) + len(plan.moves) + len(plan.blocks)
+        head = encodings.build_update_head(encodings.UNKNOWN_COUNT if may_stream else count)
+        data = b"".join((head, *extras, self._picture.encode_moves(plan.moves)))
         size = 0
-        began_at = trio.current_time()
+        began_at = math.inf
         for start in range(0, len(plan.blocks), step):
             data += await trio.to_thread.run_sync(
                 self._picture.encode,
@@ -467,12 +469,13 @@ class _Connection:
                 limiter=self._limiter,
             )
             if start + step < len(plan.blocks):
+                began_at = min(began_at, trio.current_time())
                 await self._stream.send(data)
                 size += len(data)
                 data = b""
         if may_stream:
             data += encodings.build_rectangle_head(0, 0, 0, 0, encodings.LAST_RECT)
-        number = self._pacer.sent(size + len(data), began_at)
+        number = self._pacer.sent(size + len(data), min(began_at, trio.current_time()))
         if encodings.FENCE in chosen:
             flags = encodings.FENCE_REQUEST | encodings.FENCE_BLOCK_BEFORE
             data += encodings.build_fence(flags, _UPDATE_NUMBER.pack(number))

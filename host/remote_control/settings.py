@@ -23,8 +23,9 @@ class RfbSettings:
     """Tiles (64x64) refined in one update: about 20 ms of zlib, so that a key press never waits longer."""
     max_outbox_bytes: int = 256 * 1024
     """Small answers waiting to be sent; above it the viewer's messages are left unread until it reads."""
-    max_updates_in_flight: int = 4
-    """Updates a viewer with fences may not have confirmed yet: 20/s still at 200 ms of round trip."""
+    max_updates_in_flight: int = 8
+    """Updates a viewer with fences may not have confirmed yet: 40/s still at 200 ms of round trip. As many
+    are in flight only as long as none of them waits behind another (`Pacer`)."""
     max_bytes_in_flight: int = 1024 * 1024
     """Unconfirmed bytes above which no further update is made: about one full screen of JPEG."""
 

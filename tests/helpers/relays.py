@@ -12,7 +12,7 @@ import trio
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from trio_websocket import ConnectionClosed, WebSocketConnection, open_websocket_url
 
-from peer.errors import PeerError
+from peer.errors import PeerError, StreamClosed
 from peer.sealed import SealedStream, accept_sealed
 from peer.tunnel import Stream, Tunnel, open_tunnel
 from relay.config import Config, ListenAddress
@@ -155,6 +155,22 @@ async def activate(house: House) -> ActiveSession:
             if notice.name == "active":
                 break
     return ActiveSession(prepared, host, stored[0])
+
+
+async def echo(active: ActiveSession, tunnel: Tunnel) -> None:
+    """A host that proves every stream and sends back what it gets."""
+
+    async def serve(stream: Stream) -> None:
+        try:
+            sealed = await active.host.accept(stream)
+            while data := await sealed.receive():
+                await sealed.send(data)
+        except StreamClosed:
+            pass
+
+    async with trio.open_nursery() as nursery:
+        async for stream in tunnel.incoming:
+            nursery.start_soon(serve, stream)
 
 
 class RawPeer:

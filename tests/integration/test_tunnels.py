@@ -10,7 +10,7 @@ import msgpack
 import pytest
 import trio
 
-from peer.errors import ConnectionFailed, StreamClosed
+from peer.errors import ConnectionFailed
 from peer.sealed import open_sealed
 from peer.tunnel import Tunnel
 from relay.protocol.close_reasons import CloseReason
@@ -38,6 +38,7 @@ from tests.helpers.relays import (
     ScriptedHost,
     activate,
     closes_with,
+    echo,
     open_raw_peer,
     open_relay,
     random_secret,
@@ -67,22 +68,6 @@ def handshake_for(tunnel: Tunnel, active: ActiveSession, password: str | None = 
         pairing_key=active.pairing_key,
         access_password=password or active.host.link.access_password,
     )
-
-
-async def echo(active: ActiveSession, tunnel: Tunnel) -> None:
-    """A host that proves every stream and sends back what it gets."""
-
-    async def serve(stream: object) -> None:
-        try:
-            sealed = await active.host.accept(stream)  # type: ignore[arg-type]  # what incoming gives
-            while data := await sealed.receive():
-                await sealed.send(data)
-        except StreamClosed:
-            pass
-
-    async with trio.open_nursery() as nursery:
-        async for stream in tunnel.incoming:
-            nursery.start_soon(serve, stream)
 
 
 async def next_notice(tunnel: Tunnel, name: str) -> Notice:

@@ -14,6 +14,7 @@ import trio
 from numpy.typing import NDArray
 
 RAW: Final = 0
+COPY_RECT: Final = 1
 TIGHT: Final = 7
 JPEG_QUALITY_6: Final = -26
 JPEG_QUALITY_9: Final = -23
@@ -235,6 +236,12 @@ class RfbClient:
                 case 0:
                     data = np.frombuffer(await self.receive_exactly(width * height * 4), np.uint8)
                     self._paint(x, y, data.reshape(height, width, 4)[:, :, 2::-1])
+                case 1:
+                    from_x, from_y = await self._unpack("HH")
+                    assert from_x + width <= self.screen.shape[1]
+                    assert from_y + height <= self.screen.shape[0]
+                    source = self.screen[from_y : from_y + height, from_x : from_x + width]
+                    self._paint(x, y, source.copy())
                 case 7:
                     await self._receive_tight(x, y, width, height, update)
                 case -239:

@@ -1,6 +1,7 @@
 """Pacing and refinement: pure books, the time an argument."""
 
 import math
+from collections import deque
 
 import numpy as np
 import pytest
@@ -53,6 +54,41 @@ def test_queueing_makes_pictures_coarser_and_swiftness_makes_them_finer_again() 
     for _ in range(200):
         pacer.confirmed(pacer.sent(50_000, 0.0), 0.02)
     assert pacer.quality_loss == 0
+
+
+def in_flight_of(pacer: Pacer, now: float) -> int:
+    """How many updates may be in flight; fills the window."""
+    count = 0
+    while pacer.has_room:
+        pacer.sent(10, now)
+        count += 1
+    return count
+
+
+def test_viewer_that_paints_slowly_gets_one_update_ahead_and_no_more() -> None:
+    pacer = Pacer(RfbSettings(max_updates_in_flight=8))
+    pacer.confirmed(pacer.sent(10, 0.0), 0.001)
+    sent, painted_at = deque[int](), 1.0
+    for _ in range(60):  # sends as fast as it may; the viewer needs 30 ms for each
+        while pacer.has_room:
+            sent.append(pacer.sent(10, painted_at))
+        painted_at += 0.03
+        pacer.confirmed(sent.popleft(), painted_at)
+    assert len(sent) + in_flight_of(pacer, painted_at) == 2
+    assert pacer.quality_loss == 0
+
+
+def test_long_way_is_filled_with_updates_that_do_not_wait_for_one_another() -> None:
+    pacer = Pacer(RfbSettings(max_updates_in_flight=8))
+    flying = deque[tuple[int, float]]()
+    for step in range(200):  # one update each 25 ms, confirmed 200 ms later
+        now = step * 0.025
+        while flying and flying[0][1] <= now:
+            number, confirmed_at = flying.popleft()
+            pacer.confirmed(number, confirmed_at)
+        if pacer.has_room:
+            flying.append((pacer.sent(10, now), now + 0.2))
+    assert len(flying) == 8
 
 
 def test_long_way_is_no_queue() -> None:

@@ -48,7 +48,7 @@ async def open_viewer(
 
     with trio.fail_after(10):
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(serve)
+            nursery.start_soon(serve)  # noqa: ASYNC113 - a memory stream holds what comes early
             client = RfbClient(TrioByteStream(ours))
             await client.connect(*encodings, version=version)
             yield client

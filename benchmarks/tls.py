@@ -1,0 +1,56 @@
+"""Throughput of one session with TLS on both legs.
+
+    ./dev bench tls [--json] [--rounds N] [--seconds S] [--sizes N ...] [--window BYTES] [--against FOLDER]
+
+As `benchmarks.tunnel`, with the relay's own listener speaking TLS. The generator encrypts and decrypts too:
+look at the figures per CPU second where it is short of processors. See benchmarks/README.md.
+"""
+
+import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from benchmarks.parts.baselines import open_direct, open_nginx, open_pump
+from benchmarks.parts.certificates import make_certificate
+from benchmarks.parts.machine import pin_generator
+from benchmarks.parts.report import Report, parser
+from benchmarks.parts.throughput import DIRECTIONS, Wanted, measure_throughput, open_relays, open_subjects
+
+SIZES = (16 * 1024, 64 * 1024)
+WINDOW = 1024 * 1024
+OPENERS = (open_direct, open_nginx, open_pump)
+WANTED: Wanted = {(DIRECTIONS[0], 64 * 1024): {"nginx": ">= 0.8", "trio.SSLStream pump": ">= 3"}}
+
+
+def measure(arguments: Sequence[str] | None = None) -> Report:
+    """Measure as `arguments` say."""
+    made = parser("tls", "Throughput of one session with TLS on both legs.", seconds=0.5, rounds=5)
+    made.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="of payloads, bytes")
+    made.add_argument("--window", type=int, default=WINDOW, help="credit of the stream, bytes [%(default)s]")
+    made.add_argument("--only", action="store_true", help="no baselines")
+    options = made.parse_args(arguments)
+    report = Report("tls", "Throughput of one session, TLS on both legs", as_json=options.json)
+    pin_generator()
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-tls-")))
+        certificate = make_certificate(folder)
+        relays = open_relays(stack, options.against, certificate=certificate)
+        subjects = open_subjects(stack, [] if options.only else OPENERS, report, certificate)
+        measure_throughput(
+            report,
+            relays,
+            subjects,
+            sizes=options.sizes,
+            rounds=options.rounds,
+            seconds=options.seconds,
+            window=options.window,
+            wanted=WANTED,
+            against=options.against,
+        )
+    report.note(f"Window {options.window:,} bytes.")
+    return report
+
+
+if __name__ == "__main__":
+    measure().print()

@@ -1,0 +1,34 @@
+"""When a peer dials again."""
+
+from peer.backoff import FIRST_BOUND, LAST_BOUND, Backoff
+
+
+def upper(low: float, high: float) -> float:
+    assert low == 0.0
+    return high
+
+
+def test_the_bound_doubles_up_to_the_last() -> None:
+    backoff = Backoff(draw=upper)
+    delays = [backoff.next_delay() for _ in range(10)]
+    assert delays[:4] == [FIRST_BOUND, 2 * FIRST_BOUND, 4 * FIRST_BOUND, 8 * FIRST_BOUND]
+    assert delays[-1] == LAST_BOUND
+
+
+def test_a_good_connection_begins_the_story_anew() -> None:
+    backoff = Backoff(draw=upper, last_bound=4.0)
+    assert [backoff.next_delay() for _ in range(5)][-1] == 4.0
+    backoff.reset()
+    assert backoff.next_delay() == FIRST_BOUND
+
+
+def test_delays_are_drawn_from_the_whole_interval() -> None:
+    backoff = Backoff(last_bound=FIRST_BOUND)
+    delays = [backoff.next_delay() for _ in range(200)]
+    assert min(delays) >= 0.0
+    assert max(delays) <= FIRST_BOUND
+    assert max(delays) - min(delays) > FIRST_BOUND / 2
+
+
+def test_a_draining_relay_is_come_back_to_within_its_time() -> None:
+    assert Backoff(draw=upper).spread_over(30.0) == 30.0
