@@ -1,4 +1,4 @@
-"""When to dial again: full jitter between nothing and a growing bound (SECURITY: 0.5 s → 60 s)."""
+"""When to dial again: full jitter below the time that was waited so far (SECURITY: 0.5 s → 60 s)."""
 
 import random
 from collections.abc import Callable
@@ -11,10 +11,12 @@ LAST_BOUND: Final = 60.0
 class Backoff:
     """Delays before the next try to connect, in seconds.
 
-    Full jitter (a uniform draw below a doubling bound) spreads the hosts of a restarted relay best.
+    Each is drawn uniformly below what was waited so far, so that a peer is back at the latest when as much
+    time again has passed as the relay was away. A bound that doubles with every try would not promise that:
+    a few short draws let it run ahead of the time. The hosts of a restarted relay are spread all the same.
 
     Args:
-        last_bound: what the bound grows to, seconds.
+        last_bound: no delay is longer, seconds.
         draw: uniform draw from an interval; for tests.
     """
 
@@ -23,12 +25,12 @@ class Backoff:
     ) -> None:
         self._last_bound = last_bound
         self._draw = draw
-        self._bound = FIRST_BOUND
+        self._waited = 0.0
 
     def next_delay(self) -> float:
         """Seconds to wait before the next try."""
-        delay = self._draw(0.0, self._bound)
-        self._bound = min(self._bound * 2, self._last_bound)
+        delay = self._draw(0.0, min(max(FIRST_BOUND, self._waited), self._last_bound))
+        self._waited += delay
         return delay
 
     def spread_over(self, within: float) -> float:
@@ -37,4 +39,4 @@ class Backoff:
 
     def reset(self) -> None:
         """A connection was good: the next loss is a new story."""
-        self._bound = FIRST_BOUND
+        self._waited = 0.0

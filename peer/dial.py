@@ -1,8 +1,9 @@
 """Dialling the relay: TCP, TLS by the system's trust store, the WebSocket upgrade."""
 
+import socket
 import ssl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -52,6 +53,20 @@ async def dial(
             if stream is not None:
                 await trio.aclose_forcefully(stream)
             raise
+
+
+def limit_unsent(stream: trio.abc.Stream, size: int) -> None:
+    """Let the kernel take little more than `size` bytes that it cannot send yet (TCP_NOTSENT_LOWAT).
+
+    What it has taken cannot be overtaken by anything more urgent. Where there is no such option, or no
+    socket, nothing happens.
+    """
+    option = getattr(socket, "TCP_NOTSENT_LOWAT", None)
+    if isinstance(stream, trio.SSLStream):
+        stream = stream.transport_stream
+    if option is not None and isinstance(stream, trio.SocketStream):
+        with suppress(OSError):  # of a connection that was lost meanwhile: whoever sends will be told
+            stream.setsockopt(socket.IPPROTO_TCP, option, size)
 
 
 def _parse(origin: str) -> tuple[str, str, int, str]:

@@ -6,11 +6,12 @@ import trio
 
 from peer.errors import StreamClosed
 from peer.tunnel import Stream, Tunnel
+from relay.protocol.batching import MAX_RECORD_BYTES, RecordSize
 from relay.protocol.close_reasons import CloseReason
 from relay.protocol.errors import ProtocolError
 from relay.protocol.frames import Channel
 from relay.protocol.pairing import HostHandshake, Keys, ViewerHandshake
-from relay.protocol.sealing import Opener, Sealer, max_data_bytes_of
+from relay.protocol.sealing import Opener, Sealer
 
 REKEY_INTERVAL: Final = 3600.0
 """Seconds after which a direction's key is replaced at the latest (SECURITY)."""
@@ -28,7 +29,7 @@ class SealedStream:
     def __init__(self, stream: Stream, ends: tuple[Sealer, Opener]) -> None:
         self.stream = stream
         self._sealer, self._opener = ends
-        self._max_data_bytes = max_data_bytes_of(stream.channel.value)
+        self._record_size = RecordSize() if stream.channel is Channel.FILES else None
         self._rekey_at = trio.current_time() + REKEY_INTERVAL
         self._has_final = False
 
@@ -43,12 +44,14 @@ class SealedStream:
         if trio.current_time() >= self._rekey_at:
             self._rekey_at = trio.current_time() + REKEY_INTERVAL
             await self.stream.send(self._sealer.rekey())
-        if len(data) <= self._max_data_bytes:
-            await self._send_records(data)
-            return
         view = memoryview(data)
-        for start in range(0, len(data), self._max_data_bytes):
-            await self._send_records(view[start : start + self._max_data_bytes])
+        while True:
+            size = self._next_record_bytes(len(view))
+            for record in self._sealer.seal(view[:size]):
+                await self.stream.send(record)
+            view = view[size:]
+            if not view:
+                return
 
     async def receive(self) -> bytes:
         """The next bytes; b"" after the other side's authenticated end.
@@ -79,9 +82,10 @@ class SealedStream:
         """Close the stream underneath."""
         self.stream.close(reason)
 
-    async def _send_records(self, data: bytes | memoryview) -> None:
-        for record in self._sealer.seal(data):
-            await self.stream.send(record)
+    def _next_record_bytes(self, left: int) -> int:
+        if self._record_size is None:
+            return min(left, MAX_RECORD_BYTES)
+        return self._record_size.take(left, trio.current_time())
 
 
 async def open_sealed(

@@ -21,12 +21,14 @@ from typing import Final
 
 import trio
 
-from peer.dial import dial
+from peer.dial import dial, limit_unsent
 from peer.errors import ConnectionFailed, NotAdmitted, StreamClosed
+from relay.protocol.batching import BatchSize
 from relay.protocol.close_reasons import CloseReason
 from relay.protocol.errors import LocalProtocolError, ProtocolError, RemoteProtocolError
 from relay.protocol.frames import (
     MAX_MESSAGE_BYTES,
+    MAX_PAYLOAD_BYTES,
     MAX_VIEWER,
     Accept,
     Channel,
@@ -47,8 +49,8 @@ from relay.protocol.frames import (
     peek_data,
 )
 from relay.protocol.streams import (
-    INITIAL_WINDOW_BYTES,
     MAX_CONTROL_BYTES,
+    GrowthAllowance,
     OutboundQueue,
     Priority,
     ReceiveWindow,
@@ -63,7 +65,6 @@ PING_INTERVAL: Final = 20.0
 DEAD_TIMEOUT: Final = 45.0
 CLOSE_TIMEOUT: Final = 2.0
 """Seconds for the last words, and for the relay's own end after them."""
-SEND_BATCH_BYTES: Final = 64 * 1024
 RECEIVE_BYTES: Final = 256 * 1024
 MAX_NOTICES: Final = 256
 """Waiting for the owner; a relay that sends more than that unread is broken."""
@@ -96,7 +97,9 @@ class Stream:
         self._tunnel = tunnel
         self._priority = priority_of(channel, to_host=tunnel.role == "viewer")
         self._send_window = Window()
-        self._receive_window = ReceiveWindow(INITIAL_WINDOW_BYTES)
+        # Only files need more than the first window; elsewhere, what is under way is late.
+        allowance = tunnel._allowance if channel is Channel.FILES else None
+        self._receive_window = ReceiveWindow(allowance=allowance)
         # Bounded by the credit in `_receive_window`, not by a number of items.
         self._feed, self._received = trio.open_memory_channel[tuple[bytes, int]](math.inf)
         self._changed = trio.Event()
@@ -107,20 +110,25 @@ class Stream:
         """Take a stream from `Tunnel.incoming`: the viewer may send from now on."""
         self._check_open()
         self._is_accepted = True
+        self._receive_window.granted_first(trio.current_time())
         self._tunnel._queue_frame(Accept(self.number, self._receive_window.size, params))
         await trio.lowlevel.checkpoint()
 
     async def send(self, payload: bytes) -> None:
         """Queue one payload, once the other side has granted enough credit for it.
 
+        Args:
+            payload: at most `MAX_PAYLOAD_BYTES`, on every channel. `files` would allow more, but a frame that
+                is larger than the window waits for ever, and one that is as large delays what is urgent.
+
         Raises:
             StreamClosed: it was closed, by either side or with the connection.
-            LocalProtocolError: the payload is larger than the channel allows.
+            LocalProtocolError: the payload is too large.
 
         Cancellation: the payload was not sent.
         """
-        if len(payload) > self.channel.max_payload_bytes:
-            raise LocalProtocolError("A payload must not be larger than its channel allows.")
+        if len(payload) > MAX_PAYLOAD_BYTES:
+            raise LocalProtocolError("A payload must not be larger than 64 KiB and its seal.")
         message = encode_data(self.number, payload)
         await trio.lowlevel.checkpoint_if_cancelled()
         while True:
@@ -142,7 +150,7 @@ class Stream:
             payload, size = await self._received.receive()
         except trio.EndOfChannel:
             raise StreamClosed(self.close_reason or CloseReason.DEAD) from None
-        grant = self._receive_window.consumed(size)
+        grant = self._receive_window.consumed(size, trio.current_time())
         if grant and self.close_reason is None:
             self._tunnel._queue_frame(Credit(self.number, grant))
         return payload
@@ -156,7 +164,7 @@ class Stream:
     # The reader's side
 
     def _feed_data(self, payload: bytes, size: int) -> None:
-        self._receive_window.received(size)
+        self._receive_window.received(size, trio.current_time())
         self._feed.send_nowait((payload, size))
 
     def _grant(self, amount: int) -> None:
@@ -167,6 +175,7 @@ class Stream:
         if self._is_accepted:
             raise RemoteProtocolError("a stream was accepted twice", CloseReason.OUT_OF_ORDER)
         self._is_accepted = True
+        self._receive_window.answered_first(trio.current_time())
         self.params = params
         self._grant(credit)
 
@@ -174,6 +183,7 @@ class Stream:
         if self.close_reason is None:
             self.close_reason = reason
             self._feed.close()
+            self._receive_window.end()
             self._tunnel._streams.pop(self.number, None)
             self._wake()
 
@@ -211,6 +221,7 @@ class Tunnel:
         self._notice_feed, self.notices = trio.open_memory_channel[Notice](MAX_NOTICES)
         self._incoming_feed, self.incoming = trio.open_memory_channel[Stream](MAX_INCOMING)
         self._streams: dict[int, Stream] = {}
+        self._allowance = GrowthAllowance()
         self._viewer = 0
         self._last_number = 0
         # The reader's.
@@ -220,6 +231,7 @@ class Tunnel:
         self._reading = trio.CancelScope()
         # The writer's.
         self._queue = OutboundQueue()
+        self._batch_size = BatchSize()
         self._has_work = trio.Event()
         self._last_words = b""
         self._writing = trio.CancelScope()
@@ -240,6 +252,7 @@ class Tunnel:
         stream = Stream(self, self.next_stream_id(), channel, {})
         self._last_number += 1
         self._streams[stream.number] = stream
+        stream._receive_window.granted_first(trio.current_time())
         self._queue_frame(Open(stream.number, channel, stream._receive_window.size, params))
         try:
             await stream._wait_accepted()
@@ -294,13 +307,22 @@ class Tunnel:
             try:
                 while True:
                     while self._queue:
-                        await self._socket.send_all(b"".join(self._queue.take(SEND_BATCH_BYTES)))
+                        await self._send_batch()
                     if self.close_reason is not None:
                         await self._socket.send_all(self._last_words)
                         return
                     await self._has_work.wait()
             except _LOST:
                 self._end(CloseReason.DEAD)
+
+    async def _send_batch(self) -> None:
+        """Send the most urgent of what waits, chosen when the socket has room and not before."""
+        started = trio.current_time()
+        await self._socket.wait_send_all_might_not_block()
+        batch = b"".join(self._queue.take(self._batch_size.size))
+        await self._socket.send_all(batch)
+        if self._batch_size.sent(len(batch), trio.current_time() - started):
+            limit_unsent(self._socket, self._batch_size.size)
 
     async def _ping(self) -> None:
         next_ping = self._last_heard + _jittered_interval()
@@ -319,7 +341,8 @@ class Tunnel:
     # The reader
 
     async def _receive_welcome(self, first_bytes: bytes) -> None:
-        await self._socket.send_all(b"".join(self._queue.take(SEND_BATCH_BYTES)))
+        limit_unsent(self._socket, self._batch_size.size)
+        await self._socket.send_all(b"".join(self._queue.take(self._batch_size.size)))
         self._take_bytes(first_bytes)
         while not self._messages:
             if self._relay_end is not None:

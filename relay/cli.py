@@ -5,9 +5,12 @@ problem is one line on standard error. Log lines go to standard error too; stand
 asked for, so that it can be piped: the relay's address and sign-in links.
 """
 
+import gc
 import os
+import resource
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -82,6 +85,7 @@ def up(
     try:
         settings = load(arguments, os.environ, config)
         set_up_logging(settings.log_format)
+        _raise_descriptor_limit()
         trio.run(_run, settings, print_link)
     except ConfigError as error:
         _refuse(error)
@@ -122,7 +126,9 @@ def main() -> None:
 
 
 async def _run(config: Config, print_link: bool) -> None:
-    """Serve until a signal; a second signal does not wait for the drain.
+    """Serve until a signal; at a second one do not wait for the drain, and close every connection at once.
+
+    Both end in order, with the exit code 0. Even SIGKILL loses connections only (`relay.server`).
 
     Raises:
         RelayError: what `serve` raised, out of its exception group.
@@ -132,6 +138,7 @@ async def _run(config: Config, print_link: bool) -> None:
         try:
             async with trio.open_nursery() as nursery:
                 running = await nursery.start(_serve, config, print_link, nursery.cancel_scope)
+                _settle_memory()
                 _announce(running)
                 async for _ in signals:
                     if running.is_stopping:
@@ -142,6 +149,25 @@ async def _run(config: Config, print_link: bool) -> None:
             expected = _first(group)
     if expected is not None:
         raise expected
+
+
+def _raise_descriptor_limit() -> None:
+    """Allow this process as many descriptors as it may allow itself: a host costs one, and the usual soft
+    limit of 1024 is meant for programs that use select(2)."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):  # unlimited in name, and less in the kernel: it stays as it was
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _settle_memory() -> None:
+    """Spare the garbage collector what start-up made: modules and routes stay until the end.
+
+    With them in it, each full collection held the event loop for 65 ms and more; without, for 1 ms and what
+    the connections are. And it need not look so often: by default it did at every 700 new objects, some two
+    connections, and took a third of the CPU that a connection costs.
+    """
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
 
 
 async def _serve(

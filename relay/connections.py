@@ -12,19 +12,20 @@ call returns.
 """
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Awaitable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final, Protocol
 
 import structlog
 import trio
 
 from relay.broker import Broker, HostAbout, HostAdmission, ViewerAdmission
-from relay.errors import LimitExceeded, PeerGone, Refused, RelayError, SessionUnavailable
-from relay.limits import KeyedBuckets, TokenBucket, address_key
+from relay.errors import LimitExceeded, Refused, RelayError, SessionUnavailable
+from relay.limits import Cap, KeyedBuckets, TokenBucket, address_key
 from relay.metrics import Metrics
-from relay.peer_connection import PeerConnection, PeerSettings
+from relay.peer_connection import PeerConnection, PeerSettings, Relaying
 from relay.protocol.close_reasons import CloseReason
 from relay.protocol.errors import ProtocolError, RemoteProtocolError
 from relay.protocol.frames import (
@@ -40,6 +41,7 @@ from relay.protocol.frames import (
     Welcome,
     decode_frame,
 )
+from relay.protocol.runs import Run, take_run
 from relay.protocol.upgrade import UpgradeError, check_server_request, server_response
 from relay.protocol.websocket import WebSocketCodec
 from relay.sessions import MAX_ATTEMPTS, Session, SessionId, SessionState, granted_kinds
@@ -50,6 +52,7 @@ log = structlog.get_logger(__name__)
 
 HOST_STEPS: Final = frozenset({"started", "waiting_code", "first_picture"})
 """Funnel steps that a host may report; the others are the relay's own observations."""
+NO_ORIGINS: Final[frozenset[str]] = frozenset()
 NOTICE_BURST: Final = 50
 CLEANUP_TIMEOUT: Final = 5.0
 """Seconds that the store gets to note that somebody left, while everything else is cancelled."""
@@ -80,6 +83,8 @@ class TunnelSettings:
 
     hello_timeout: float = 5.0
     """From the upgrade to HELLO (SECURITY): a peer has it ready before it dials."""
+    max_handshaking: int = 512
+    """Connections that have not said HELLO, in all (SECURITY); above it an upgrade is answered 503."""
     housekeeping_interval: float = 1.0
     """How often every connection's health is looked at."""
     tries_per_address: float = 20.0
@@ -135,6 +140,8 @@ class TunnelServer:
         self._last_number = 0
         self._an_end = trio.Event()
         self._is_draining = False
+        self._relaying: Relaying | None = None
+        self._handshaking = Cap("max_handshaking", settings.max_handshaking)
         self._tries = KeyedBuckets(
             "tries_per_address",
             rate_per_second=settings.tries_per_address / settings.tries_window,
@@ -143,14 +150,13 @@ class TunnelServer:
 
     # What the front door calls
 
-    async def handle_host(self, upgrade: Upgrade) -> None:
+    def handle_host(self, upgrade: Upgrade) -> Awaitable[None]:
         """Serve ``/tunnel/host``. A browser has no business here: any Origin is refused."""
-        origins: frozenset[str] = frozenset()
-        await self._serve(upgrade, "host", origins, self._serve_host)
+        return self._serve(upgrade, "host", NO_ORIGINS)
 
-    async def handle_viewer(self, upgrade: Upgrade) -> None:
+    def handle_viewer(self, upgrade: Upgrade) -> Awaitable[None]:
         """Serve ``/tunnel/viewer``. Programs send no Origin; browsers must send one of ours."""
-        await self._serve(upgrade, "viewer", self._allowed_origins, self._serve_viewer)
+        return self._serve(upgrade, "viewer", self._allowed_origins)
 
     # What the broker and the server call
 
@@ -186,14 +192,19 @@ class TunnelServer:
             await self._an_end.wait()
 
     async def run_housekeeping(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Look after every connection's health and publish the counters, until cancelled."""
-        task_status.started()
-        while True:
-            await trio.sleep(self._settings.housekeeping_interval)
-            now = trio.current_time()
-            for peer in list(self._connections):
-                peer.check_health(now)
-            self._counter.publish(self._metrics)
+        """Look after every connection's senders and health, and publish the counters, until cancelled.
+
+        Connections are served only while this runs.
+        """
+        async with trio.open_nursery() as senders:
+            self._relaying = Relaying(senders)
+            task_status.started()
+            while True:
+                await trio.sleep(self._settings.housekeeping_interval)
+                now = trio.current_time()
+                for peer in list(self._connections):
+                    peer.check_health(now)
+                self._counter.publish(self._metrics)
 
     def statistics(self) -> TunnelServerStatistics:
         """Counts as of now."""
@@ -207,69 +218,96 @@ class TunnelServer:
             queued_bytes=sum(peer.queued_bytes for peer in self._connections),
         )
 
-    # One connection
+    # One connection. Thousands of hosts wait for hours, each with the frames of these coroutines down to
+    # `PeerConnection.run`: so there are few of them, and none keeps what only the admission needed.
 
-    async def _serve(
-        self,
-        upgrade: Upgrade,
-        role: Role,
-        origins: frozenset[str],
-        serve_admitted: Callable[[PeerConnection, Hello, str], Awaitable[CloseReason]],
-    ) -> None:
+    async def _serve(self, upgrade: Upgrade, role: Role, origins: frozenset[str]) -> None:
+        """The connection's barrier: whatever happens inside ends as a close reason."""
+        key = await self._check_upgrade(upgrade, origins)
+        if key is None:
+            return
+        peer = self._register(upgrade.transport)
+        refusal: CloseReason | None = None
+        try:
+            try:
+                try:
+                    hello = await self._shake_hands(peer, role, upgrade.transport, key)
+                    serve = self._serve_host if role == "host" else self._serve_viewer
+                    serving = serve(peer, hello, upgrade.client[0])
+                    del upgrade, key, hello, serve
+                    reason = await serving
+                except (ProtocolError, RelayError) as exc:
+                    reason = refusal = exc.close_reason
+                    event = "peer not admitted" if peer.role is None else "connection refused"
+                    log.info(event, role=role, reason=reason.wire, why=str(exc))
+            except* Exception:
+                reason = refusal = CloseReason.INTERNAL
+                self._metrics.crashes_total.labels("connection").inc()
+                log.exception("connection failed", role=role)
+            if refusal is not None:
+                if peer.role is None:
+                    self._metrics.handshake_failures_total.labels(refusal.wire).inc()
+                await peer.refuse(refusal)
+            self._metrics.teardowns_total.labels(role, reason.wire).inc()
+            log.info("connection closed", role=role, reason=reason.wire)
+        finally:
+            self._unregister(peer)
+
+    async def _check_upgrade(self, upgrade: Upgrade, origins: frozenset[str]) -> bytes | None:
+        """The key to answer with, and one of the places of those who have not said HELLO; None if refused."""
         try:
             self._check_origin(upgrade, origins)
             key = check_server_request(upgrade.headers, b"GET", SUBPROTOCOL)
         except UpgradeError as exc:
             self._metrics.handshake_failures_total.labels(exc.close_reason.wire).inc()
             await upgrade.refuse(exc.status, str(exc))
-            return
+            return None
         if self._is_draining:
             await upgrade.refuse(503, "The relay is restarting; try again in a moment.")
-            return
-        with self._registered(upgrade) as peer, suppress(PeerGone):
-            await upgrade.transport.send_all(server_response(key, SUBPROTOCOL))
-            reason = await self._serve_upgraded(peer, role, upgrade.client[0], serve_admitted)
-            self._metrics.teardowns_total.labels(role, reason.wire).inc()
-            log.info("connection closed", role=role, reason=reason.wire)
-
-    async def _serve_upgraded(
-        self,
-        peer: PeerConnection,
-        role: Role,
-        address: str,
-        serve_admitted: Callable[[PeerConnection, Hello, str], Awaitable[CloseReason]],
-    ) -> CloseReason:
-        """The connection's barrier: whatever happens inside ends as a close reason."""
-        reason = CloseReason.INTERNAL
+            return None
         try:
-            try:
-                hello = await self._receive_hello(peer, role)
-                return await serve_admitted(peer, hello, address)
-            except (ProtocolError, RelayError) as exc:
-                reason = exc.close_reason
-                event = "peer not admitted" if peer.role is None else "connection refused"
-                log.info(event, role=role, reason=reason.wire, why=str(exc))
-        except* Exception:
-            self._metrics.crashes_total.labels("connection").inc()
-            log.exception("connection failed", role=role)
-        if peer.role is None:
-            self._metrics.handshake_failures_total.labels(reason.wire).inc()
-        await peer.refuse(reason)
-        return reason
+            self._handshaking.acquire()
+        except LimitExceeded as exc:
+            self._metrics.handshake_failures_total.labels(exc.close_reason.wire).inc()
+            await upgrade.refuse(503, str(exc))
+            return None
+        return key
 
-    async def _receive_hello(self, peer: PeerConnection, role: Role) -> Hello:
-        with trio.move_on_after(self._settings.hello_timeout):
-            frame = decode_frame(await peer.receive_first())
-            if not isinstance(frame, Hello):
-                raise RemoteProtocolError("the first frame must be HELLO", CloseReason.OUT_OF_ORDER)
-            if frame.version != PROTOCOL_VERSION:
-                raise RemoteProtocolError("unknown protocol version", CloseReason.BAD_VERSION)
-            if frame.role != role:
-                raise RemoteProtocolError("this door is for the other role", CloseReason.OUT_OF_ORDER)
-            return frame
-        raise RemoteProtocolError("no HELLO in time", CloseReason.HANDSHAKE_TIMEOUT)
+    async def _shake_hands(self, peer: PeerConnection, role: Role, transport: Transport, key: bytes) -> Hello:
+        """Agree to the upgrade and take the peer's HELLO; gives its place back."""
+        try:
+            with trio.move_on_after(self._settings.hello_timeout):
+                await transport.send_all(server_response(key, SUBPROTOCOL))
+                frame = decode_frame(await peer.receive_first())
+                if not isinstance(frame, Hello):
+                    raise RemoteProtocolError("the first frame must be HELLO", CloseReason.OUT_OF_ORDER)
+                if frame.version != PROTOCOL_VERSION:
+                    raise RemoteProtocolError("unknown protocol version", CloseReason.BAD_VERSION)
+                if frame.role != role:
+                    raise RemoteProtocolError("this door is for the other role", CloseReason.OUT_OF_ORDER)
+                return frame
+            raise RemoteProtocolError("no HELLO in time", CloseReason.HANDSHAKE_TIMEOUT)
+        finally:
+            self._handshaking.release()
 
     async def _serve_host(self, peer: PeerConnection, hello: Hello, address: str) -> CloseReason:
+        session_id, tunnel = await self._admit_host(peer, hello, address)
+        del hello
+        if tunnel is None:
+            return await self._serve_last_words(peer, session_id)
+        try:
+            return await peer.run(tunnel.receive_from_host, tunnel.forward_from_host)
+        finally:
+            was_current = tunnel.detach_host(peer)
+            self._forget_if_empty(session_id, tunnel)
+            if was_current:
+                with trio.move_on_after(CLEANUP_TIMEOUT, shield=True):
+                    await self._broker.host_dropped(session_id, connection=peer.number)
+
+    async def _admit_host(
+        self, peer: PeerConnection, hello: Hello, address: str
+    ) -> tuple[SessionId, Tunnel | None]:
+        """The session and its tunnel, with the host attached and welcome; no tunnel if the session ended."""
         fields = FieldReader(hello.about)
         about = HostAbout(
             key=fields.binary("key", length=32),
@@ -282,12 +320,13 @@ class TunnelServer:
         admission = await self._broker.join_host(
             hello.secret, about, origin=self._origin, connection=peer.number
         )
+        # No checkpoint from here until `_serve_host` runs the peer: else the session could end meanwhile.
         session = admission.session
         structlog.contextvars.bind_contextvars(session=session.id)
         if session.state is SessionState.ENDED:
             peer.role = "host"
             peer.queue_frame(Welcome(self._host_welcome(admission)))
-            return await self._serve_last_words(peer, session.id)
+            return session.id, None
         self._check_not_ended(session.id)
         peer.role = "host"
         peer.queue_frame(Welcome(self._host_welcome(admission)))
@@ -295,17 +334,13 @@ class TunnelServer:
         rules.host_address = address
         tunnel.attach_host(peer, {"computer": about.computer, "os": about.os, "user": about.user})
         log.info("host attached", program="".join(filter(str.isprintable, about.program)))
-        try:
-            return await peer.run(tunnel.receive_from_host)
-        finally:
-            was_current = tunnel.detach_host(peer)
-            self._forget_if_empty(session.id, tunnel)
-            if was_current:
-                with trio.move_on_after(CLEANUP_TIMEOUT, shield=True):
-                    await self._broker.host_dropped(session.id, connection=peer.number)
+        return session.id, tunnel
 
     async def _serve_last_words(self, peer: PeerConnection, session_id: SessionId) -> CloseReason:
         """A host of an ended session may only hand in its removal receipt."""
+
+        def refuse_data(run: Run) -> None:
+            raise RemoteProtocolError("only a receipt is taken here", CloseReason.OUT_OF_ORDER)
 
         async def receive(message: bytes) -> None:
             frame = decode_frame(message)
@@ -320,11 +355,27 @@ class TunnelServer:
             peer.close(CloseReason.NORMAL)
 
         with trio.move_on_after(self._settings.hello_timeout):
-            return await peer.run(receive)
+            return await peer.run(receive, refuse_data)
         raise RemoteProtocolError("no receipt in time", CloseReason.HANDSHAKE_TIMEOUT)
 
     async def _serve_viewer(self, peer: PeerConnection, hello: Hello, address: str) -> CloseReason:
+        session_id, tunnel, viewer = await self._admit_viewer(peer, hello)
+        del hello
+        try:
+            await self._broker.viewer_attached(session_id, viewer.number, viewer.technician, viewer.kinds)
+            return await peer.run(
+                partial(tunnel.receive_from_viewer, viewer), partial(tunnel.forward_from_viewer, viewer)
+            )
+        finally:
+            tunnel.detach_viewer(viewer)
+            self._forget_if_empty(session_id, tunnel)
+            with trio.move_on_after(CLEANUP_TIMEOUT, shield=True):
+                await self._broker.viewer_detached(session_id, viewer.number)
+
+    async def _admit_viewer(self, peer: PeerConnection, hello: Hello) -> tuple[SessionId, Tunnel, Viewer]:
+        """The session and its tunnel, with the viewer attached and welcome."""
         admission = await self._broker.admit_viewer(hello.secret)
+        # No checkpoint from here until `_serve_viewer` has the viewer in its care.
         session = admission.session
         structlog.contextvars.bind_contextvars(session=session.id)
         self._check_not_ended(session.id)
@@ -333,16 +384,7 @@ class TunnelServer:
         peer.role = "viewer"
         peer.queue_frame(Welcome(self._viewer_welcome(admission, viewer, tunnel)))
         log.info("viewer attached", viewer=viewer.number)
-        try:
-            await self._broker.viewer_attached(
-                session.id, viewer.number, admission.technician_name, admission.kinds
-            )
-            return await peer.run(lambda message: tunnel.receive_from_viewer(viewer, message))
-        finally:
-            tunnel.detach_viewer(viewer)
-            self._forget_if_empty(session.id, tunnel)
-            with trio.move_on_after(CLEANUP_TIMEOUT, shield=True):
-                await self._broker.viewer_detached(session.id, viewer.number)
+        return session.id, tunnel, viewer
 
     def _check_not_ended(self, session_id: SessionId) -> None:
         """A session may end between the commit that admits a peer and the peer's turn here: `revoke` then
@@ -391,22 +433,27 @@ class TunnelServer:
 
     # Books
 
-    @contextmanager
-    def _registered(self, upgrade: Upgrade) -> Iterator[PeerConnection]:
+    def _register(self, transport: Transport) -> PeerConnection:
         self._last_number += 1
-        codec = WebSocketCodec(is_client=False, max_message_bytes=MAX_MESSAGE_BYTES)
+        if self._relaying is None:
+            raise AssertionError("connections are served while run_housekeeping runs")
+        codec = WebSocketCodec(is_client=False, max_message_bytes=MAX_MESSAGE_BYTES, take_run=take_run)
         peer = PeerConnection(
-            upgrade.transport, codec, number=self._last_number, settings=self._settings.peer
+            transport,
+            codec,
+            number=self._last_number,
+            settings=self._settings.peer,
+            relaying=self._relaying,
         )
         self._connections.add(peer)
-        with structlog.contextvars.bound_contextvars(connection=peer.number):
-            try:
-                yield peer
-            finally:
-                self._connections.discard(peer)
-                self._an_end.set()
-                self._an_end = trio.Event()
-                structlog.contextvars.unbind_contextvars("session")
+        # Bound for good: the task ends with the connection.
+        structlog.contextvars.bind_contextvars(connection=peer.number)
+        return peer
+
+    def _unregister(self, peer: PeerConnection) -> None:
+        self._connections.discard(peer)
+        self._an_end.set()
+        self._an_end = trio.Event()
 
     def _check_origin(self, upgrade: Upgrade, allowed: frozenset[str]) -> None:
         origins = [value.decode("latin-1") for name, value in upgrade.headers if name.lower() == b"origin"]
@@ -433,6 +480,8 @@ class SessionRules:
         host_address: of the host's connection, whose customer types the codes.
     """
 
+    __slots__ = ("_broker", "_metrics", "_notices", "_session_id", "_settings", "_tries", "host_address")
+
     def __init__(
         self,
         session_id: SessionId,
@@ -445,13 +494,9 @@ class SessionRules:
         self._broker = broker
         self._metrics = metrics
         self._tries = tries
-        # One for each side: neither can use up what the other needs.
-        self._notices = {
-            role: TokenBucket(
-                rate_per_second=settings.notices_per_second, burst=NOTICE_BURST, now=trio.current_time()
-            )
-            for role in ("host", "viewer")
-        }
+        self._settings = settings
+        # One for each side: neither can use up what the other needs. Full when made, hence made when needed.
+        self._notices: dict[Role, TokenBucket] = {}
         self.host_address = ""
 
     def may_open(self, viewer: Viewer, channel: Channel) -> CloseReason | None:
@@ -480,7 +525,7 @@ class SessionRules:
     async def receive_notice(self, viewer: Viewer | None, notice: Notice) -> None:
         """News from a peer (docs/protocol.md §4)."""
         role: Role = "host" if viewer is None else "viewer"
-        if self._notices[role].take(trio.current_time()):
+        if self._notice_bucket(role).take(trio.current_time()):
             raise RemoteProtocolError("too many notices", CloseReason.LIMIT)
         fields = FieldReader(notice.fields)
         try:
@@ -506,6 +551,16 @@ class SessionRules:
                     raise RemoteProtocolError("unknown notice")
         except Refused as exc:
             raise RemoteProtocolError(str(exc), exc.close_reason) from exc
+
+    def _notice_bucket(self, role: Role) -> TokenBucket:
+        bucket = self._notices.get(role)
+        if bucket is None:
+            bucket = self._notices[role] = TokenBucket(
+                rate_per_second=self._settings.notices_per_second,
+                burst=NOTICE_BURST,
+                now=trio.current_time(),
+            )
+        return bucket
 
 
 def _unix(session: Session) -> int | None:

@@ -1,10 +1,14 @@
 """One WebSocket between the relay and a peer: receiving, queueing, sending, closing.
 
-Theory. A connection is one task, which receives; it owns a nursery in which a sender lives only while there
-is something to send, so that an idle host costs one task (DESIGN §6: 5.4 KB against 10.7). Nobody awaits
-to send: whoever has bytes for this peer queues them (`queue_control`, `queue_data`) and the sender is
-woken. DATA in the queue is bounded by the credit that the peer itself granted, and by `MAX_QUEUED_BYTES` for
-a peer that grants without reading; everything else by `MAX_CONTROL_BYTES`. Past either it counts as stalled.
+Theory. A connection is one task, which receives. Nobody awaits to send: whoever has bytes for this peer
+queues them (`queue_control`, `queue_data`), and they leave at once, as far as the socket takes them. While
+messages of one read are handled (a turn), what they cause is collected and leaves at the turn's end: many
+frames, one system call for each peer, no task switch. Only for what the socket does not take a sender task is
+started; it lives until the queue is empty, so that an idle host costs one task (DESIGN §6: 5.4 KB against
+10.7).
+
+DATA in the queue is bounded by the credit that the peer itself granted, and by `MAX_QUEUED_BYTES` for a peer
+that grants without reading; everything else by `MAX_CONTROL_BYTES`. Past either it counts as stalled.
 
 Ending is `close(reason)`: from then on nothing more is received or queued; what the peer must still be told
 (CLOSE, then the WebSocket close frame) takes the place of everything that was waiting; the sender gets
@@ -28,9 +32,10 @@ from relay.errors import PeerGone
 from relay.protocol.close_reasons import CloseReason
 from relay.protocol.errors import ProtocolError
 from relay.protocol.frames import Close, Frame, Role, encode_frame
+from relay.protocol.runs import Run
 from relay.protocol.streams import MAX_CONTROL_BYTES, MAX_WINDOW_BYTES, OutboundQueue, Priority
 from relay.protocol.websocket import CloseReceived, Ping, Pong, WebSocketCodec
-from relay.transport import Transport
+from relay.transport import RECEIVE_BYTES, Chunk, Transport
 
 SEND_BATCH_BYTES: Final = 128 * 1024
 """Handed to the socket at a time. A mouse click waits behind at most this and the kernel's unsent 64 KiB."""
@@ -40,9 +45,6 @@ MAX_QUEUED_BYTES: Final = 4 * MAX_WINDOW_BYTES
 
 MESSAGES_A_TURN: Final = 512
 """Handled in one go, at some 5 µs each: 2.5 ms, well below what is felt at a keyboard."""
-
-COALESCE_BELOW_BYTES: Final = 2048
-"""Smaller messages are copied behind their header: one short copy is cheaper than a second chunk."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,38 +56,104 @@ class PeerSettings:
     dead_timeout: float = 45.0
     """No byte for this long, although we pinged twice: the peer is gone."""
     stall_timeout: float = 10.0
-    """One batch not accepted by the socket for this long: the peer reads too slowly."""
+    """Nothing accepted by the socket for this long although something waits: the peer does not read."""
     close_timeout: float = 2.0
     """For the last words to a peer that is being closed."""
+
+
+class Relaying:
+    """What all connections of a relay share: a buffer to receive into, a place for senders, the turn.
+
+    Attributes:
+        senders: where sender tasks run; it outlives every connection.
+        buffer: holds one read, from the system call to the end of its decoding.
+    """
+
+    def __init__(self, senders: trio.Nursery) -> None:
+        self.senders = senders
+        self.buffer = memoryview(bytearray(RECEIVE_BYTES))
+        self._turn: dict[PeerConnection, None] | None = None
+
+    def __enter__(self) -> None:
+        """Begin a turn: a stretch without a checkpoint in which a read's messages are handled."""
+        self._turn = {}
+
+    def __exit__(self, *error: object) -> None:
+        self.end_turn()
+
+    def end_turn(self) -> None:
+        """Send what the turn has queued; before every checkpoint."""
+        peers, self._turn = self._turn, None
+        for peer in peers or ():
+            peer._send_waiting()
+
+    def wake(self, peer: "PeerConnection") -> None:
+        """`peer` has something to send: at the end of the turn, or now if there is none."""
+        if self._turn is None:
+            peer._send_waiting()
+        else:
+            self._turn[peer] = None
 
 
 class PeerConnection:
     """A peer's WebSocket after the upgrade.
 
-    Concurrency: everything but `run` and `receive_first` is synchronous and may be called by any task.
+    Concurrency: everything but `run`, `receive_first` and `refuse` is synchronous, for any task to call.
+
+    Attributes:
+        number: of the connection, in this relay's life.
+        role: what it was admitted as; None before.
     """
 
+    __slots__ = (
+        "_batch",
+        "_closing",
+        "_codec",
+        "_drained",
+        "_events",
+        "_is_running",
+        "_last_heard",
+        "_last_progress",
+        "_next_ping",
+        "_queue",
+        "_receiving",
+        "_relaying",
+        "_sending",
+        "_settings",
+        "_transport",
+        "number",
+        "role",
+    )
+
     def __init__(
-        self, transport: Transport, codec: WebSocketCodec, *, number: int, settings: PeerSettings
+        self,
+        transport: Transport,
+        codec: WebSocketCodec,
+        *,
+        number: int,
+        settings: PeerSettings,
+        relaying: Relaying,
     ) -> None:
         # Never changed.
         self.number = number
         self._transport = transport
         self._codec = codec
         self._settings = settings
+        self._relaying = relaying
         # The receiver's.
         self._events: list[object] = []
         self._last_heard = trio.current_time()
-        # The sender's.
+        # The sender's, whichever task that is: `_batch` is what the socket did not take of the last try.
         self._queue = OutboundQueue()
-        self._is_sending = False
-        self._batch_since: float | None = None
-        self._drained = trio.Event()
+        self._batch: list[Chunk] = []
+        self._sending: trio.CancelScope | None = None
+        self._last_progress = 0.0
         # Everybody's, changed without a checkpoint in between.
         self._next_ping = self._last_heard + self._jittered_interval()
         self._closing: CloseReason | None = None
+        self._drained: trio.Event | None = None
         self._receiving = trio.CancelScope()
-        self._nursery: trio.Nursery | None = None
+        self._is_running = False
         self.role: Role | None = None
 
     @property
@@ -96,7 +164,7 @@ class PeerConnection:
     @property
     def queued_bytes(self) -> int:
         """Waiting in the relay's memory for this peer."""
-        return self._queue.data_bytes + self._queue.control_bytes
+        return self._queue.data_bytes + self._queue.control_bytes + sum(map(len, self._batch))
 
     # Sending
 
@@ -114,15 +182,11 @@ class PeerConnection:
         else:
             self._wake_sender()
 
-    def queue_data(self, priority: Priority, stream: int, message: bytes) -> None:
-        """Queue a DATA frame's message as it was received. The caller has counted its credit."""
+    def queue_data(self, priority: Priority, stream: int, frames: bytes) -> None:
+        """Queue DATA in WebSocket frames as they go out. The caller has counted its credit."""
         if self._closing is not None:
             return
-        header = self._codec.binary_header(len(message))
-        if len(message) < COALESCE_BELOW_BYTES:
-            self._queue.push_data(priority, stream, header + message)
-        else:
-            self._queue.push_data(priority, stream, (header, message))
+        self._queue.push_data(priority, stream, frames)
         if self._queue.data_bytes > MAX_QUEUED_BYTES:
             self.close(CloseReason.STALLED)
         else:
@@ -159,7 +223,7 @@ class PeerConnection:
             return
         if now - self._last_heard > self._settings.dead_timeout:
             self.close(CloseReason.DEAD)
-        elif self._batch_since is not None and now - self._batch_since > self._settings.stall_timeout:
+        elif self._batch and now - self._last_progress > self._settings.stall_timeout:
             self.close(CloseReason.STALLED)
         elif now >= self._next_ping:
             self._next_ping = now + self._jittered_interval()
@@ -170,30 +234,54 @@ class PeerConnection:
         return self._settings.ping_interval * random.uniform(0.8, 1.2)  # noqa: S311 - spreading load, no secret
 
     def _wake_sender(self) -> None:
-        if not self._is_sending and self._nursery is not None:
-            self._is_sending = True
-            self._nursery.start_soon(self._send_until_empty)
+        if self._is_running and self._sending is None:
+            self._relaying.wake(self)
 
-    async def _send_until_empty(self) -> None:
+    def _send_waiting(self) -> None:
+        """Send what the socket takes at once; a task is started only for the rest."""
+        if not self._is_running or self._sending is not None:
+            return
+        self._send_some()
+        if self._batch:
+            self._last_progress = trio.current_time()
+            self._sending = trio.CancelScope()
+            self._relaying.senders.start_soon(self._send_until_empty, self._sending)
+
+    def _send_some(self) -> None:
+        """Send until nothing waits or the socket takes no more; then `_batch` holds what it left."""
         try:
-            while self._queue:
-                batch = self._queue.take(SEND_BATCH_BYTES)
-                self._batch_since = trio.current_time()
-                await self._transport.send_all(batch)
-                self._batch_since = None
+            while self._batch or self._queue:
+                batch = self._batch or list[Chunk](self._queue.take(SEND_BATCH_BYTES))
+                self._batch = self._transport.send_now(batch)
+                if self._batch:
+                    if sum(map(len, self._batch)) < sum(map(len, batch)):
+                        self._last_progress = trio.current_time()
+                    return
         except PeerGone:
             self._give_up()
-        finally:
-            self._is_sending = False
-        if self._closing is not None:
+        self._tell_if_drained()
+
+    async def _send_until_empty(self, sending: trio.CancelScope) -> None:
+        with sending:
+            try:
+                while self._batch:
+                    await self._transport.wait_to_send()
+                    self._send_some()
+            except PeerGone:
+                self._give_up()
+        self._sending = None
+        self._tell_if_drained()
+
+    def _tell_if_drained(self) -> None:
+        if self._closing is not None and self._drained is not None:
             self._drained.set()
 
     def _give_up(self) -> None:
         """The socket is broken: nothing can be said any more."""
         if self._closing is None:
             self._closing = CloseReason.DEAD
+        self._batch = []
         self._queue.clear()
-        self._drained.set()
         self._receiving.cancel()
 
     # Receiving
@@ -215,36 +303,41 @@ class PeerConnection:
                     self._handle_control_event(event)
         raise PeerGone("the connection was closed before the first message", self._closing)
 
-    async def run(self, receive: Callable[[bytes], Awaitable[None] | None]) -> CloseReason:
-        """Hand every message to `receive` until the connection ends, and close it.
+    async def run(
+        self, receive: Callable[[bytes], Awaitable[None] | None], forward: Callable[[Run], None]
+    ) -> CloseReason:
+        """Hand everything that comes over until the connection ends, and close it.
 
-        `receive` returns None, or something to await before the next message is looked at (a decision that
-        needs the store). A `ProtocolError` out of it closes the connection with its reason.
+        Args:
+            receive: gets each message but DATA. It returns None, or something to await before the next is
+                looked at (a decision that needs the store).
+            forward: gets DATA.
+
+        A `ProtocolError` out of either closes the connection with its reason.
 
         Returns:
             Why it ended.
 
         Cancellation: the peer is not told why (`close` is for that); the transport is the caller's to close.
-        The same if `receive` raises what it may not.
+        The same if `receive` or `forward` raises what it may not.
         """
         self._receiving = trio.CancelScope()  # `receive_first` has used up the last one
-        async with trio.open_nursery() as nursery:
-            self._nursery = nursery
-            try:
-                if self._queue:
-                    self._wake_sender()
-                with self._receiving:
-                    await self._receive_all(receive)
-                if self._is_sending or self._queue:
-                    with trio.move_on_after(self._settings.close_timeout):
-                        await self._drained.wait()
-            finally:
-                # No sender may be started in a nursery that is closing: that would hurt whoever sends.
-                self._nursery = None
-            nursery.cancel_scope.cancel()
+        self._is_running = True
+        try:
+            self._wake_sender()
+            with self._receiving:
+                await self._receive_all(receive, forward)
+            if self._batch or self._queue:
+                self._drained = trio.Event()
+                with trio.move_on_after(self._settings.close_timeout):
+                    await self._drained.wait()
+        finally:
+            self._is_running = False
+            if self._sending is not None:
+                self._sending.cancel()
         if self._closing is None:
             raise AssertionError("receiving ends with a reason")
-        if self._batch_since is not None:
+        if self._batch:
             self._transport.abort()
         else:
             await self._close_transport()
@@ -253,10 +346,11 @@ class PeerConnection:
     async def refuse(self, reason: CloseReason) -> None:
         """Close a connection that `run` was never called for, or did not return from."""
         self.close(reason)
-        with trio.move_on_after(self._settings.close_timeout, shield=True), suppress(PeerGone):
-            await self._transport.send_all(self._queue.take(SEND_BATCH_BYTES))
-            await self._transport.aclose()
-            return
+        if not self._batch:  # else a frame was cut in the middle, and nothing can follow
+            with trio.move_on_after(self._settings.close_timeout, shield=True), suppress(PeerGone):
+                await self._transport.send_all(self._queue.take(SEND_BATCH_BYTES))
+                await self._transport.aclose()
+                return
         self._transport.abort()
 
     async def _close_transport(self) -> None:
@@ -265,34 +359,50 @@ class PeerConnection:
             return
         self._transport.abort()
 
-    async def _receive_all(self, receive: Callable[[bytes], Awaitable[None] | None]) -> None:
+    async def _receive_all(
+        self, receive: Callable[[bytes], Awaitable[None] | None], forward: Callable[[Run], None]
+    ) -> None:
         try:
             while self._closing is None:
-                events, self._events = self._events, []
-                for turn in range(0, len(events), MESSAGES_A_TURN):
-                    if turn:
-                        await trio.lowlevel.checkpoint()
-                    for event in events[turn : turn + MESSAGES_A_TURN]:
-                        if type(event) is bytes:
-                            pending = receive(event)
-                            if pending is not None:
-                                await pending
-                        else:
-                            self._handle_control_event(event)
-                        if self._closing is not None:
-                            return
-                await self._receive_events()
+                if self._events:
+                    await self._handle_events(receive, forward)
+                else:
+                    await self._receive_events()
         except PeerGone:
             self._give_up()
         except ProtocolError as exc:
             self.close(exc.close_reason)
 
+    async def _handle_events(
+        self, receive: Callable[[bytes], Awaitable[None] | None], forward: Callable[[Run], None]
+    ) -> None:
+        # A coroutine of its own, so that an idle connection does not hold on to the last it forwarded.
+        events, self._events = self._events, []
+        for turn in range(0, len(events), MESSAGES_A_TURN):
+            if turn:
+                await trio.lowlevel.checkpoint()
+            with self._relaying:
+                for event in events[turn : turn + MESSAGES_A_TURN]:
+                    if self._closing is not None:
+                        return
+                    if type(event) is Run:
+                        forward(event)
+                    elif type(event) is bytes:
+                        pending = receive(event)
+                        if pending is not None:
+                            self._relaying.end_turn()
+                            await pending
+                    else:
+                        self._handle_control_event(event)
+
     async def _receive_events(self) -> None:
-        data = await self._transport.receive_some()
-        if not data:
+        await self._transport.wait_to_receive()
+        count = self._transport.receive_now(self._relaying.buffer)
+        if count == 0:
             raise PeerGone("the peer hung up")
-        self._last_heard = trio.current_time()
-        self._events += self._codec.receive_data(data)
+        if count is not None:
+            self._last_heard = trio.current_time()
+            self._events += self._codec.receive_data(self._relaying.buffer[:count])
 
     def _handle_control_event(self, event: object) -> None:
         match event:

@@ -4,8 +4,9 @@
     └─ background nursery: deadlines, tunnel housekeeping, event-loop lag, metrics listener
        └─ front door: listeners, and a task for each connection (requests, tunnels, live feeds)
 
-Shutdown (STYLE §8.3): stop accepting; tell feeds and tunnels why and wait for them, `shutdown_timeout` at the
-most; cancel what is left; then the background, then the store. Sessions outlive all of it.
+Shutdown (STYLE §8.3): stop accepting and refuse new sessions; tell feeds and tunnels why and wait for them,
+`shutdown_timeout` at the most; cancel what is left; then the background, then the store. Sessions outlive all
+of it, and so they do without any shutdown: whatever matters was committed before it was answered.
 """
 
 import fcntl
@@ -13,10 +14,12 @@ import os
 import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+import anyio
 import structlog
 import trio
 
@@ -38,12 +41,28 @@ from relay.metrics import Metrics
 from relay.protocol.links import encode_base64url
 from relay.sessions import Plan
 from relay.store import open_store
+from relay.texts import load_translations
 
 STATIC_FOLDER = Path(__file__).parent / "api" / "static"
 LAG_INTERVAL = 0.5
 """Seconds between two looks at the event loop's lag: enough samples, and an idle relay stays idle."""
+RESERVED_BESIDE_METRICS = 8
+"""Descriptors that scrapes leave free for the database and the mail."""
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("relay.server")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoomSettings:
+    """The rooms' own limits and deadlines, which nobody needs to set: what SECURITY says, by default.
+
+    Attributes:
+        front_door: of strangers' sockets and requests; `trusted_proxies` comes from the `Config`.
+        tunnels: of hosts and viewers.
+    """
+
+    front_door: FrontDoorSettings = field(default_factory=FrontDoorSettings)
+    tunnels: TunnelSettings = field(default_factory=TunnelSettings)
 
 
 class Running:
@@ -87,13 +106,15 @@ class Running:
 async def serve(
     config: Config,
     *,
+    rooms: RoomSettings | None = None,
     make_sign_in_link: bool = False,
     task_status: trio.TaskStatus[Running] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Run one relay until `Running.stop` is called or the caller cancels.
 
     Args:
-        config: all settings.
+        config: all settings that people make.
+        rooms: other limits and deadlines than the rooms' own.
         make_sign_in_link: give the owner a fresh sign-in link even if this is not the first run.
         task_status: told once connections are accepted.
 
@@ -102,6 +123,7 @@ async def serve(
 
     Cancellation: connections are closed at once; sessions are kept.
     """
+    rooms = rooms or RoomSettings()
     metrics = Metrics()
     tls = load_tls(config)
     async with AsyncExitStack() as stack:
@@ -119,7 +141,7 @@ async def serve(
         broker = Broker(store, BrokerSettings(), now=_now, relay_key=relay_key)
         accounts = Accounts(store, AccountSettings(), now=_now)
         tunnels = TunnelServer(
-            broker, metrics, origin=origin, allowed_origins=[origin], settings=TunnelSettings()
+            broker, metrics, origin=origin, allowed_origins=[origin], settings=rooms.tunnels
         )
         broker.revoke = tunnels.revoke
         broker.recheck = tunnels.recheck
@@ -127,6 +149,9 @@ async def serve(
         context = make_api_context(config, origin, broker, accounts, metrics)
         publish_statistics(metrics, broker, tunnels, context.feeds)
         link = await first_run(config, accounts, origin, make_sign_in_link=make_sign_in_link)
+        # What the first request would else do on the event loop, for tens of milliseconds.
+        load_translations()
+        anyio.get_cancelled_exc_class()  # finds and loads anyio's Trio half
         door = FrontDoor(
             create_app(context),
             upgrades={
@@ -134,7 +159,7 @@ async def serve(
                 "/tunnel/viewer": tunnels.handle_viewer,
                 EVENTS_PATH: EventFeed(context).handle,
             },
-            settings=FrontDoorSettings(trusted_proxies=config.trusted_proxies),
+            settings=replace(rooms.front_door, trusted_proxies=config.trusted_proxies),
             on_event=lambda event: _count(metrics, event),
         )
 
@@ -162,6 +187,7 @@ async def serve(
                 # The front door ends by itself after the last connection, and at the deadline without.
                 front.cancel_scope.deadline = trio.current_time() + config.shutdown_timeout
                 stop_accepting.set()
+                context.stopping.set()
                 context.feeds.close_all()
                 await tunnels.drain(config.shutdown_timeout)
             background.cancel_scope.cancel()
@@ -336,7 +362,9 @@ async def _serve_metrics(
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve ``/metrics`` on a listener of its own until cancelled, also while the front door drains."""
-    door = FrontDoor(create_scrape_app(metrics))
+    # It may use what the front door leaves free: a relay that is full must be able to say so.
+    settings = FrontDoorSettings(reserved_descriptors=RESERVED_BESIDE_METRICS)
+    door = FrontDoor(create_scrape_app(metrics), settings=settings)
     await serve_front_door(listeners, door, stop_accepting=trio.Event(), task_status=task_status)
 
 

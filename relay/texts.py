@@ -1,7 +1,8 @@
 """What people read, in their language: gettext catalogues of the Python side.
 
 English is the source text; ``relay/locale/<language>/LC_MESSAGES/relay.po`` holds the others, and is
-compiled in memory at first use, so that no build step can be forgotten. Texts are marked where they are
+compiled in memory at first use, so that no build step can be forgotten; a program with an event loop calls
+`load_translations` before it serves anybody, because that takes a while. Texts are marked where they are
 written: ``{% trans %}`` in the mail templates, `mark` in Python. `tests/api/test_texts.py` collects the marks
 and fails for a text without a translation.
 
@@ -44,6 +45,12 @@ def translations(language: str) -> NullTranslations:
         write_mo(compiled, read_po(opened, locale=language))
     compiled.seek(0)
     return GNUTranslations(compiled)
+
+
+def load_translations() -> None:
+    """Compile all catalogues now, so that the first reader of a language does not wait for it."""
+    for language in LANGUAGES:
+        translations(language)
 
 
 def translate(language: str, text: str, /, **values: object) -> str:

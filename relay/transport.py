@@ -17,17 +17,16 @@ measured, DESIGN §6); a non-blocking `ssl.SSLSocket` lets OpenSSL read and writ
 import socket
 import ssl
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import ExitStack, suppress
 from struct import pack
-from typing import Self, TypeAlias, TypeVar
+from typing import Self, TypeAlias
 
 import trio
 
 from relay.errors import PeerGone
 
 Chunk: TypeAlias = bytes | bytearray | memoryview
-T = TypeVar("T")
 
 RECEIVE_BYTES = 262144
 """One read: 256 KiB holds four of the largest control records, and the codec walks it in one go."""
@@ -37,6 +36,9 @@ UNSENT_BYTES = 65536
 
 UNACKNOWLEDGED_TIMEOUT = 30.0
 """Seconds without an acknowledgement of sent bytes until the kernel gives the connection up (SECURITY)."""
+
+DISCARD_BYTES = 65536
+"""One read of what nobody will look at any more."""
 
 CLOSE_TIMEOUT = 2.0
 """Seconds `aclose` waits for the other side's end. Closing a socket that still has unread bytes resets the
@@ -58,12 +60,22 @@ class Transport(ABC):
 
     Concurrency: one task may receive while another sends; a second task in either raises
     `trio.BusyResourceError` (a bug). `aclose` and `abort` may come from any task at any time: whoever waits
-    in `receive_some` or `send_all` wakes with `PeerGone`. Both may be called again, to no effect.
+    wakes with `PeerGone`. Both may be called again, to no effect.
 
     Attributes:
         peer_address: the other side's address and port as the socket sees it (a proxy's, behind one).
         is_tls: whether this transport encrypts.
     """
+
+    __slots__ = (
+        "_already_read",
+        "_is_closed",
+        "_is_receiving",
+        "_is_send_unfinished",
+        "_is_sending",
+        "is_tls",
+        "peer_address",
+    )
 
     def __init__(self, peer_address: tuple[str, int], *, is_tls: bool) -> None:
         # Never changed.
@@ -77,6 +89,8 @@ class Transport(ABC):
         self._is_send_unfinished = False
         # Whoever closes.
         self._is_closed = False
+
+    # Receiving
 
     async def receive_some(self, max_bytes: int = RECEIVE_BYTES) -> bytes:
         """At least one byte as soon as there is one; `b""` once the other side has ended its sending.
@@ -92,6 +106,24 @@ class Transport(ABC):
 
         Cancellation: no byte is lost.
         """
+        while True:
+            await self.wait_to_receive()
+            buffer = memoryview(bytearray(max_bytes))
+            count = self.receive_now(buffer)
+            if count is not None:
+                return bytes(buffer[:count])
+
+    async def wait_to_receive(self) -> None:
+        """Returns when `receive_now` may find something; it promises nothing.
+
+        With `receive_now` this is `receive_some` for many connections that share one buffer: an idle one
+        holds none.
+
+        Raises:
+            PeerGone: the connection is closed.
+
+        Cancellation: no byte is lost.
+        """
         if self._is_receiving:
             raise trio.BusyResourceError("another task is receiving from this transport")
         self._is_receiving = True
@@ -99,12 +131,41 @@ class Transport(ABC):
             self._check_open()
             if self._already_read:
                 await trio.lowlevel.checkpoint()
-                data, self._already_read = self._already_read[:max_bytes], self._already_read[max_bytes:]
-                return data
-            with _errors_as_peer_gone():
-                return await self._receive(max_bytes)
+            else:
+                await self._wait_to_receive()
+        except _CONNECTION_ERRORS as error:
+            raise _peer_gone(error) from error
         finally:
             self._is_receiving = False
+
+    def receive_now(self, buffer: memoryview) -> int | None:
+        """Fills `buffer` with what has arrived.
+
+        Args:
+            buffer: writable, at least one byte.
+
+        Returns:
+            How many bytes are in it; 0 at the other side's end; None if nothing has come yet.
+
+        Raises:
+            PeerGone: the connection is lost or closed.
+        """
+        self._check_open()
+        if self._already_read:
+            data = self._already_read[: len(buffer)]
+            self._already_read = self._already_read[len(data) :]
+            buffer[: len(data)] = data
+            return len(data)
+        try:
+            return self._receive_now(buffer)
+        except _CONNECTION_ERRORS as error:
+            raise _peer_gone(error) from error
+
+    def unread(self, data: bytes) -> None:
+        """Puts bytes back: they are received first. For a reader that read past a request's end."""
+        self._already_read = data + self._already_read
+
+    # Sending
 
     async def send_all(self, chunks: Sequence[Chunk] | Chunk) -> None:
         """Sends everything, in order; returns when the kernel (or the memory buffer) has taken it all.
@@ -119,26 +180,61 @@ class Transport(ABC):
         Cancellation: an unknown beginning has been sent and sending is over: later calls raise `PeerGone`.
         Receiving still works. All that is left to do is `aclose` or `abort`.
         """
-        if self._is_sending:
-            raise trio.BusyResourceError("another task is sending on this transport")
+        pieces = [chunks] if isinstance(chunks, bytes | bytearray | memoryview) else list(chunks)
+        await trio.lowlevel.checkpoint()
+        unsent = self.send_now(pieces)
+        self._is_send_unfinished = bool(unsent)
+        while unsent:
+            await self.wait_to_send()
+            unsent = self._send(unsent)
+        self._is_send_unfinished = False
+
+    def send_now(self, chunks: list[Chunk]) -> list[Chunk]:
+        """Sends as much as goes without waiting.
+
+        Args:
+            chunks: sent as if joined.
+
+        Returns:
+            What is left, in order; nothing but that may be sent next, after `wait_to_send`.
+
+        Raises:
+            PeerGone: the connection is lost or closed, or an earlier `send_all` did not finish.
+        """
+        self._check_not_sending()
+        if self._is_send_unfinished:
+            raise PeerGone("An earlier send did not finish, so nothing more can be sent.")
+        return self._send(chunks)
+
+    def _send(self, chunks: list[Chunk]) -> list[Chunk]:
+        self._check_open()
+        try:
+            return self._send_some([piece for piece in chunks if len(piece)])
+        except _CONNECTION_ERRORS as error:
+            raise _peer_gone(error) from error
+
+    async def wait_to_send(self) -> None:
+        """Returns when what `send_now` has left may go on; it promises nothing.
+
+        Raises:
+            PeerGone: the connection is closed.
+
+        Cancellation: nothing was sent meanwhile.
+        """
+        self._check_not_sending()
         self._is_sending = True
         try:
-            self._check_open()
-            if self._is_send_unfinished:
-                raise PeerGone("An earlier send did not finish, so nothing more can be sent.")
-            self._is_send_unfinished = True
-            pieces: Sequence[Chunk] = (
-                [chunks] if isinstance(chunks, bytes | bytearray | memoryview) else chunks
-            )
-            with _errors_as_peer_gone():
-                await self._send([piece for piece in pieces if len(piece)])
-            self._is_send_unfinished = False
+            await self._wait_to_send()
+        except _CONNECTION_ERRORS as error:
+            raise _peer_gone(error) from error
         finally:
             self._is_sending = False
 
-    def unread(self, data: bytes) -> None:
-        """Puts bytes back: `receive_some` returns them first. For a reader that read past a request's end."""
-        self._already_read = data + self._already_read
+    def _check_not_sending(self) -> None:
+        if self._is_sending:
+            raise trio.BusyResourceError("another task is sending on this transport")
+
+    # Closing
 
     async def aclose(self) -> None:
         """Closes so that the other side can still read what was sent; takes at most `CLOSE_TIMEOUT` seconds.
@@ -163,12 +259,22 @@ class Transport(ABC):
         if self._is_closed:
             raise PeerGone("The connection was closed on this side.")
 
-    @abstractmethod
-    async def _receive(self, max_bytes: int) -> bytes: ...
+    # What each kind does
 
     @abstractmethod
-    async def _send(self, chunks: list[Chunk]) -> None:
-        """Sends non-empty chunks; the list, not its chunks, may be changed."""
+    async def _wait_to_receive(self) -> None:
+        """Returns when `_receive_now` may find something. Always a checkpoint."""
+
+    @abstractmethod
+    def _receive_now(self, buffer: memoryview) -> int | None:
+        """How many bytes came into `buffer` without waiting: 0 at the end, None if none are there yet."""
+
+    @abstractmethod
+    def _send_some(self, chunks: list[Chunk]) -> list[Chunk]:
+        """Sends of non-empty chunks what goes without waiting; the rest. The list may be changed."""
+
+    @abstractmethod
+    async def _wait_to_send(self) -> None: ...
 
     @abstractmethod
     async def _close_gracefully(self) -> None:
@@ -183,21 +289,266 @@ class Transport(ABC):
         """Like `_close_now`, but lets the other side see that this is no proper end; may come twice."""
 
 
-@contextmanager
-def _errors_as_peer_gone() -> Iterator[None]:
-    """The border (STYLE §7): what Trio, sockets and TLS raise leaves as `PeerGone`."""
-    try:
-        yield
-    except trio.ClosedResourceError as error:
-        raise PeerGone("The connection was closed on this side.") from error
-    except trio.BrokenResourceError as error:
-        raise PeerGone("The connection was lost.") from error
-    except ssl.SSLEOFError as error:
-        raise PeerGone("The connection was lost without a proper end.") from error
-    except ssl.SSLError as error:
-        raise PeerGone(f"The encryption failed: {error.reason or 'no reason given'}.") from error
-    except OSError as error:
-        raise PeerGone(f"The connection was lost: {error.strerror or error}.") from error
+_CONNECTION_ERRORS = (trio.ClosedResourceError, trio.BrokenResourceError, OSError)
+"""How Trio, sockets and TLS (`ssl.SSLError` is an OSError) say that a connection is no more."""
+
+
+def _peer_gone(error: Exception) -> PeerGone:
+    """The border (STYLE §7): what leaves here for one of `_CONNECTION_ERRORS`."""
+    match error:
+        case trio.ClosedResourceError():
+            return PeerGone("The connection was closed on this side.")
+        case trio.BrokenResourceError():
+            return PeerGone("The connection was lost.")
+        case ssl.SSLEOFError():
+            return PeerGone("The connection was lost without a proper end.")
+        case ssl.SSLError():
+            return PeerGone(f"The encryption failed: {error.reason or 'no reason given'}.")
+        case OSError():
+            return PeerGone(f"The connection was lost: {error.strerror or error}.")
+        case _:
+            raise AssertionError(f"{error!r} is not the end of a connection") from error
+
+
+class _KernelTransport(Transport):
+    """What plain and TLS sockets share. Owns `sock`, a non-blocking stdlib socket.
+
+    Raises:
+        PeerGone: the socket is no longer connected; it is closed then.
+    """
+
+    __slots__ = ("_is_drained", "_sock")
+
+    def __init__(self, sock: socket.socket, *, is_tls: bool) -> None:
+        try:
+            _set_options(sock)
+            host, port, *_ = sock.getpeername()
+        except OSError as error:
+            sock.close()
+            raise _peer_gone(error) from error
+        super().__init__((host, port), is_tls=is_tls)
+        self._sock = sock
+        # The receiver's: the last read left nothing, so that the next would only find out by failing.
+        self._is_drained = False
+
+    async def _wait_to_receive(self) -> None:
+        if self._is_drained:
+            await self._wait_readable()
+        else:
+            await trio.lowlevel.checkpoint()
+
+    def _receive_now(self, buffer: memoryview) -> int | None:
+        count = self._read(buffer)
+        self._is_drained = count is None or count < len(buffer)
+        return count
+
+    @abstractmethod
+    def _read(self, buffer: memoryview) -> int | None:
+        """What `_receive_now` does; less than the whole buffer only if there was no more."""
+
+    async def _wait_readable(self) -> None:
+        await trio.lowlevel.wait_readable(self._sock)
+
+    async def _close_gracefully(self) -> None:
+        trio.lowlevel.notify_closing(self._sock)
+        with trio.move_on_after(CLOSE_TIMEOUT), suppress(OSError, trio.ClosedResourceError):
+            self._end_encryption()
+            self._sock.shutdown(socket.SHUT_WR)
+            await trio.lowlevel.checkpoint()
+            while await self._discard_some():
+                await trio.lowlevel.checkpoint()
+
+    def _end_encryption(self) -> None:
+        """Says the end one layer up; nothing in plain."""
+
+    async def _discard_some(self) -> bool:
+        """Throws away what came in; False at the end of what the other side sends."""
+        try:
+            return bool(self._sock.recv(DISCARD_BYTES))
+        except BlockingIOError:
+            await self._wait_readable()
+            return True
+
+    def _close_now(self) -> None:
+        if self._sock.fileno() >= 0:
+            trio.lowlevel.notify_closing(self._sock)
+            self._sock.close()
+
+    def _break_off(self) -> None:
+        # Lingering for 0 s means a reset: the kernel keeps nothing for a peer that may never read it.
+        with suppress(OSError):
+            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, pack("ii", 1, 0))
+        self._close_now()
+
+
+class SocketTransport(_KernelTransport):
+    """A TCP connection without TLS.
+
+    Args:
+        sock: connected; taken over, not to be used by the caller any more.
+        already_read: bytes received from it before; `receive_some` returns them first.
+
+    Raises:
+        PeerGone: the socket is no longer connected; it is closed then.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, sock: trio.socket.SocketType, *, already_read: bytes = b"") -> None:
+        super().__init__(_take_over(sock), is_tls=False)
+        self.unread(already_read)
+
+    def _read(self, buffer: memoryview) -> int | None:
+        try:
+            return self._sock.recv_into(buffer)
+        except BlockingIOError:
+            return None
+
+    def _send_some(self, chunks: list[Chunk]) -> list[Chunk]:
+        chunks = _join_small(chunks)
+        with suppress(BlockingIOError):
+            while chunks:
+                if len(chunks) > 1 and hasattr(self._sock, "sendmsg"):
+                    sent = self._sock.sendmsg(chunks[:_MAX_BUFFERS])
+                else:
+                    sent = self._sock.send(chunks[0])
+                _drop_sent(chunks, sent)
+        return chunks
+
+    async def _wait_to_send(self) -> None:
+        await trio.lowlevel.wait_writable(self._sock)
+
+
+class TlsTransport(_KernelTransport):
+    """A TCP connection with TLS, after its handshake. Made by `accept` and `connect`.
+
+    The other side's end is `b""` only if it said so in TLS (`close_notify`). A connection that ends without
+    is `PeerGone`: it may have been cut, and Python before 3.12.3 reports a reset in the same way.
+    """
+
+    __slots__ = ("_ending", "_readable", "_tls_sock", "_wanted_by_read", "_wanted_by_write", "_writable")
+
+    def __init__(self, sock: ssl.SSLSocket) -> None:
+        super().__init__(sock, is_tls=True)
+        self._tls_sock = sock
+        self._readable = _Readiness(sock, trio.lowlevel.wait_readable)
+        self._writable = _Readiness(sock, trio.lowlevel.wait_writable)
+        # The receiver's: what its last attempt wants, and an ending met behind other records.
+        self._wanted_by_read = self._readable
+        self._ending: int | OSError | None = None
+        # The sender's.
+        self._wanted_by_write = self._writable
+
+    @classmethod
+    async def accept(cls, sock: trio.socket.SocketType, context: ssl.SSLContext) -> Self:
+        """Takes `sock` over and does the server's side of the handshake.
+
+        Raises:
+            PeerGone: the handshake failed; `sock` is closed.
+
+        Cancellation: `sock` is closed. The caller sets the deadline.
+        """
+        return await cls._handshake(sock, context, server_hostname=None)
+
+    @classmethod
+    async def connect(
+        cls, sock: trio.socket.SocketType, context: ssl.SSLContext, server_hostname: str
+    ) -> Self:
+        """Like `accept`, for the client's side; `server_hostname` is what the certificate must be for."""
+        return await cls._handshake(sock, context, server_hostname=server_hostname)
+
+    @classmethod
+    async def _handshake(
+        cls, sock: trio.socket.SocketType, context: ssl.SSLContext, *, server_hostname: str | None
+    ) -> Self:
+        with ExitStack() as cleanup:
+            raw = _take_over(sock)
+            cleanup.callback(raw.close)
+            try:
+                tls_sock = context.wrap_socket(
+                    raw,
+                    server_side=server_hostname is None,
+                    server_hostname=server_hostname,
+                    do_handshake_on_connect=False,
+                    suppress_ragged_eofs=False,
+                )
+                transport = cls(tls_sock)
+                cleanup.callback(transport.abort)
+                await transport._shake_hands()
+            except _CONNECTION_ERRORS as error:
+                raise _peer_gone(error) from error
+            cleanup.pop_all()
+        return transport
+
+    async def _shake_hands(self) -> None:
+        await trio.lowlevel.checkpoint()
+        while True:
+            try:
+                self._tls_sock.do_handshake()
+                return
+            except ssl.SSLWantReadError:
+                await self._readable.wait()
+            except ssl.SSLWantWriteError:
+                await self._writable.wait()
+
+    def _read(self, buffer: memoryview) -> int | None:
+        """The records that have arrived, as far as they fit."""
+        if self._ending is not None:
+            return self._end_receiving()
+        filled = 0
+        while filled < len(buffer):
+            try:
+                count = self._sock.recv_into(buffer[filled : filled + _TLS_RECORD_BYTES])
+            except ssl.SSLWantReadError:
+                self._wanted_by_read = self._readable
+                return filled or None
+            except ssl.SSLWantWriteError:
+                self._wanted_by_read = self._writable
+                return filled or None
+            except OSError as error:
+                self._ending = error
+                break
+            if count == 0:
+                self._ending = 0
+                break
+            filled += count
+        return filled or self._end_receiving()
+
+    def _end_receiving(self) -> int:
+        """The ending, each time it is asked for."""
+        if isinstance(self._ending, OSError):
+            raise self._ending
+        return 0
+
+    async def _wait_to_receive(self) -> None:
+        if self._is_drained and self._ending is None:
+            await self._wanted_by_read.wait()
+        else:
+            await trio.lowlevel.checkpoint()
+
+    async def _wait_readable(self) -> None:
+        await self._readable.wait()
+
+    def _send_some(self, chunks: list[Chunk]) -> list[Chunk]:
+        # What would block must be repeated with the same bytes: a chunk stays as it is until it is gone.
+        chunks = _join_small(chunks)
+        try:
+            while chunks:
+                _drop_sent(chunks, self._sock.send(chunks[0]))
+        except ssl.SSLWantWriteError:
+            self._wanted_by_write = self._writable
+        except ssl.SSLWantReadError:
+            self._wanted_by_write = self._readable
+        return chunks
+
+    async def _wait_to_send(self) -> None:
+        await self._wanted_by_write.wait()
+
+    def _end_encryption(self) -> None:
+        # Sends close_notify. It fails with "want read" because the other side's has not come yet, or
+        # because an unfinished send is in the way; neither matters now.
+        with suppress(ssl.SSLError):
+            self._tls_sock.unwrap()
 
 
 class _Readiness:
@@ -226,209 +577,6 @@ class _Readiness:
             first.set()
 
 
-class _KernelTransport(Transport):
-    """What plain and TLS sockets share. Owns `sock`, a non-blocking stdlib socket.
-
-    Raises:
-        PeerGone: the socket is no longer connected; it is closed then.
-    """
-
-    def __init__(self, sock: socket.socket, *, is_tls: bool) -> None:
-        with ExitStack() as cleanup, _errors_as_peer_gone():
-            cleanup.callback(sock.close)
-            _set_options(sock)
-            host, port, *_ = sock.getpeername()
-            cleanup.pop_all()
-        super().__init__((host, port), is_tls=is_tls)
-        self._sock = sock
-        self._readable = _Readiness(sock, trio.lowlevel.wait_readable)
-        self._writable = _Readiness(sock, trio.lowlevel.wait_writable)
-
-    async def _attempt(self, operation: Callable[[], T], would_block: _Readiness) -> T:
-        """Repeats `operation` until it does not block; `would_block` is what a plain EAGAIN waits for."""
-        await trio.lowlevel.checkpoint_if_cancelled()
-        has_waited = False
-        while True:
-            try:
-                result = operation()
-            except BlockingIOError:
-                ready = would_block
-            except ssl.SSLWantReadError:
-                ready = self._readable
-            except ssl.SSLWantWriteError:
-                ready = self._writable
-            else:
-                if not has_waited:
-                    await trio.lowlevel.cancel_shielded_checkpoint()
-                return result
-            await ready.wait()
-            has_waited = True
-            # `aclose` may be at work on the socket still: it has the last word.
-            self._check_open()
-
-    async def _close_gracefully(self) -> None:
-        trio.lowlevel.notify_closing(self._sock)
-        with trio.move_on_after(CLOSE_TIMEOUT), suppress(OSError, trio.ClosedResourceError):
-            self._end_encryption()
-            self._sock.shutdown(socket.SHUT_WR)
-            await trio.lowlevel.checkpoint()
-            while await self._discard_some():
-                await trio.lowlevel.checkpoint()
-
-    def _end_encryption(self) -> None:
-        """Says the end one layer up; nothing in plain."""
-
-    async def _discard_some(self) -> bool:
-        """Throws away what came in; False at the end of what the other side sends."""
-        try:
-            return bool(self._sock.recv(RECEIVE_BYTES))
-        except BlockingIOError:
-            await self._readable.wait()
-            return True
-
-    def _close_now(self) -> None:
-        if self._sock.fileno() >= 0:
-            trio.lowlevel.notify_closing(self._sock)
-            self._sock.close()
-
-    def _break_off(self) -> None:
-        # Lingering for 0 s means a reset: the kernel keeps nothing for a peer that may never read it.
-        with suppress(OSError):
-            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, pack("ii", 1, 0))
-        self._close_now()
-
-
-class SocketTransport(_KernelTransport):
-    """A TCP connection without TLS.
-
-    Args:
-        sock: connected; taken over, not to be used by the caller any more.
-        already_read: bytes received from it before; `receive_some` returns them first.
-
-    Raises:
-        PeerGone: the socket is no longer connected; it is closed then.
-    """
-
-    def __init__(self, sock: trio.socket.SocketType, *, already_read: bytes = b"") -> None:
-        super().__init__(_take_over(sock), is_tls=False)
-        self.unread(already_read)
-
-    async def _receive(self, max_bytes: int) -> bytes:
-        return await self._attempt(lambda: self._sock.recv(max_bytes), self._readable)
-
-    async def _send(self, chunks: list[Chunk]) -> None:
-        if len(chunks) > 1 and sum(map(len, chunks)) < _JOIN_BELOW_BYTES * len(chunks):
-            chunks = [b"".join(chunks)]
-
-        def push() -> None:
-            while chunks:
-                if len(chunks) > 1 and hasattr(self._sock, "sendmsg"):
-                    sent = self._sock.sendmsg(chunks[:_MAX_BUFFERS])
-                else:
-                    sent = self._sock.send(chunks[0])
-                _drop_sent(chunks, sent)
-
-        await self._attempt(push, self._writable)
-
-
-class TlsTransport(_KernelTransport):
-    """A TCP connection with TLS, after its handshake. Made by `accept` and `connect`.
-
-    The other side's end is `b""` only if it said so in TLS (`close_notify`). A connection that ends without
-    is `PeerGone`: it may have been cut, and Python before 3.12.3 reports a reset in the same way.
-    """
-
-    def __init__(self, sock: ssl.SSLSocket) -> None:
-        super().__init__(sock, is_tls=True)
-        self._tls_sock = sock
-        # The receiver's: an ending met while collecting records, to be told by the next call.
-        self._ending: bytes | OSError | None = None
-
-    @classmethod
-    async def accept(cls, sock: trio.socket.SocketType, context: ssl.SSLContext) -> Self:
-        """Takes `sock` over and does the server's side of the handshake.
-
-        Raises:
-            PeerGone: the handshake failed; `sock` is closed.
-
-        Cancellation: `sock` is closed. The caller sets the deadline.
-        """
-        return await cls._handshake(sock, context, server_hostname=None)
-
-    @classmethod
-    async def connect(
-        cls, sock: trio.socket.SocketType, context: ssl.SSLContext, server_hostname: str
-    ) -> Self:
-        """Like `accept`, for the client's side; `server_hostname` is what the certificate must be for."""
-        return await cls._handshake(sock, context, server_hostname=server_hostname)
-
-    @classmethod
-    async def _handshake(
-        cls, sock: trio.socket.SocketType, context: ssl.SSLContext, *, server_hostname: str | None
-    ) -> Self:
-        with ExitStack() as cleanup, _errors_as_peer_gone():
-            raw = _take_over(sock)
-            cleanup.callback(raw.close)
-            tls_sock = context.wrap_socket(
-                raw,
-                server_side=server_hostname is None,
-                server_hostname=server_hostname,
-                do_handshake_on_connect=False,
-                suppress_ragged_eofs=False,
-            )
-            transport = cls(tls_sock)
-            cleanup.callback(transport.abort)
-            await transport._attempt(tls_sock.do_handshake, transport._readable)
-            cleanup.pop_all()
-        return transport
-
-    async def _receive(self, max_bytes: int) -> bytes:
-        if self._ending is None:
-            record = await self._attempt(
-                lambda: self._sock.recv(min(max_bytes, _TLS_RECORD_BYTES)), self._readable
-            )
-            return self._collect(record, max_bytes)
-        await trio.lowlevel.checkpoint()
-        if isinstance(self._ending, OSError):
-            raise self._ending
-        return self._ending
-
-    def _collect(self, record: bytes, max_bytes: int) -> bytes:
-        """The first record and those that have arrived behind it, without waiting."""
-        records = [record]
-        room = max_bytes - len(record)
-        while room and record:
-            try:
-                record = self._sock.recv(min(room, _TLS_RECORD_BYTES))
-            except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
-                break
-            except OSError as error:
-                self._ending = error
-                break
-            records.append(record)
-            room -= len(record)
-        if not record:
-            self._ending = b""
-        return b"".join(records)
-
-    async def _send(self, chunks: list[Chunk]) -> None:
-        # Encryption copies anyway, and a record per chunk would cost more than joining.
-        unsent = memoryview(chunks[0] if len(chunks) == 1 else b"".join(chunks))
-
-        def push() -> None:
-            nonlocal unsent
-            while unsent:
-                unsent = unsent[self._sock.send(unsent) :]
-
-        await self._attempt(push, self._writable)
-
-    def _end_encryption(self) -> None:
-        # Sends close_notify. It fails with "want read" because the other side's has not come yet, or
-        # because an unfinished send is in the way; neither matters now.
-        with suppress(ssl.SSLError):
-            self._tls_sock.unwrap()
-
-
 class _MemoryPipe:
     """One direction of a pair in memory: a bounded buffer between one writer and one reader."""
 
@@ -440,35 +588,40 @@ class _MemoryPipe:
         self._reader_is_gone = False
         self._changed = trio.Event()
 
-    async def receive(self, max_bytes: int) -> bytes:
+    async def wait_to_receive(self) -> None:
         await trio.lowlevel.checkpoint()
         while not (self._buffer or self._is_broken or self._writer_is_gone or self._reader_is_gone):
             await self._changed.wait()
+
+    def receive(self, buffer: memoryview) -> int | None:
         if self._reader_is_gone:
             raise trio.ClosedResourceError("this end was closed")
         if self._is_broken:
             raise trio.BrokenResourceError("the other end was aborted")
-        data = bytes(self._buffer[:max_bytes])
-        del self._buffer[:max_bytes]
+        if not self._buffer:
+            return 0 if self._writer_is_gone else None
+        count = min(len(buffer), len(self._buffer))
+        buffer[:count] = self._buffer[:count]
+        del self._buffer[:count]
         self._notify()
-        return data
+        return count
 
-    async def send(self, data: Chunk) -> None:
-        await trio.lowlevel.checkpoint()
-        unsent = memoryview(data)
-        while True:
-            if self._writer_is_gone:
-                raise trio.ClosedResourceError("this end was closed")
-            if self._is_broken or self._reader_is_gone:
-                raise trio.BrokenResourceError("the other end was closed")
-            room = self._capacity - len(self._buffer)
-            if room:
-                self._buffer += unsent[:room]
-                unsent = unsent[room:]
-                self._notify()
-            if not unsent:
-                return
+    async def wait_to_send(self) -> None:
+        while len(self._buffer) >= self._capacity and not (
+            self._writer_is_gone or self._is_broken or self._reader_is_gone
+        ):
             await self._changed.wait()
+
+    def send(self, data: Chunk) -> int:
+        if self._writer_is_gone:
+            raise trio.ClosedResourceError("this end was closed")
+        if self._is_broken or self._reader_is_gone:
+            raise trio.BrokenResourceError("the other end was closed")
+        taken = memoryview(data)[: self._capacity - len(self._buffer)]
+        if taken:
+            self._buffer += taken
+            self._notify()
+        return len(taken)
 
     def end_writing(self) -> None:
         self._writer_is_gone = True
@@ -499,11 +652,19 @@ class MemoryTransport(Transport):
         self._incoming = incoming
         self._outgoing = outgoing
 
-    async def _receive(self, max_bytes: int) -> bytes:
-        return await self._incoming.receive(max_bytes)
+    async def _wait_to_receive(self) -> None:
+        await self._incoming.wait_to_receive()
 
-    async def _send(self, chunks: list[Chunk]) -> None:
-        await self._outgoing.send(b"".join(chunks))
+    def _receive_now(self, buffer: memoryview) -> int | None:
+        return self._incoming.receive(buffer)
+
+    def _send_some(self, chunks: list[Chunk]) -> list[Chunk]:
+        while chunks and (sent := self._outgoing.send(chunks[0])):
+            _drop_sent(chunks, sent)
+        return chunks
+
+    async def _wait_to_send(self) -> None:
+        await self._outgoing.wait_to_send()
 
     async def _close_gracefully(self) -> None:
         # What was sent stays readable in the other end's buffer; there is nothing to wait for.
@@ -546,6 +707,13 @@ def _set_options(sock: socket.socket) -> None:
         option = getattr(socket, name, None)
         if option is not None:
             sock.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
+def _join_small(chunks: list[Chunk]) -> list[Chunk]:
+    """The same bytes in one piece if that costs less than so many pieces."""
+    if len(chunks) > 1 and sum(map(len, chunks)) < _JOIN_BELOW_BYTES * len(chunks):
+        return [b"".join(chunks)]
+    return chunks
 
 
 def _drop_sent(chunks: list[Chunk], sent: int) -> None:

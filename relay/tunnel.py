@@ -2,9 +2,9 @@
 
 Theory. A `Tunnel` is plain books: who is attached, which streams are open, how much credit each direction
 has. Each connection's receiving task calls `receive_from_…` for every message; what must go on is queued on
-the other connection, and that is all: no task, lock or await of its own. DATA takes the short way
-(`peek_data`, one look-up, two comparisons, queue the bytes as they came); every other frame is decoded and
-checked.
+the other connection, and that is all: no task, lock or await of its own. DATA takes the short way: the
+codec gives it as runs (`relay.protocol.runs`), a run costs one look-up and three comparisons here and goes
+on as it is. Every other frame is decoded and checked.
 
 Memory is bounded: DATA is queued only within the credit that its receiver granted and the relay counts too.
 The relay cannot see whether a receiver has read what it grants credit for; for one that has not, and for
@@ -38,9 +38,9 @@ from relay.protocol.frames import (
     Open,
     Welcome,
     decode_frame,
-    peek_data,
     viewer_of,
 )
+from relay.protocol.runs import Run
 from relay.protocol.streams import Priority, Window, check_viewer_stream, priority_of
 
 MAX_VIEWERS: Final = 16
@@ -56,6 +56,13 @@ class Traffic:
     frames: int = 0
     frame_bytes: int = 0
     stalls: int = 0
+
+    def count(self, run: Run, window: Window) -> None:
+        """Add a run that was forwarded; a stall if the next of its kind must wait for credit."""
+        self.frames += run.frames
+        self.frame_bytes += run.size
+        if window.available < run.largest:
+            self.stalls += 1
 
 
 class TrafficCounter:
@@ -244,60 +251,42 @@ class Tunnel:
 
     # Frames
 
-    def receive_from_host(self, message: bytes) -> Awaitable[None] | None:
-        """Route one message of the host.
+    def forward_from_host(self, run: Run) -> None:
+        """Route DATA of the host.
 
         Raises:
             RemoteProtocolError: the host broke the protocol; its connection is to be closed.
         """
-        number = peek_data(message)
-        if not number:
-            return self._receive_host_frame(message)
-        stream = self._streams.get(number)
+        stream = self._streams.get(run.stream)
         if stream is None:
-            self._check_late(number)
-            return None
-        size = len(message)
+            self._check_late(run.stream)
+            return
         window = stream.to_viewer
-        if size > window.available or size > stream.max_message_bytes or not stream.is_accepted:
-            self._refuse_data(stream, size, window)
-        window.available -= size
-        traffic = stream.viewer_traffic
-        traffic.frames += 1
-        traffic.frame_bytes += size
-        if window.available < size:
-            traffic.stalls += 1
-        stream.viewer.peer.queue_data(stream.viewer_priority, number, message)
-        return None
+        if run.size > window.available or run.largest > stream.max_message_bytes or not stream.is_accepted:
+            self._refuse_data(stream, run, window)
+        window.available -= run.size
+        stream.viewer_traffic.count(run, window)
+        stream.viewer.peer.queue_data(stream.viewer_priority, run.stream, run.wire)
 
-    def receive_from_viewer(self, viewer: Viewer, message: bytes) -> Awaitable[None] | None:
-        """Route one message of a viewer.
+    def forward_from_viewer(self, viewer: Viewer, run: Run) -> None:
+        """Route DATA of a viewer.
 
         Raises:
             RemoteProtocolError: the viewer broke the protocol; its connection is to be closed.
         """
-        number = peek_data(message)
-        if not number:
-            return self._receive_viewer_frame(viewer, message)
-        stream = viewer.streams.get(number)
+        stream = viewer.streams.get(run.stream)
         if stream is None:
-            self._check_owner(viewer, number)
-            return None
-        size = len(message)
+            self._check_owner(viewer, run.stream)
+            return
         window = stream.to_host
-        if size > window.available or size > stream.max_message_bytes or not stream.is_accepted:
-            self._refuse_data(stream, size, window)
-        window.available -= size
-        traffic = stream.host_traffic
-        traffic.frames += 1
-        traffic.frame_bytes += size
-        if window.available < size:
-            traffic.stalls += 1
+        if run.size > window.available or run.largest > stream.max_message_bytes or not stream.is_accepted:
+            self._refuse_data(stream, run, window)
+        window.available -= run.size
+        stream.host_traffic.count(run, window)
         if self._host is not None:
-            self._host.queue_data(stream.host_priority, number, message)
-        return None
+            self._host.queue_data(stream.host_priority, run.stream, run.wire)
 
-    def _receive_host_frame(self, message: bytes) -> Awaitable[None] | None:
+    def receive_from_host(self, message: bytes) -> Awaitable[None] | None:
         frame = decode_frame(message)
         match frame:
             case Accept(number, credit):
@@ -329,7 +318,7 @@ class Tunnel:
                 assert_never(frame)
         return None
 
-    def _receive_viewer_frame(self, viewer: Viewer, message: bytes) -> Awaitable[None] | None:
+    def receive_from_viewer(self, viewer: Viewer, message: bytes) -> Awaitable[None] | None:
         frame = decode_frame(message)
         match frame:
             case Open(number, channel, credit, params):
@@ -458,12 +447,12 @@ class Tunnel:
         if viewer_of(number) != viewer.number or (number & 0xFFFF) > viewer.last_stream:
             raise RemoteProtocolError("a frame for a stream that is not open", CloseReason.OUT_OF_ORDER)
 
-    def _refuse_data(self, stream: Stream, size: int, window: Window) -> None:
+    def _refuse_data(self, stream: Stream, run: Run, window: Window) -> None:
         if not stream.is_accepted:
             raise RemoteProtocolError("data on a stream that was not accepted", CloseReason.OUT_OF_ORDER)
-        if size > stream.max_message_bytes:
+        if run.largest > stream.max_message_bytes:
             raise RemoteProtocolError("a payload is too large for its channel", CloseReason.TOO_LARGE)
-        window.spend(size)
+        window.spend(run.size)
 
 
 def closing_notice(reason: CloseReason) -> Notice:

@@ -10,13 +10,21 @@ import trio
 import trio.testing
 
 from relay.errors import PeerGone
-from relay.peer_connection import MAX_QUEUED_BYTES, MESSAGES_A_TURN, PeerConnection, PeerSettings
+from relay.peer_connection import (
+    MAX_QUEUED_BYTES,
+    MESSAGES_A_TURN,
+    SEND_BATCH_BYTES,
+    PeerConnection,
+    PeerSettings,
+    Relaying,
+)
 from relay.protocol.close_reasons import CloseReason
 from relay.protocol.errors import RemoteProtocolError
-from relay.protocol.frames import Close, Data, Notice, decode_frame, encode_frame
+from relay.protocol.frames import Close, Data, Frame, Notice, decode_frame, encode_frame
+from relay.protocol.runs import Run, take_run
 from relay.protocol.streams import MAX_CONTROL_BYTES, Priority
 from relay.protocol.websocket import CloseReceived, Ping, WebSocketCodec
-from relay.transport import memory_transport_pair
+from relay.transport import Chunk, memory_transport_pair
 from tests.helpers.far_end import FarEnd
 
 STREAM = 1 << 16 | 1
@@ -27,29 +35,43 @@ SETTINGS = PeerSettings()
 class Running:
     """A connection that runs in the background, and what it handed over."""
 
+    relaying: Relaying
     peer: PeerConnection
     far: FarEnd
     received: list[bytes] = field(default_factory=list)
+    forwarded: list[Run] = field(default_factory=list)
     ended: list[CloseReason] = field(default_factory=list)
 
 
-def connected() -> tuple[PeerConnection, FarEnd]:
-    """A connection that does not run yet, and its peer."""
+def connected(nursery: trio.Nursery, relaying: Relaying | None = None) -> tuple[PeerConnection, FarEnd]:
+    """A connection that does not run yet, whose senders run in `nursery`, and its peer."""
     near, far = memory_transport_pair()
+    codec = WebSocketCodec(is_client=False, max_message_bytes=1 << 21, take_run=take_run)
+    relaying = relaying or Relaying(nursery)
+    return PeerConnection(near, codec, number=1, settings=SETTINGS, relaying=relaying), FarEnd(far)
+
+
+def on_wire(frame: Frame) -> bytes:
+    """As it goes out to a peer."""
     codec = WebSocketCodec(is_client=False, max_message_bytes=1 << 21)
-    return PeerConnection(near, codec, number=1, settings=SETTINGS), FarEnd(far)
+    return codec.encode_binary(encode_frame(frame))
+
+
+def forward_nothing(run: Run) -> None:
+    raise AssertionError("there is no DATA here")
 
 
 @asynccontextmanager
 async def running(
     receive: Callable[[bytes], Awaitable[None] | None] | None = None,
 ) -> AsyncIterator[Running]:
-    state = Running(*connected())
-
-    async def run() -> None:
-        state.ended.append(await state.peer.run(receive or state.received.append))
-
     async with trio.open_nursery() as nursery:
+        relaying = Relaying(nursery)
+        state = Running(relaying, *connected(nursery, relaying))
+
+        async def run() -> None:
+            state.ended.append(await state.peer.run(receive or state.received.append, state.forwarded.append))
+
         nursery.start_soon(run)
         await trio.testing.wait_all_tasks_blocked()
         yield state
@@ -60,10 +82,11 @@ async def test_frames_and_data_reach_the_peer_in_order_of_priority(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     async with running() as it:
-        large = encode_frame(Data(STREAM, bytes(5000)))
-        it.peer.queue_data(Priority.FILES, STREAM, large)
-        it.peer.queue_data(Priority.INPUT, STREAM + 1, encode_frame(Data(STREAM + 1, b"click")))
-        it.peer.queue_frame(Notice("n", {}))
+        large = on_wire(Data(STREAM, bytes(5000)))
+        with it.relaying:
+            it.peer.queue_data(Priority.FILES, STREAM, large)
+            it.peer.queue_data(Priority.INPUT, STREAM + 1, on_wire(Data(STREAM + 1, b"click")))
+            it.peer.queue_frame(Notice("n", {}))
         got = [await it.far.read() for _ in range(3)]
     assert got == [Notice("n", {}), Data(STREAM + 1, b"click"), Data(STREAM, bytes(5000))]
 
@@ -96,12 +119,13 @@ async def test_a_closed_peer_hears_the_reason_and_its_last_words_first(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     async with running() as it:
-        it.peer.queue_data(Priority.SCREEN, STREAM, encode_frame(Data(STREAM, b"stale picture")))
-        it.peer.close(CloseReason.EXPIRED, Notice("ended", {"reason": "expired"}))
-        it.peer.close(CloseReason.DEAD)
-        it.peer.queue_frame(Notice("too late", {}))
-        it.peer.queue_data(Priority.SCREEN, STREAM, b"too late")
-        it.peer.queue_stream_close(Priority.SCREEN, STREAM, CloseReason.DONE)
+        with it.relaying:
+            it.peer.queue_data(Priority.SCREEN, STREAM, on_wire(Data(STREAM, b"stale picture")))
+            it.peer.close(CloseReason.EXPIRED, Notice("ended", {"reason": "expired"}))
+            it.peer.close(CloseReason.DEAD)
+            it.peer.queue_frame(Notice("too late", {}))
+            it.peer.queue_data(Priority.SCREEN, STREAM, b"too late")
+            it.peer.queue_stream_close(Priority.SCREEN, STREAM, CloseReason.DONE)
         assert await it.far.read_all() == [
             Notice("ended", {"reason": "expired"}),
             Close(0, CloseReason.EXPIRED),
@@ -116,7 +140,7 @@ async def test_nothing_is_received_any_more_once_closed(autojump_clock: trio.tes
         await it.far.send(Notice("early", {}))
         await trio.testing.wait_all_tasks_blocked()
         it.peer.close(CloseReason.REVOKED)
-        await it.far.send(Notice("late", {}))
+        assert it.far.transport.send_now([it.far.codec.encode_binary(encode_frame(Notice("late", {})))]) == []
         await trio.sleep(1)
         assert len(it.received) == 1
 
@@ -184,8 +208,8 @@ async def test_a_peer_that_reads_nothing_is_stalled_and_let_go(
 ) -> None:
     async with running() as it:
         for _ in range(64):
-            it.peer.queue_data(Priority.FILES, STREAM, encode_frame(Data(STREAM, bytes(60_000))))
-        assert it.peer.queued_bytes > 64 * 60_000
+            it.peer.queue_data(Priority.FILES, STREAM, on_wire(Data(STREAM, bytes(60_000))))
+        assert it.peer.queued_bytes > 62 * 60_000
         await trio.sleep(SETTINGS.stall_timeout + 1)
         await it.far.send(Notice("alive, but not reading", {}))
         await trio.sleep(0.1)
@@ -195,6 +219,66 @@ async def test_a_peer_that_reads_nothing_is_stalled_and_let_go(
         assert it.ended == [CloseReason.STALLED]
 
 
+async def test_a_peer_that_reads_slowly_is_not_stalled(autojump_clock: trio.testing.MockClock) -> None:
+    async with running() as it:
+        for _ in range(20):
+            it.peer.queue_data(Priority.FILES, STREAM, on_wire(Data(STREAM, bytes(60_000))))
+        for _ in range(20):
+            await trio.sleep(SETTINGS.stall_timeout * 0.9)
+            await it.far.transport.receive_some(10_000)
+            await it.far.send(Notice("alive", {}))
+            await trio.testing.wait_all_tasks_blocked()
+            it.peer.check_health(trio.current_time())
+        assert it.peer.close_reason is None
+        assert it.peer.queued_bytes > 10 * 60_000
+
+
+async def test_what_one_read_causes_leaves_in_one_send(
+    autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running() as it:
+        sends: list[int] = []
+        transport = it.peer._transport
+        send_now = transport.send_now
+
+        def count(chunks: list[Chunk]) -> list[Chunk]:
+            sends.append(len(chunks))
+            return send_now(chunks)
+
+        monkeypatch.setattr(transport, "send_now", count)
+        pings = b"".join(it.far.codec.encode_ping(b"%d" % number) for number in range(5))
+        await it.far.transport.send_all(pings)
+        assert [getattr(await it.far.read(), "payload", None) for _ in range(5)] == [
+            b"0",
+            b"1",
+            b"2",
+            b"3",
+            b"4",
+        ]
+        assert sends == [5]
+
+
+async def test_data_comes_in_runs_and_everything_else_in_between(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with running() as it:
+        await it.far.send(
+            Data(STREAM, b"1"),
+            Data(STREAM, b"2"),
+            Notice("n", {}),
+            Data(STREAM, b"3"),
+            Data(STREAM + 1, b"4"),
+        )
+        await trio.testing.wait_all_tasks_blocked()
+        assert [(run.stream, run.frames) for run in it.forwarded] == [
+            (STREAM, 2),
+            (STREAM, 1),
+            (STREAM + 1, 1),
+        ]
+        assert [decode_frame(message) for message in it.received] == [Notice("n", {})]
+        assert it.forwarded[0].wire == on_wire(Data(STREAM, b"1")) + on_wire(Data(STREAM, b"2"))
+
+
 async def test_frames_without_credit_are_bounded(autojump_clock: trio.testing.MockClock) -> None:
     async with running() as it:
         for _ in range(3 * MAX_CONTROL_BYTES // 1000):
@@ -202,8 +286,10 @@ async def test_frames_without_credit_are_bounded(autojump_clock: trio.testing.Mo
         assert it.peer.close_reason is CloseReason.STALLED
 
 
-async def test_the_first_message_is_waited_for_through_pings(autojump_clock: trio.testing.MockClock) -> None:
-    peer, far = connected()
+async def test_the_first_message_is_waited_for_through_pings(
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    peer, far = connected(nursery)
     await far.transport.send_all(
         far.codec.encode_ping() + far.codec.encode_binary(b"first") + far.codec.encode_binary(b"x")
     )
@@ -212,20 +298,23 @@ async def test_the_first_message_is_waited_for_through_pings(autojump_clock: tri
     assert [type(event).__name__ for event in await far.read_all()] == ["Close", "CloseReceived"]
 
 
-async def test_messages_that_came_with_the_first_are_not_lost(autojump_clock: trio.testing.MockClock) -> None:
-    peer, far = connected()
+async def test_messages_that_came_with_the_first_are_not_lost(
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    peer, far = connected(nursery)
     await far.transport.send_all(far.codec.encode_binary(b"first") + far.codec.encode_binary(b"second"))
     await far.transport.send_all(far.codec.encode_close(1000))
     received: list[bytes] = []
     assert await peer.receive_first() == b"first"
-    assert await peer.run(received.append) is CloseReason.NORMAL
+    assert await peer.run(received.append, forward_nothing) is CloseReason.NORMAL
     assert received == [b"second"]
 
 
 async def test_a_peer_that_hangs_up_before_its_first_message_is_gone(
+    nursery: trio.Nursery,
     autojump_clock: trio.testing.MockClock,
 ) -> None:
-    peer, far = connected()
+    peer, far = connected(nursery)
     await far.transport.aclose()
     with pytest.raises(PeerGone):
         await peer.receive_first()
@@ -240,32 +329,33 @@ async def test_a_cancelled_connection_starts_nothing_any_more(autojump_clock: tr
 
 
 async def test_what_receive_breaks_can_still_be_told_to_the_peer(
+    nursery: trio.Nursery,
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     def receive(message: bytes) -> None:
         raise ZeroDivisionError
 
-    near, far = connected()
+    near, far = connected(nursery)
     await far.send(Notice("n", {}))
-    with pytest.RaisesGroup(ZeroDivisionError):
-        await near.run(receive)
+    with pytest.raises(ZeroDivisionError):
+        await near.run(receive, forward_nothing)
     await near.refuse(CloseReason.INTERNAL)
     assert await far.read_all() == [Close(0, CloseReason.INTERNAL), CloseReceived(4018, "internal")]
 
 
 @pytest.mark.parametrize("is_cancelled", [True, False] * 5)  # the order within a tick is chance
 async def test_whoever_sends_to_a_connection_that_breaks_is_not_hurt(
-    autojump_clock: trio.testing.MockClock, is_cancelled: bool
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock, is_cancelled: bool
 ) -> None:
     def receive(message: bytes) -> None:
         raise ZeroDivisionError
 
-    near, far = connected()
+    near, far = connected(nursery)
     ended = trio.Event()
 
     async def run() -> None:
         try:
-            await near.run(receive)
+            await near.run(receive, forward_nothing)
         except* ZeroDivisionError:
             pass
         finally:
@@ -292,22 +382,24 @@ async def in_scope(
 
 
 async def test_a_connection_closed_before_it_runs_hands_nothing_over(
+    nursery: trio.Nursery,
     autojump_clock: trio.testing.MockClock,
 ) -> None:
-    near, far = connected()
+    near, far = connected(nursery)
     await far.transport.send_all(far.codec.encode_binary(b"hello") + far.codec.encode_binary(b"too late"))
     assert await near.receive_first() == b"hello"
     near.close(CloseReason.EXPIRED)
     received: list[bytes] = []
-    assert await near.run(received.append) is CloseReason.EXPIRED
+    assert await near.run(received.append, forward_nothing) is CloseReason.EXPIRED
     assert received == []
     assert await far.read_all() == [Close(0, CloseReason.EXPIRED), CloseReceived(4002, "expired")]
 
 
 async def test_a_connection_closed_before_its_first_message_waits_no_longer(
+    nursery: trio.Nursery,
     autojump_clock: trio.testing.MockClock,
 ) -> None:
-    near, far = connected()
+    near, far = connected(nursery)
     async with trio.open_nursery() as nursery:
 
         async def receive_first() -> None:
@@ -330,7 +422,7 @@ async def test_a_peer_that_grants_credit_and_reads_next_to_nothing_is_let_go(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     async with running() as it:
-        message = encode_frame(Data(STREAM, bytes(60_000)))
+        message = on_wire(Data(STREAM, bytes(60_000)))
         sent = 0
         while it.peer.close_reason is None:
             it.peer.queue_data(Priority.SCREEN, STREAM, message)
@@ -339,10 +431,11 @@ async def test_a_peer_that_grants_credit_and_reads_next_to_nothing_is_let_go(
                 await it.far.transport.receive_some(60_000)
         assert it.peer.close_reason is CloseReason.STALLED
         assert MAX_QUEUED_BYTES < sent < MAX_QUEUED_BYTES * 1.2
-        assert it.peer.queued_bytes < 1000
+        assert it.peer.queued_bytes < 2 * SEND_BATCH_BYTES
 
 
 async def test_a_flood_of_tiny_messages_leaves_others_their_turn(
+    nursery: trio.Nursery,
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     turns = 0
@@ -355,11 +448,11 @@ async def test_a_flood_of_tiny_messages_leaves_others_their_turn(
 
     seen: list[int] = []
     count = 10 * MESSAGES_A_TURN
-    near, far = connected()
+    near, far = connected(nursery)
     await far.transport.send_all(far.codec.encode_binary(b"") * count)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(count_turns)
-        nursery.start_soon(near.run, lambda message: seen.append(turns))
+        nursery.start_soon(near.run, lambda message: seen.append(turns), forward_nothing)
         while len(seen) < count:
             await trio.lowlevel.checkpoint()
         nursery.cancel_scope.cancel()

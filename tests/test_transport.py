@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import trio
 from trio.testing import assert_checkpoints, wait_all_tasks_blocked
+from typing_extensions import Buffer
 
 import relay.transport
 from relay.errors import PeerGone
@@ -486,11 +487,11 @@ class HesitantSocket(ssl.SSLSocket):
 
     hesitations = 1
 
-    def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
+    def recv_into(self, buffer: Buffer, nbytes: int | None = None, flags: int = 0) -> int:
         if self.hesitations:
             self.hesitations -= 1
             raise ssl.SSLWantWriteError(ssl.SSL_ERROR_WANT_WRITE, "want write")
-        return super().recv(buflen, flags)
+        return super().recv_into(buffer, nbytes, flags)
 
 
 @pytest.mark.sockets
@@ -519,11 +520,11 @@ class FailingSocket(ssl.SSLSocket):
 
     reads = 0
 
-    def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
+    def recv_into(self, buffer: Buffer, nbytes: int | None = None, flags: int = 0) -> int:
         self.reads += 1
         if self.reads == 2:
             raise ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
-        return super().recv(buflen, flags)
+        return super().recv_into(buffer, nbytes, flags)
 
 
 @pytest.mark.sockets

@@ -28,7 +28,9 @@ from relay.protocol.frames import (
     decode_frame,
     encode_frame,
 )
+from relay.protocol.runs import Run, take_run
 from relay.protocol.streams import Priority
+from relay.protocol.websocket import WebSocketCodec
 from relay.tunnel import MAX_VIEWERS, Stream, TrafficCounter, Tunnel, Viewer, closing_notice
 
 FACTS: Fields = {"computer": "PC", "os": "Linux", "user": "ana"}
@@ -51,9 +53,11 @@ class Recorder:
     def queue_control(self, message: bytes) -> None:
         self.got.append(decode_frame(message))
 
-    def queue_data(self, priority: Priority, stream: int, message: bytes) -> None:
+    def queue_data(self, priority: Priority, stream: int, frames: bytes) -> None:
         self.data.append((priority, stream))
-        self.queue_control(message)
+        for message in WebSocketCodec(is_client=True, max_message_bytes=1 << 21).receive_data(frames):
+            assert isinstance(message, bytes)
+            self.queue_control(message)
 
     def queue_stream_close(self, priority: Priority, stream: int, reason: CloseReason) -> None:
         self.queue_frame(Close(stream, reason))
@@ -94,6 +98,14 @@ class ScriptedRules:
         self.log.append((viewer and viewer.number, notice.name))
 
 
+def received(*frames: Frame) -> list[bytes | Run]:
+    """What the relay's codec makes of frames that come in one read."""
+    peer = WebSocketCodec(is_client=True, max_message_bytes=1 << 21)
+    codec = WebSocketCodec(is_client=False, max_message_bytes=1 << 21, take_run=take_run)
+    events = codec.receive_data(b"".join(peer.encode_binary(encode_frame(frame)) for frame in frames))
+    return [event for event in events if isinstance(event, bytes | Run)]
+
+
 class House:
     """A tunnel with a host and a viewer, and shorthands to let them speak."""
 
@@ -116,11 +128,24 @@ class House:
         self.host.take()
         return recorder, viewer
 
-    def from_host(self, frame: Frame) -> object:
-        return self.tunnel.receive_from_host(encode_frame(frame))
+    def from_host(self, *frames: Frame) -> object:
+        """As the codec gives them: DATA in runs."""
+        pending: object = None
+        for event in received(*frames):
+            if isinstance(event, Run):
+                self.tunnel.forward_from_host(event)
+            else:
+                pending = self.tunnel.receive_from_host(event)
+        return pending
 
     def from_viewer(self, frame: Frame, viewer: Viewer | None = None) -> object:
-        return self.tunnel.receive_from_viewer(viewer or self.viewer, encode_frame(frame))
+        pending: object = None
+        for event in received(frame):
+            if isinstance(event, Run):
+                self.tunnel.forward_from_viewer(viewer or self.viewer, event)
+            else:
+                pending = self.tunnel.receive_from_viewer(viewer or self.viewer, event)
+        return pending
 
     def opened(
         self, channel: Channel = Channel.CONTROL, credit: int = 1000, viewer: Viewer | None = None

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
+import trio
 from fastapi import Depends, Request
 
 from relay.accounts import Accounts
@@ -66,7 +67,11 @@ class ApiSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class ApiContext:
-    """The rooms and books that routes work with."""
+    """The rooms and books that routes work with.
+
+    Attributes:
+        stopping: set when the relay begins to drain: nothing new is begun from then on.
+    """
 
     settings: ApiSettings
     broker: Broker
@@ -74,6 +79,7 @@ class ApiContext:
     mailer: Mailer
     metrics: Metrics
     feeds: Feeds
+    stopping: trio.Event = field(default_factory=trio.Event)
     mails: KeyedBuckets = field(init=False)
 
     def __post_init__(self) -> None:
@@ -99,8 +105,8 @@ class Caller:
         return self.technician.language if self.technician.language in LANGUAGES else LANGUAGES[0]
 
 
-def context_of(request: Request) -> ApiContext:
-    """The app's context."""
+async def context_of(request: Request) -> ApiContext:
+    """The app's context. (A dependency that is not async would cost every request a worker thread.)"""
     context: ApiContext = request.app.state.context
     return context
 
@@ -124,7 +130,7 @@ async def signed_in(request: Request) -> Caller:
     Raises:
         Problem: 401, nobody that is known.
     """
-    context = context_of(request)
+    context = await context_of(request)
     cookie = read_cookie(request.cookies.get(context.settings.cookie_name))
     known = None if cookie is None else await context.accounts.technician_of_cookie(cookie)
     if cookie is None or known is None:

@@ -184,19 +184,23 @@ class Mailer:
 
         Cancellation: the mail may or may not leave; the thread is abandoned to its timeouts.
         """
-        message = compose(mail, sender=self._sender, now=datetime.now(UTC))
         with trio.move_on_after(self._timeout * MAX_STEPS):
             if self._server is None:
-                await trio.to_thread.run_sync(self._keep, message, limiter=self._limiter)
+                await trio.to_thread.run_sync(self._keep, mail, limiter=self._limiter)
                 return "outbox"
             await trio.to_thread.run_sync(
-                self._send, self._server, message, limiter=self._limiter, abandon_on_cancel=True
+                self._send, self._server, mail, limiter=self._limiter, abandon_on_cancel=True
             )
             return "sent"
         raise MailFailed(mark("The mail server did not answer in time."))
 
-    def _keep(self, message: EmailMessage) -> None:
+    def _compose(self, mail: DeploymentMail) -> EmailMessage:
+        """The message. In a thread, too: the first one compiles the templates."""
+        return compose(mail, sender=self._sender, now=datetime.now(UTC))
+
+    def _keep(self, mail: DeploymentMail) -> None:
         """Write the message into the outbox. Runs in a thread."""
+        message = self._compose(mail)
         name = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}.eml"
         try:
             self._outbox.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -206,8 +210,9 @@ class Mailer:
         except OSError as error:
             raise MailFailed(mark("The mail could not be written to the outbox folder.")) from error
 
-    def _send(self, server: MailServer, message: EmailMessage) -> None:
+    def _send(self, server: MailServer, mail: DeploymentMail) -> None:
         """Hand the message over. Runs in a thread."""
+        message = self._compose(mail)
         try:
             with self._connect(server) as connection:
                 if server.security == "starttls":

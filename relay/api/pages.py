@@ -12,7 +12,7 @@ from fastapi.responses import FileResponse, HTMLResponse, Response
 
 from relay.api.context import ApiContext, Context
 from relay.api.models import Health
-from relay.api.problems import answers, not_found
+from relay.api.problems import answers, not_found, restarting
 
 CONSOLE_PAGE = "index.html"
 DEPLOYMENT_PAGE = "deploy.html"
@@ -80,10 +80,12 @@ async def asset(name: str, context: Context) -> Response:
 health_router = APIRouter(tags=["operation"])
 
 
-@health_router.get("/healthz", responses=answers(405))
+@health_router.get("/healthz", responses=answers(405, 503))
 @health_router.head("/healthz", include_in_schema=False)
-async def health() -> Health:
-    """The relay answers. Says nothing else, to anybody."""
+async def health(context: Context) -> Health:
+    """The relay answers, and is not about to stop. Says nothing else, to anybody."""
+    if context.stopping.is_set():
+        raise restarting()
     return Health()
 
 

@@ -74,6 +74,11 @@ def not_found() -> Problem:
     return Problem(404, NOT_FOUND)
 
 
+def restarting() -> Problem:
+    """The answer of a relay that drains to whatever would begin something new."""
+    return Problem(503, mark("The relay is restarting; try again in a moment."), headers={"Retry-After": "5"})
+
+
 def answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The OpenAPI description of a route's errors."""
     content = {CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemBody"}}}

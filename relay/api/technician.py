@@ -31,7 +31,7 @@ from relay.api.models import (
     technician_body,
 )
 from relay.api.models import SignedIn as SignedInBody
-from relay.api.problems import Problem, answers
+from relay.api.problems import Problem, answers, restarting
 from relay.errors import AuthError, LimitExceeded, SessionUnavailable
 from relay.protocol.close_reasons import CloseReason
 from relay.protocol.links import (
@@ -113,9 +113,11 @@ async def list_sessions(
     )
 
 
-@router.post("/sessions", status_code=201, responses=answers(400, 401, 403, 409, 415, 422, 429))
+@router.post("/sessions", status_code=201, responses=answers(400, 401, 403, 409, 415, 422, 429, 503))
 async def prepare(body: Prepare, context: Context, caller: SignedIn) -> PrepareAnswer:
     """Prepare a session, and mail its deployment link if it is given. A mail that fails ends nothing."""
+    if context.stopping.is_set():
+        raise restarting()
     link = None if body.link is None else _checked_link(body.link.get_secret_value(), context, body.invite)
     session = await context.broker.prepare(
         caller.technician.id,

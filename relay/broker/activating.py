@@ -12,7 +12,6 @@ from relay.protocol.close_reasons import CloseReason
 from relay.protocol.frames import Role
 from relay.protocol.lease import Lease, sign_lease
 from relay.sessions import Company, Event, Session, SessionId, SessionState
-from relay.store import session_rows
 
 
 def count_try(ledger: Ledger, session_id: SessionId, *, code: int, attempt: int) -> Session | Refused:
@@ -61,9 +60,10 @@ def report_paired(
     session = ledger.find(session_id)
     if session.state is SessionState.ACTIVE and attempt == session.attempts:
         return session  # said again after a reconnect
-    paired = ledger.keep(rules.report_paired(session, role=role, attempt=attempt))
-    if role == "viewer":
-        session_rows.set_wrapped(ledger.tx, session_id, wrapped)
+    paired = ledger.keep(
+        rules.report_paired(session, role=role, attempt=attempt),
+        {"wrapped": wrapped} if role == "viewer" else None,
+    )
     ledger.audit(paired, "paired", actor=role, attempt=attempt)
     return _activated_if_paired(ledger, paired)
 

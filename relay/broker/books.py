@@ -3,27 +3,45 @@
 The store is the truth; memory holds a copy of the open sessions, so that a stream's opening is decided
 without waiting, and what no store can know: who is connected to this relay right now.
 
-`commit` runs a transaction and takes its result over before anybody else can start one: a lock is held from
-before the transaction until memory agrees with it. So the copy never goes back in time, and whoever
-returns from `commit` sees at least its own change. From the end of the transaction to the end of `commit`
-there is no checkpoint: what is committed is also taken over, whatever is cancelled meanwhile.
+`commit` runs an event in a transaction and takes its result over before another transaction can start. So the
+copy never goes back in time, and whoever returns from `commit` sees at least its own change. From the end of
+the transaction until memory agrees with it there is no checkpoint: what is committed is also taken over,
+whatever is cancelled meanwhile.
+
+Events that come while a transaction is under way share the next one (`relay.broker.gate`): a commit waits for
+the disk, and one wait does for all. In it they run in order of arrival, each on what the earlier ones left
+(`relay.broker.batch`); a refusal undoes one of them, a failure of the store all.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, Generic, TypeVar, cast
 
+import structlog
 import trio
 
-from relay.broker.ledger import Ledger
+from relay.broker.agenda import Agenda
+from relay.broker.batch import Batch
+from relay.broker.gate import Gate
+from relay.broker.ledger import Ledger, run_event
 from relay.broker.records import BrokerStatistics
 from relay.errors import Refused
 from relay.protocol.close_reasons import CloseReason
-from relay.sessions import Company, CompanyId, Session, SessionId, SessionState, deadline, due
-from relay.store import Store, Transaction
+from relay.sessions import Company, CompanyId, Session, SessionId, SessionState
+from relay.store import Store, StoreUnavailable, Transaction
+from relay.store.audit_rows import AuditRow
+from relay.store.session_rows import SessionKey
+
+MAX_GROUP = 128
+"""Events of one transaction: it takes some milliseconds then, for which the next must wait."""
+
+MAX_NOTES = 4096
+"""Rows that wait to be noted: a return each, of every host of a busy relay."""
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 _T = TypeVar("_T")
 
@@ -42,6 +60,50 @@ class Presence:
     viewers: list[tuple[int, datetime]] = field(default_factory=list)
 
 
+@dataclass(slots=True, eq=False)
+class _Event(Generic[_T]):
+    """What waits at the gate, and what became of it."""
+
+    work: Callable[[Ledger], _T | Refused]
+    take_over: Callable[[_T], None] | None
+    reads: SessionKey | None
+    result: _T | Refused | None = None
+    error: Exception | None = None
+    is_done: bool = False
+
+    def run(self, batch: Batch) -> Ledger | None:
+        """Its ledger, or None if it was undone; in the worker thread, perhaps more than once.
+
+        Raises:
+            StoreUnavailable: so was all of the transaction.
+        """
+        self.result = self.error = None
+        try:
+            self.result, ledger = run_event(batch, self.work)
+        except StoreUnavailable:
+            raise
+        except Exception as exc:
+            self.error = exc
+            return None
+        return ledger
+
+    def take_over_result(self) -> None:
+        """Has the caller's memory agree with what was committed."""
+        self.is_done = True
+        if self.take_over is not None and not isinstance(self.result, Refused):
+            self.take_over(cast("_T", self.result))
+
+    def answer(self) -> _T:
+        """What the caller of `Books.commit` gets."""
+        if self.error is not None:
+            raise self.error
+        if isinstance(self.result, Refused):
+            raise self.result
+        if not self.is_done:
+            raise AssertionError("an event passed the gate without an answer")
+        return cast("_T", self.result)
+
+
 class Books:
     """The broker's memory.
 
@@ -50,6 +112,7 @@ class Books:
         now: the clock, aware and in UTC.
         revoke: called with each session that ended, and why, right after the commit.
         changed: set at the next change of any session, and then replaced.
+        noted: set while rows wait to be noted; replaced when they are on their way.
 
     Concurrency: any task may call anything; changes happen one after the other.
     """
@@ -60,64 +123,151 @@ class Books:
         self.revoke: Callable[[SessionId, CloseReason], None] = lambda session_id, reason: None
         self.changed = trio.Event()
         self._watch_buffer = watch_buffer
-        self._gate = trio.Lock()
+        self.noted = trio.Event()
+        self._gate = Gate(self._pass_group, max_group=MAX_GROUP)
+        self._notes: list[AuditRow] = []
         self._sessions: dict[SessionId, Session] = {}  # open ones
+        self._agenda = Agenda()  # theirs
+        self._holders: dict[SessionKey, SessionId] = {}  # by their hosts' credentials
+        self._credentials: dict[SessionId, SessionKey] = {}  # the same, the other way round
         self._companies: dict[CompanyId, Company] = {}  # at least those of open sessions
         self._presence: dict[SessionId, Presence] = {}  # of whoever has anybody connected
         self._watchers: dict[CompanyId, set[trio.MemorySendChannel[Session]]] = {}
         self._watchers_dropped = 0
 
     async def commit(
-        self, work: Callable[[Ledger], _T | Refused], take_over: Callable[[_T], None] | None = None
+        self,
+        work: Callable[[Ledger], _T | Refused],
+        take_over: Callable[[_T], None] | None = None,
+        *,
+        reads: SessionKey | None = None,
     ) -> _T:
         """Runs `work` in a transaction, then brings memory up to date, revokes and publishes.
 
         Args:
             work: runs in a worker thread, perhaps more than once; touches nothing but its ledger. A
-                `Refused` that it *returns* is raised after the commit; what it raises undoes everything.
+                `Refused` that it *returns* is raised after the commit; what it raises undoes all it did.
             take_over: called with the result right after the commit, before sessions are published.
+            reads: the session that `work` will look for, so that it is read together with others.
 
         Raises:
             Refused: what `work` raised or returned.
-            RelayError: the store failed; nothing was changed.
+            RelayError: the store failed; nothing is known to have changed.
 
         Cancellation: takes effect before the transaction starts, or after all is done.
         """
-        async with self._gate:
-            now = self.now()
+        event = _Event(work, take_over, reads)
+        await self._gate.pass_through(event)
+        return event.answer()
 
-            def run(tx: Transaction) -> tuple[_T | Refused, Ledger, list[Company]]:
-                ledger = Ledger(tx, now)
-                result = work(ledger)
-                company_ids = {session.company_id for session in ledger.changed.values()}
-                return result, ledger, [ledger.company(company_id) for company_id in company_ids]
+    def note(self, row: AuditRow) -> None:
+        """Has a row that decides nothing written to the audit log, with the next transaction.
 
-            result, ledger, companies = await self.store.write(run)
+        `run_notes` sees to it that there is one soon; a relay that is killed before forgets the row.
+        """
+        self._notes.append(row)
+        self.noted.set()
+
+    @property
+    def has_room_for_notes(self) -> bool:
+        """False while so many rows wait to be noted that the store must have failed, or be too slow."""
+        return len(self._notes) < MAX_NOTES
+
+    async def _pass_group(self, events: list["_Event[Any]"]) -> None:
+        """One transaction for all of them, what was noted first."""
+        notes, self._notes = self._notes, []
+        if notes:
+            self.noted = trio.Event()
+
+        def write_notes(ledger: Ledger) -> None:
+            for row in notes:
+                ledger.add(row)
+
+        noting = _Event(write_notes, None, None)
+        await self._transact([noting, *events] if notes else events)
+        if isinstance(noting.error, StoreUnavailable):
+            self._notes = notes + self._notes
+            self.noted.set()
+        elif noting.error is not None:
+            log.error("rows of the audit log were refused", rows=len(notes), exc_info=noting.error)
+
+    async def _transact(self, events: list["_Event[Any]"]) -> None:
+        """Runs events in one transaction. One that spoils it for all is found by running each in its own."""
+        now = self.now()
+
+        def run(tx: Transaction) -> tuple[list[Ledger | None], list[Company]]:
+            batch = Batch(tx, now, self.host)
+            batch.load(event.reads for event in events if event.reads is not None)
+            ledgers = [event.run(batch) for event in events]
+            batch.write()
+            changed = [session for ledger in ledgers if ledger for session in ledger.changed.values()]
+            batch.load_companies({session.company_id for session in changed})
+            return ledgers, batch.companies
+
+        try:
+            ledgers, companies = await self.store.write(run)
+        except StoreUnavailable as exc:
+            for event in events:
+                event.error = StoreUnavailable(str(exc))
+                event.error.__cause__ = exc
+        except Exception as exc:
+            if len(events) == 1:
+                events[0].error = exc
+                return
+            for event in events:
+                await self._transact([event])
+        else:
             # No checkpoint from here on.
             for company in companies:
                 self._companies[company.id] = company
-            if take_over is not None and not isinstance(result, Refused):
-                take_over(result)
-            self._take_over(ledger)
-            if isinstance(result, Refused):
-                raise result
-            return result
+            for event, ledger in zip(events, ledgers, strict=True):
+                if ledger is not None:
+                    try:
+                        event.take_over_result()
+                        self._take_over(ledger)
+                    except Exception as exc:  # its caller is told; memory follows the others
+                        event.error = exc
+            self.changed.set()
+            self.changed = trio.Event()
 
     def _take_over(self, ledger: Ledger) -> None:
         for session in ledger.changed.values():
+            self._agenda.put(session)
             if session.state.is_open:
                 self._sessions[session.id] = session
             else:
                 self._sessions.pop(session.id, None)
                 self.set_host(session.id, None)
+        for session_id, connection in ledger.joined.items():
+            self.set_host(session_id, connection)
+        for session_id, credential_hash in ledger.credentials.items():
+            self._learn_credential(session_id, credential_hash)
         for session in ledger.ended:
+            self._learn_credential(session.id, None)
             if session.end_reason is None:
                 raise AssertionError("an ended session has a reason")
             self.revoke(session.id, session.end_reason)
         for session in ledger.changed.values():
-            self._publish(self.live(session))
-        self.changed.set()
-        self.changed = trio.Event()
+            self.publish(session)
+
+    def learn_credentials(self, hashes: Mapping[SessionId, bytes]) -> None:
+        """These open sessions' hosts are known by the credentials with these hashes."""
+        for session_id, credential_hash in hashes.items():
+            self._learn_credential(session_id, credential_hash)
+
+    def _learn_credential(self, session_id: SessionId, credential_hash: bytes | None) -> None:
+        known = self._credentials.pop(session_id, None)
+        if known is not None:
+            del self._holders[known]
+        if credential_hash is not None:
+            key = SessionKey("credential_hash", credential_hash)
+            self._credentials[session_id] = key
+            self._holders[key] = session_id
+
+    def of_credential(self, key: SessionKey) -> tuple[Session, Company] | None:
+        """The open session whose host holds this credential, and its company, as of the last commit."""
+        session_id = self._holders.get(key)
+        return None if session_id is None else self.current(session_id)
 
     def current(self, session_id: SessionId) -> tuple[Session, Company] | None:
         """An open session and its company, as of the last commit."""
@@ -126,12 +276,11 @@ class Books:
 
     def due(self, now: datetime) -> list[Session]:
         """The open sessions whose time is over."""
-        return [session for session in self._sessions.values() if due(session, now) is not None]
+        return [self._sessions[session_id] for session_id in self._agenda.due(now)]
 
     def next_deadline(self) -> datetime | None:
         """When the clock will end the next session, if any is open."""
-        deadlines = (deadline(session) for session in self._sessions.values())
-        return min((at for at in deadlines if at is not None), default=None)
+        return self._agenda.next()
 
     # Who is connected
 
@@ -151,6 +300,11 @@ class Books:
         """The host is on this connection now, or on none."""
         self._presence.setdefault(session_id, Presence()).host = connection
         self._forget_if_empty(session_id)
+
+    def remove_host(self, session_id: SessionId, connection: int) -> None:
+        """The host is not on this connection any more; perhaps it is on a newer one."""
+        if self.host(session_id) == connection:
+            self.set_host(session_id, None)
 
     def add_viewer(self, session_id: SessionId, viewer: int, at: datetime) -> None:
         """A viewer is attached."""
@@ -188,13 +342,18 @@ class Books:
             sending.close()
             receiving.close()
 
-    def _publish(self, session: Session) -> None:
-        for sending in list(self._watchers.get(session.company_id, ())):
+    def publish(self, session: Session) -> None:
+        """Has the console's watchers see the session, with its live fields."""
+        watchers = self._watchers.get(session.company_id)
+        if not watchers:
+            return
+        live = self.live(session)
+        for sending in list(watchers):
             try:
-                sending.send_nowait(session)
+                sending.send_nowait(live)
             except trio.WouldBlock:
                 # The reader gets what is queued, then the end: it must reload rather than miss a change.
-                self._watchers[session.company_id].discard(sending)
+                watchers.discard(sending)
                 sending.close()
                 self._watchers_dropped += 1
 

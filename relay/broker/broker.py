@@ -1,7 +1,8 @@
 """`Broker`: one method for each thing that can be asked or can happen.
 
-Every method that changes something is one transaction (`relay.broker.books`): the rules of `relay.sessions`
-decide inside it, an audit row tells of it, and whoever watches is told after it. What strangers send
+Every method that changes what is stored is one event in a transaction (`relay.broker.books`): the rules of
+`relay.sessions` decide inside it, an audit row tells of it, and whoever watches is told after it. The return
+of an active session's host changes nothing that is stored and waits for no transaction. What strangers send
 (`join_host`, `admit_viewer`) is refused with one sentence, whatever was wrong.
 """
 
@@ -19,8 +20,8 @@ from relay.auth import check_join_proof, digest, new_secret
 from relay.broker import activating, joining, preparing
 from relay.broker.activating import make_lease
 from relay.broker.books import Books
-from relay.broker.deadlines import run_deadlines
-from relay.broker.ledger import NO_SUCH_SESSION, Ledger, technician_actor
+from relay.broker.deadlines import run_deadlines, run_notes
+from relay.broker.ledger import NO_SUCH_SESSION, Ledger, audit_row, by_id, technician_actor
 from relay.broker.records import (
     BrokerSettings,
     BrokerStatistics,
@@ -33,9 +34,11 @@ from relay.broker.records import (
 from relay.errors import Refused, SessionUnavailable
 from relay.protocol.close_reasons import CloseReason
 from relay.protocol.frames import Channel, Fields, Role
+from relay.protocol.hidden import SecretBytes
 from relay.protocol.links import INVITE_BYTES
 from relay.sessions import Company, CompanyId, Event, Session, SessionId, SessionState, TechnicianId
 from relay.store import Store, Transaction, account_rows, session_rows
+from relay.store.session_rows import SessionKey
 
 MAX_WRAPPED_BYTES = 256
 """A wrapped pairing key has 16 + 12 + 32 + 16 bytes (docs/protocol.md §5)."""
@@ -276,19 +279,61 @@ class Broker:
 
         Raises:
             AuthError: whatever is wrong, with one sentence.
+            Refused: with REPLACED; the host of an active session was let in again meanwhile, on a newer
+                connection.
+
+        Of hosts that come at once to a session nobody is in yet, the one that holds it returns last.
         """
         check_join_proof(about.proof, secret=secret, origin=origin, host_key=about.key)
-        credential = new_secret() if len(secret) == INVITE_BYTES else None
+        if len(secret) == INVITE_BYTES:
+            key, credential = joining.invite_key(secret), new_secret()
+        else:
+            key, credential = joining.credential_key(secret), None
+            await trio.lowlevel.checkpoint()
+            known = self._return_host(key, about, connection)
+            if known is not None:
+                return self._host_admission(*known, credential)
 
-        def work(ledger: Ledger) -> tuple[Session, Company] | Refused:
-            window = self._settings.receipt_window
-            return joining.join_host(ledger, secret, about, credential=credential, receipt_window=window)
+        def work(ledger: Ledger) -> tuple[Session, Company, bool] | Refused:
+            return joining.join_host(
+                ledger,
+                key,
+                about,
+                connection=connection,
+                credential=credential,
+                receipt_window=self._settings.receipt_window,
+            )
 
-        def take_over(admitted: tuple[Session, Company]) -> None:
-            if admitted[0].state.is_open:
-                self._books.set_host(admitted[0].id, connection)
+        session, company, has_rival = await self._books.commit(work, reads=key)
+        newest = self._books.host(session.id)
+        if session.state is SessionState.ACTIVE and newest not in (None, connection):
+            raise Refused(CloseReason.REPLACED.sentence, CloseReason.REPLACED)
+        if has_rival and newest == connection:
+            # All of the transaction were woken together, in no order: the others go first, for the caller's
+            # books to agree on who came last. Another transaction's cannot overtake in this time.
+            await trio.lowlevel.cancel_shielded_checkpoint()
+        return self._host_admission(session, company, credential)
 
-        session, company = await self._books.commit(work, take_over)
+    def _return_host(
+        self, key: SessionKey, about: HostAbout, connection: int
+    ) -> tuple[Session, Company] | None:
+        """Lets the host of an active session in again, if it is one: that changes only who is connected."""
+        known = self._books.of_credential(key)
+        if known is None or not self._books.has_room_for_notes:
+            return None
+        session = known[0]
+        if not joining.is_return(session, about, self.now()):
+            return None
+        self._books.set_host(session.id, connection)
+        self._books.note(
+            audit_row(session, "host_returned", at=self.now(), actor="host", computer=about.computer)
+        )
+        self._books.publish(session)
+        return known
+
+    def _host_admission(
+        self, session: Session, company: Company, credential: SecretBytes | None
+    ) -> HostAdmission:
         is_active = session.state is SessionState.ACTIVE
         return HostAdmission(
             session=self._books.live(session),
@@ -301,23 +346,18 @@ class Broker:
 
     async def host_dropped(self, session_id: SessionId, *, connection: int) -> None:
         """The host's connection is gone; nothing happens if a newer one has taken its place."""
-
-        def work(ledger: Ledger) -> bool:
-            if self._books.host(session_id) != connection:
-                return False
-            session = ledger.find(session_id)
-            if session.state is SessionState.WAITING:
-                ledger.happen(session, Event.HOST_DROPPED, actor="host")
-            elif session.state.is_open:
-                ledger.audit(session, "host_offline", actor="host")
-                ledger.touch(session)
-            return True
+        if self._books.host(session_id) != connection:
+            return
 
         def take_over(was_current: bool) -> None:
             if was_current:
-                self._books.set_host(session_id, None)
+                self._books.remove_host(session_id, connection)
 
-        await self._books.commit(work, take_over)
+        await self._books.commit(
+            lambda ledger: joining.drop_host(ledger, session_id, connection),
+            take_over,
+            reads=by_id(session_id),
+        )
 
     async def record_receipt(self, session_id: SessionId, body: bytes, signature: bytes) -> Session:
         """The host of an ended session signed what it removed; if it left nothing, its removal is confirmed.
@@ -414,7 +454,8 @@ class Broker:
         """
 
         session = await self._books.commit(
-            lambda ledger: activating.count_try(ledger, session_id, code=code, attempt=attempt)
+            lambda ledger: activating.count_try(ledger, session_id, code=code, attempt=attempt),
+            reads=by_id(session_id),
         )
         return Tries(code=session.code, tries=session.tries, attempts=session.attempts)
 
@@ -425,7 +466,9 @@ class Broker:
             SessionUnavailable: there is no such session.
         """
 
-        await self._books.commit(lambda ledger: activating.fail_try(ledger, session_id))
+        await self._books.commit(
+            lambda ledger: activating.fail_try(ledger, session_id), reads=by_id(session_id)
+        )
 
     async def report_ready(self, session_id: SessionId) -> Session:
         """The host is installed and can work; activates the session if it is paired.
@@ -434,7 +477,7 @@ class Broker:
             SessionUnavailable: there is no such session, no host in it, or it ended.
         """
 
-        return await self._activating(lambda ledger: activating.report_ready(ledger, session_id))
+        return await self._activating(session_id, lambda ledger: activating.report_ready(ledger, session_id))
 
     async def report_paired(
         self, session_id: SessionId, *, role: Role, attempt: int, wrapped: bytes | None
@@ -455,19 +498,20 @@ class Broker:
             raise Refused("A wrapped key comes from a viewer and is short.", CloseReason.BAD_FRAME)
 
         return await self._activating(
+            session_id,
             lambda ledger: activating.report_paired(
                 ledger, session_id, role=role, attempt=attempt, wrapped=wrapped
-            )
+            ),
         )
 
-    async def _activating(self, work: Callable[[Ledger], Session]) -> Session:
+    async def _activating(self, session_id: SessionId, work: Callable[[Ledger], Session]) -> Session:
         """Commits what may activate the session, and tells both sides if it did."""
 
         def traced(ledger: Ledger) -> tuple[Session, bool]:
             session = work(ledger)
             return session, session.state is SessionState.ACTIVE and session.id in ledger.changed
 
-        session, is_new = await self._books.commit(traced)
+        session, is_new = await self._books.commit(traced, reads=by_id(session_id))
         current = self._books.current(session.id)
         if is_new and current is not None and session.expires_at is not None:
             expires_at = math.floor(session.expires_at.timestamp())
@@ -490,18 +534,20 @@ class Broker:
             if session.state.is_open and after is not session:
                 ledger.keep(after)
 
-        await self._books.commit(work)
+        await self._books.commit(work, reads=by_id(session_id))
 
     # Always running
 
     async def run_deadlines(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Ends sessions whose time is over, until cancelled.
+        """Ends sessions whose time is over, and has what was noted written down, until cancelled.
 
         Ready when memory agrees with the store: sessions that waited with a host when the relay went away are
         prepared again, overdue ones are ended. Sleeps until the next deadline or change, and looks again
         at least every `BrokerSettings.recheck_interval`, so that jumps of the wall clock do no harm.
         """
-        await run_deadlines(self._books, self._settings, task_status=task_status)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(run_notes, self._books, self._settings)
+            await run_deadlines(self._books, self._settings, task_status=task_status)
 
     def watch(self, company_id: CompanyId) -> AbstractContextManager[trio.MemoryReceiveChannel[Session]]:
         """A queue of the company's sessions, each as it is after a change.

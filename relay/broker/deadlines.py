@@ -1,4 +1,5 @@
-"""The clock's part: sessions end when their time is over, whoever is connected, whatever the store does."""
+"""The clock's part: sessions end when their time is over, whoever is connected, whatever the store does; and
+what was noted meanwhile is written down."""
 
 import structlog
 import trio
@@ -8,7 +9,7 @@ from relay.broker.books import Books
 from relay.broker.ledger import Ledger
 from relay.broker.records import BrokerSettings
 from relay.errors import RelayError
-from relay.sessions import Event, SessionState
+from relay.sessions import Event, SessionId, SessionState
 from relay.store import session_rows
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
@@ -18,7 +19,7 @@ async def run_deadlines(
     books: Books, settings: BrokerSettings, *, task_status: trio.TaskStatus[None]
 ) -> None:
     """See `Broker.run_deadlines`."""
-    await books.commit(_recover)
+    await books.commit(_recover, books.learn_credentials)
     task_status.started()
     while True:
         changed = books.changed
@@ -27,14 +28,35 @@ async def run_deadlines(
             await changed.wait()
 
 
-def _recover(ledger: Ledger) -> None:
-    """At the start nobody is connected, whatever the store says."""
-    for found in session_rows.open_sessions(ledger.tx, for_update=True):
-        session = ledger.settle(found)
+async def run_notes(books: Books, settings: BrokerSettings) -> None:
+    """Has what was noted written within `BrokerSettings.note_delay`, also when nothing else is."""
+    while True:
+        await books.noted.wait()
+        await trio.sleep(settings.note_delay)
+        try:
+            await books.commit(lambda ledger: None)
+        except RelayError:
+            log.exception("rows of the audit log could not be written yet")
+
+
+def _recover(ledger: Ledger) -> dict[SessionId, bytes]:
+    """At the start nobody is connected, whatever the store says.
+
+    Returns:
+        The hashes of the credentials by which the hosts of open sessions are known.
+    """
+    found = session_rows.open_sessions(ledger.tx, for_update=True)
+    hashes = session_rows.credentials_of_open(ledger.tx)
+    for session in map(ledger.settle, found):
         if session.state is SessionState.WAITING:
             ledger.happen(session, Event.HOST_DROPPED, actor="relay")
         elif session.state.is_open:
             ledger.touch(session)
+    return {
+        session_id: hashes[session_id]
+        for session_id, session in ledger.changed.items()
+        if session.state.is_open and session_id in hashes
+    }
 
 
 async def _end_due(books: Books, settings: BrokerSettings) -> float:

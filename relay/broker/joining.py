@@ -4,7 +4,7 @@ All of it is asked for by strangers. The functions answer `relay.auth.refusal` f
 return it where something must stay done nevertheless (a spent ticket, a session found overdue).
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from relay import sessions as rules
 from relay.auth import digest, is_same, refusal
@@ -14,67 +14,99 @@ from relay.errors import Refused, SessionUnavailable
 from relay.protocol.lease import verify_receipt
 from relay.sessions import Company, Event, Session, SessionId, SessionState
 from relay.store import session_rows
+from relay.store.session_rows import SessionKey
 
 
 def join_host(
     ledger: Ledger,
-    secret: bytes,
+    key: SessionKey,
     about: HostAbout,
     *,
+    connection: int,
     credential: bytes | None,
     receipt_window: float,
-) -> tuple[Session, Company] | Refused:
-    """The session this host holds from now on, and its company.
+) -> tuple[Session, Company, bool] | Refused:
+    """The session this host holds from now on, its company, and whether it came at once with another host.
 
     Args:
-        secret: its invite, if there is a `credential` to give for it, else its credential.
+        key: of its invite, if there is a `credential` to give for it, else of its credential.
         about: what it says, its proof checked.
+        connection: the number of its connection.
         credential: fresh; the one that joins from now on.
         receipt_window: seconds after the end in which a credential still admits, for the receipt.
     """
     if credential is not None:
-        session = _by_invite(ledger, digest(secret), about, digest(credential))
+        session = _by_invite(ledger, key, about, digest(credential))
     else:
-        session = _by_credential(ledger, digest(secret), about, receipt_window)
+        session = _by_credential(ledger, key, about, receipt_window)
     if session is None:
         return refusal()
     if session.state is SessionState.PREPARED:
         session = ledger.happen(session, Event.HOST_JOINED, actor="host", computer=about.computer)
     elif session.state.is_open:
         ledger.audit(session, "host_returned", actor="host", computer=about.computer)
-        ledger.keep(session)
-    return session, ledger.company(session.company_id)
+        ledger.touch(session)
+    has_rival = ledger.has_joined(session.id)
+    if session.state.is_open:
+        ledger.joined[session.id] = connection
+    return session, ledger.company(session.company_id), has_rival
 
 
-def _by_invite(
-    ledger: Ledger, invite_hash: bytes, about: HostAbout, credential_hash: bytes
-) -> Session | None:
+def invite_key(invite: bytes) -> SessionKey:
+    """By which the session of an invite is found."""
+    return SessionKey("invite_hash", digest(invite))
+
+
+def credential_key(credential: bytes) -> SessionKey:
+    """By which the session of a host's credential is found."""
+    return SessionKey("credential_hash", digest(credential))
+
+
+def is_return(session: Session, about: HostAbout, now: datetime) -> bool:
+    """Whether this host, whose credential is the session's, comes back to find all that is stored as it is.
+
+    That is so in an active session. Before activation its coming is a step of the table; whoever is not the
+    session's host, or late, is left to `join_host`.
+    """
+    return (
+        session.state is SessionState.ACTIVE
+        and rules.due(session, now) is None
+        and is_same(session.host_key, about.key)
+    )
+
+
+def drop_host(ledger: Ledger, session_id: SessionId, connection: int) -> bool:
+    """See `Broker.host_dropped`; False if a newer connection has taken this one's place."""
+    if ledger.host(session_id) != connection:
+        return False
+    session = ledger.find(session_id)
+    if session.state is SessionState.WAITING:
+        ledger.happen(session, Event.HOST_DROPPED, actor="host")
+    elif session.state.is_open:
+        ledger.audit(session, "host_offline", actor="host")
+        ledger.touch(session)
+    return True
+
+
+def _by_invite(ledger: Ledger, key: SessionKey, about: HostAbout, credential_hash: bytes) -> Session | None:
     """The session, now held by this host, if the invite is alive. Until activation the newest host wins."""
-    found = session_rows.session_by_invite(ledger.tx, invite_hash, for_update=True)
-    if found is None:
-        return None
-    session = ledger.settle(found)
-    if session.state not in (SessionState.PREPARED, SessionState.WAITING):
+    session = ledger.find_by(key)
+    if session is None or session.state not in (SessionState.PREPARED, SessionState.WAITING):
         return None
     session, is_other = rules.host_replaced(
         session, key=about.key, computer=about.computer, os=about.os, user=about.user
     )
     if is_other:
         ledger.audit(session, "host_replaced", actor="host", computer=about.computer)
-    session_rows.set_credential(ledger.tx, session.id, credential_hash)
-    session_rows.set_wrapped(ledger.tx, session.id, None)
-    return session
+    return ledger.keep(session, {"credential_hash": credential_hash, "wrapped": None})
 
 
 def _by_credential(
-    ledger: Ledger, credential_hash: bytes, about: HostAbout, receipt_window: float
+    ledger: Ledger, key: SessionKey, about: HostAbout, receipt_window: float
 ) -> Session | None:
     """The session of the host that holds this credential and its key, an ended one only within the window."""
-    found = session_rows.session_by_credential(ledger.tx, credential_hash, for_update=True)
-    if found is None:
-        return None
-    session = ledger.settle(found)
-    if not is_same(session.host_key, about.key):
+    session = ledger.find_by(key)
+    if session is None or not is_same(session.host_key, about.key):
         return None
     if session.ended_at is not None and ledger.now >= session.ended_at + timedelta(seconds=receipt_window):
         return None
@@ -92,9 +124,8 @@ def take_receipt(ledger: Ledger, session_id: SessionId, body: bytes, signature: 
         ledger.audit(session, "removal_incomplete", actor="host", left=receipt.left, **proof)
         sentence = "The host could not remove everything: " + ", ".join(receipt.left)
         return ledger.keep(rules.warn(session, sentence))
-    session_rows.set_credential(ledger.tx, session_id, None)
     return ledger.happen(
-        session,
+        ledger.keep(session, {"credential_hash": None}),
         Event.REMOVAL_CONFIRMED,
         actor="host",
         reason=receipt.reason,

@@ -19,6 +19,8 @@ class BrokerSettings:
         recheck_interval: seconds after which deadlines are looked at again although nothing happened; the
             wall clock may have jumped, or the computer slept.
         retry_interval: seconds until an ending that the store refused is tried again.
+        note_delay: seconds until what decides nothing is in the audit log: the host of an active session
+            returned.
         watch_buffer: changes a watching console may be behind before it is dropped and must reload.
     """
 
@@ -26,6 +28,7 @@ class BrokerSettings:
     receipt_window: float = 24 * 3600.0
     recheck_interval: float = 30.0
     retry_interval: float = 1.0
+    note_delay: float = 0.5
     watch_buffer: int = 64
 
 

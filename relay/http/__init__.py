@@ -12,7 +12,7 @@ one request; `connection` is one connection; `front_door` accepts.
 """
 
 from relay.http.admission import Admission, AdmissionStatistics, Slot
-from relay.http.connection import serve_connection
+from relay.http.connection import serve_connection, serve_upgrade
 from relay.http.events import EventSink, FrontDoorEvent
 from relay.http.front_door import serve_front_door
 from relay.http.lifespan import open_lifespan
@@ -39,4 +39,5 @@ __all__ = [
     "render_problem",
     "serve_connection",
     "serve_front_door",
+    "serve_upgrade",
 ]

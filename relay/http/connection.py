@@ -1,7 +1,10 @@
 """Life of one HTTP connection: heads one after the other, each to the app or, once, to an upgrade handler.
 
-One task. `serve_connection` is the error barrier (STYLE §8.4): whatever happens inside harms this
-connection alone. Who cancels: the caller (shutdown); `Drain`, while no request is under way.
+One task. It has two halves, each with an error barrier (STYLE §8.4), so that whatever happens inside harms
+this connection alone: `serve_connection`, and `serve_upgrade` after it if the client asked for one. They are
+not nested, because a tunnel may wait for hours beside thousands of others: parser, buffers and head of its
+request are gone once the first half has returned. Who cancels: the caller (shutdown); `Drain`, while no
+request is under way.
 """
 
 import math
@@ -19,7 +22,7 @@ from relay.http.events import FrontDoorEvent
 from relay.http.exchange import Exchange
 from relay.http.heads import RequestHead, check_request, client_of
 from relay.http.problems import RequestRefused, render_problem
-from relay.http.types import FrontDoor, UpgradeHandler, UpgradeRequest
+from relay.http.types import FrontDoor, UpgradeRequest
 from relay.http.wire import HttpWire
 from relay.transport import Transport
 
@@ -38,22 +41,50 @@ async def serve_connection(
     *,
     server_address: tuple[str, int] | None = None,
     first_head_deadline: float = math.inf,
-) -> None:
-    """Serves one connection to its end. Raises nothing but what cancels it.
+) -> UpgradeRequest | None:
+    """Serves one connection's requests. Raises nothing but what cancels it.
 
     Args:
-        transport: closed on return, however this ends.
+        transport: closed on return, unless an upgrade is returned.
         door: app, upgrade handlers and limits.
-        slot: the connection's places in `door.admission`; released when an upgrade handler takes over, and
-            by the caller at the end.
+        slot: the connection's places in `door.admission`; released before an upgrade is returned, and by the
+            caller at the end.
         server_address: where the client connected to, for ``scope["server"]``.
         first_head_deadline: Trio's clock; the first head is due at this time, or `head_timeout` from now.
 
+    Returns:
+        None once the connection has ended, or an upgrade that `serve_upgrade` is to be called with at once.
+
     Cancellation: the transport is closed; an answer may be cut short.
     """
+    upgrade = None
     try:
         with error_barrier(door):
-            await _Connection(transport, door, slot, server_address).run(first_head_deadline)
+            upgrade = await _Connection(transport, door, slot, server_address).run(first_head_deadline)
+    finally:
+        if upgrade is None:
+            await transport.aclose()
+    return upgrade
+
+
+async def serve_upgrade(request: UpgradeRequest, door: FrontDoor) -> None:
+    """Gives the connection to the handler of its path until its end, and closes the transport.
+
+    Keeps nothing of the request but its transport: the rest is the handler's to drop. Raises nothing but
+    what cancels it.
+    """
+    path, transport = request.path, request.transport
+    try:
+        try:
+            handling = door.upgrades[path](request)
+            del request
+            await handling
+        except PeerGone as gone:
+            log.debug("upgraded connection gone", why=str(gone))
+    except* Exception:
+        door.on_event(FrontDoorEvent.UPGRADE_ERROR)
+        log.exception("an upgrade handler failed", upgrade=path)
+        transport.abort()
     finally:
         await transport.aclose()
 
@@ -83,7 +114,8 @@ class _Connection:
         self._wire = HttpWire(transport, door)
         self._method = b""  # of the request being answered
 
-    async def run(self, first_head_deadline: float) -> None:
+    async def run(self, first_head_deadline: float) -> UpgradeRequest | None:
+        """Answers requests until there is no other one, or until one is an upgrade: that one it returns."""
         now = trio.current_time()
         head_deadline = min(first_head_deadline, now + self._door.settings.head_timeout)
         idle_deadline = head_deadline
@@ -95,17 +127,17 @@ class _Connection:
                     is_tls=self._transport.is_tls,
                     trusted_proxies=self._door.settings.trusted_proxies,
                 )
-                handler = self._door.upgrades.get(head.raw_path.decode("ascii"))
-                if handler is not None and head.is_websocket_upgrade:
-                    await self._hand_over(head, handler, client, scheme)
-                    return
+                path = head.raw_path.decode("ascii")
+                if path in self._door.upgrades and head.is_websocket_upgrade:
+                    return await self._take_out(head, path, client, scheme)
                 if not await self._answer(head, client, scheme):
-                    return
+                    return None
                 idle_deadline = trio.current_time() + self._door.settings.keep_alive_timeout
                 head_deadline = math.inf
         except RequestRefused as refusal:
             self._door.on_event(refusal.event)
             await self._refuse(refusal.status, str(refusal))
+        return None
 
     async def _next_head(self, idle_deadline: float, head_deadline: float) -> RequestHead | None:
         """The next request's head, or None if there will not be one.
@@ -179,10 +211,10 @@ class _Connection:
         parser.start_next_cycle()
         return True
 
-    async def _hand_over(
-        self, head: RequestHead, handler: UpgradeHandler, client: tuple[str, int], scheme: str
-    ) -> None:
-        """Gives the connection away; the transport is not touched from here until the handler is done."""
+    async def _take_out(
+        self, head: RequestHead, path: str, client: tuple[str, int], scheme: str
+    ) -> UpgradeRequest | None:
+        """Gives the connection out of hand: None if it was refused, else nobody here touches it any more."""
         try:
             self._door.admission.charge_upgrade(
                 self._transport.peer_address[0], client[0], trio.current_time()
@@ -190,30 +222,20 @@ class _Connection:
         except LimitExceeded as limit:
             self._door.on_event(FrontDoorEvent.REFUSED_LIMIT)
             await self._refuse(HTTPStatus.TOO_MANY_REQUESTS, str(limit), retry_after=limit.retry_after)
-            return
+            return None
         self._door.on_event(FrontDoorEvent.UPGRADE)
         self._slot.release()
         early, _ = self._wire.parser.trailing_data
         if early:
             self._transport.unread(early)
-        try:
-            try:
-                await handler(
-                    UpgradeRequest(
-                        path=head.raw_path.decode("ascii"),
-                        query_string=head.query_string,
-                        headers=head.headers,
-                        client=client,
-                        is_tls=scheme == "https",
-                        transport=self._transport,
-                    )
-                )
-            except PeerGone as gone:
-                log.debug("upgraded connection gone", why=str(gone))
-        except* Exception:
-            self._door.on_event(FrontDoorEvent.UPGRADE_ERROR)
-            log.exception("an upgrade handler failed", upgrade=head.raw_path.decode("ascii"))
-            self._transport.abort()
+        return UpgradeRequest(
+            path=path,
+            query_string=head.query_string,
+            headers=head.headers,
+            client=client,
+            is_tls=scheme == "https",
+            transport=self._transport,
+        )
 
     async def _refuse(self, status: HTTPStatus, sentence: str, *, retry_after: float | None = None) -> None:
         """The last thing said on this connection. Raises PeerGone if nobody hears it."""

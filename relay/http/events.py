@@ -23,6 +23,8 @@ class FrontDoorEvent(StrEnum):
     """A client that stopped reading its answer."""
     REFUSED_LIMIT = "refused_limit"
     """A connection or upgrade above a limit per address or in all: 429, 503."""
+    REFUSED_DESCRIPTORS = "refused_descriptors"
+    """A connection turned away because the process is nearly out of file descriptors: 503."""
     CLIENT_GONE = "client_gone"
     """A client that left before its answer was complete."""
     APP_ERROR = "app_error"

@@ -3,9 +3,14 @@
 Tasks: one for each listener, in a nursery inside the connections' nursery (STYLE §8.3), so that accepting can
 end while connections go on. A connection's task lives until its socket is closed, also when an upgrade
 handler has it.
+
+Descriptors: connections leave `FrontDoorSettings.reserved_descriptors` of them free, because the database,
+the mail and the metrics need some when the relay is full. What comes above is told so and closed. If the
+table is full all the same, the system refuses to accept, and the connections wait in the kernel's backlog.
 """
 
 import errno
+import resource
 import ssl
 from collections.abc import Sequence
 from contextlib import suppress
@@ -17,10 +22,10 @@ import trio
 
 from relay.errors import LimitExceeded, PeerGone
 from relay.http.admission import Slot
-from relay.http.connection import error_barrier, serve_connection
+from relay.http.connection import error_barrier, serve_connection, serve_upgrade
 from relay.http.events import FrontDoorEvent
 from relay.http.problems import render_problem
-from relay.http.types import FrontDoor
+from relay.http.types import FrontDoor, UpgradeRequest
 from relay.transport import SocketTransport, TlsTransport, Transport
 
 log = structlog.get_logger(__name__)
@@ -28,6 +33,9 @@ log = structlog.get_logger(__name__)
 ACCEPT_PAUSE = 0.1
 """Seconds between tries while the system has no descriptor or buffer for us; trio's and Go's order of size.
 The connections wait in the kernel's backlog meanwhile."""
+
+_FULL_RETRY_SECONDS = 5.0
+"""What a client above the descriptors is told: as long as above any other cap (`relay.http.admission`)."""
 
 _OUT_OF_RESOURCES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
@@ -78,7 +86,7 @@ async def _accept_forever(
     tls_context: ssl.SSLContext | None,
     connections: trio.Nursery,
 ) -> None:
-    is_starved = False
+    shortage = _Shortage(door)
     while True:
         try:
             stream = await listener.accept()  # skips connections aborted in the backlog by itself
@@ -86,15 +94,53 @@ async def _accept_forever(
             if error.errno not in _OUT_OF_RESOURCES:
                 raise
             door.on_event(FrontDoorEvent.ACCEPT_ERROR)
-            if not is_starved:  # once for each outage, not ten times a second
-                log.error("cannot accept connections", why=error.strerror)
-            is_starved = True
+            shortage.begin(error.strerror)
             await trio.sleep(ACCEPT_PAUSE)
             continue
-        if is_starved:
+        if shortage.concerns(stream.socket):
+            door.on_event(FrontDoorEvent.REFUSED_DESCRIPTORS)
+            if tls_context is None:
+                await _turn_away(
+                    stream.socket,
+                    HTTPStatus.SERVICE_UNAVAILABLE,
+                    "The relay is full; try again in a moment.",
+                    retry_after=_FULL_RETRY_SECONDS,
+                )
+            stream.socket.close()
+        else:
+            await _admit(stream.socket, door, tls_context, connections)
+
+
+class _Shortage:
+    """Whether descriptors are short: told to the log once when it begins and once when it is over."""
+
+    def __init__(self, door: FrontDoor) -> None:
+        self._reserved = door.settings.reserved_descriptors
+        self._is_on = False
+
+    def begin(self, why: str | None) -> None:
+        """There is no descriptor for a connection."""
+        if not self._is_on:
+            log.error("cannot accept connections", why=why)
+        self._is_on = True
+
+    def concerns(self, sock: trio.socket.SocketType) -> bool:
+        """True if this connection's descriptor is one of those that connections have to leave free.
+
+        The kernel gives away the lowest free number, so that the newest one says how full the table is.
+        """
+        limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)  # it can be changed from outside
+        if limit == resource.RLIM_INFINITY:
+            return False
+        free = limit - sock.fileno() - 1
+        if free < self._reserved:
+            self.begin("few file descriptors are left")
+            return True
+        # Not at once: at the edge every other connection would begin or end a shortage.
+        if self._is_on and free >= self._reserved + self._reserved // 2:
             log.info("accepting connections again")
-            is_starved = False
-        await _admit(stream.socket, door, tls_context, connections)
+            self._is_on = False
+        return False
 
 
 async def _admit(
@@ -115,22 +161,24 @@ async def _admit(
     except LimitExceeded as limit:
         door.on_event(FrontDoorEvent.REFUSED_LIMIT)
         if tls_context is None:
-            await _turn_away(sock, limit)
+            is_everybody = limit.limit == "max_unproven"
+            status = HTTPStatus.SERVICE_UNAVAILABLE if is_everybody else HTTPStatus.TOO_MANY_REQUESTS
+            await _turn_away(sock, status, str(limit), retry_after=limit.retry_after)
         sock.close()
         return
-    connections.start_soon(_serve_socket, sock, door, slot, tls_context, server_address)
+    connections.start_soon(_serve_socket, sock, door, slot, tls_context, server_address, name="connection")
 
 
-async def _turn_away(sock: trio.socket.SocketType, limit: LimitExceeded) -> None:
+async def _turn_away(
+    sock: trio.socket.SocketType, status: HTTPStatus, sentence: str, *, retry_after: float | None
+) -> None:
     """Says why, as far as that costs nothing: one write into an empty kernel buffer, which never waits.
 
     A client that has sent its request by now may see a reset instead; to drain it would take a task, and
     tasks are what the limit spares.
     """
-    is_everybody = limit.limit == "max_unproven"
-    status = HTTPStatus.SERVICE_UNAVAILABLE if is_everybody else HTTPStatus.TOO_MANY_REQUESTS
     with suppress(OSError), trio.move_on_after(ACCEPT_PAUSE):
-        await sock.send(render_problem(status, str(limit), retry_after=limit.retry_after))
+        await sock.send(render_problem(status, sentence, retry_after=retry_after))
 
 
 async def _serve_socket(
@@ -141,14 +189,31 @@ async def _serve_socket(
     server_address: tuple[str, int],
 ) -> None:
     structlog.contextvars.bind_contextvars(socket=next(_connection_numbers))
+    upgrade = await _serve_http(sock, door, slot, tls_context, server_address)
+    if upgrade is None:
+        return
+    serving = serve_upgrade(upgrade, door)
+    # Thousands of tunnels wait side by side for hours: what only HTTP needed does not wait with them.
+    del sock, slot, server_address, upgrade
+    await serving
+
+
+async def _serve_http(
+    sock: trio.socket.SocketType,
+    door: FrontDoor,
+    slot: Slot,
+    tls_context: ssl.SSLContext | None,
+    server_address: tuple[str, int],
+) -> UpgradeRequest | None:
     with slot, error_barrier(door):
         # One allowance for handshake and head together (SECURITY: 10 s for each stranger).
         deadline = trio.current_time() + door.settings.head_timeout
         transport = await _open_transport(sock, door, tls_context, deadline)
         if transport is not None:
-            await serve_connection(
+            return await serve_connection(
                 transport, door, slot, server_address=server_address, first_head_deadline=deadline
             )
+    return None
 
 
 async def _open_transport(

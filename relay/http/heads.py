@@ -10,8 +10,9 @@ import ipaddress
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from http import HTTPStatus
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from urllib.parse import unquote_to_bytes
 
 import h11
@@ -30,7 +31,7 @@ _FORBIDDEN_IN_TARGET = re.compile(rb'[#<>"\\^`{|}]')
 others raw in queries, so only the path is held to this; `#` is refused anywhere."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RequestHead:
     """One checked request head.
 
@@ -186,13 +187,20 @@ def is_trusted(address: str, trusted_proxies: Sequence[IPv4Network | IPv6Network
     """True if `address` lies in one of the networks; an IPv4-mapped IPv6 address counts as IPv4."""
     if not trusted_proxies:
         return False
+    parsed = _parse_address(address)
+    return parsed is not None and any(parsed in network for network in trusted_proxies)
+
+
+@lru_cache(maxsize=1024)  # behind a proxy every connection has its address, and is asked about it three times
+def _parse_address(address: str) -> IPv4Address | IPv6Address | None:
+    """An address, an IPv4-mapped IPv6 one as IPv4; None if it is something else."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
-        return False
-    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is not None:
-        parsed = parsed.ipv4_mapped
-    return any(parsed in network for network in trusted_proxies)
+        return None
+    if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is not None:
+        return parsed.ipv4_mapped
+    return parsed
 
 
 def _parse_forwarded(element: str) -> str | None:

@@ -36,6 +36,8 @@ class FrontDoorSettings:
         connection_burst: new connections per /32 or /64 at once; a page load takes six, an office's
             return after a restart some hundred.
         max_addresses: addresses remembered by the limit before.
+        reserved_descriptors: file descriptors that connections leave free (503 above), at least 0: for the
+            database, mail, the outbox, the metrics listener, and the refusals themselves.
         trusted_proxies: networks whose ``X-Forwarded-For`` and ``X-Forwarded-Proto`` are believed. Nobody
             by default; loopback is nobody special. Listed proxies are free of the limits per address,
             which they have to enforce themselves.
@@ -54,6 +56,7 @@ class FrontDoorSettings:
     connections_per_second: float = 50.0
     connection_burst: int = 200
     max_addresses: int = 65536
+    reserved_descriptors: int = 32
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
 
     def validate(self) -> None:
@@ -77,6 +80,8 @@ class FrontDoorSettings:
             "max_addresses",
         ]
         problems = [f"{name} must be above 0." for name in names if not getattr(self, name) > 0]
+        if self.reserved_descriptors < 0:
+            problems.append("reserved_descriptors may not be below 0.")
         for prefix, size in self.max_body_bytes_by_prefix.items():
             if not prefix.startswith("/") or size < 0:
                 problems.append(f"max_body_bytes_by_prefix: {prefix!r} needs a leading / and a size from 0.")

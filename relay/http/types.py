@@ -27,12 +27,13 @@ REFUSAL_TIMEOUT = 10.0
 """Seconds to hand the kernel one refusal of a few hundred bytes; SECURITY's write stall."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UpgradeRequest:
     """A WebSocket upgrade on its way to the handler of its path.
 
     Nothing has been answered. The handler writes the ``101`` (or calls `refuse`) and talks on; it may close
-    `transport`, and when it returns or raises the front door makes sure that it is closed.
+    `transport`, and when it returns or raises the front door makes sure that it is closed. Only the handler
+    keeps this object: one that talks for hours drops it once it has read the head.
 
     Attributes:
         path: exactly the key in `FrontDoor.upgrades`.

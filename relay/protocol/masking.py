@@ -9,16 +9,16 @@ returns new `bytes`; a key of another length raises `ValueError`. Masking and un
 """
 
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 Bytes: TypeAlias = bytes | bytearray | memoryview
-Routine: TypeAlias = Callable[[Bytes, bytes | bytearray], bytes]
+Routine: TypeAlias = Callable[[Bytes, Bytes], bytes]
 
 # Below this numpy's fixed cost (about 3 µs) is more than the whole integer XOR.
 _NUMPY_PAYS_BYTES = 1024
 
 
-def mask_with_integers(data: Bytes, mask: bytes | bytearray) -> bytes:
+def mask_with_integers(data: Bytes, mask: Bytes) -> bytes:
     """XOR by one big integer; the fallback that is always there."""
     if len(mask) != 4:
         raise ValueError("mask must contain 4 bytes")
@@ -32,14 +32,14 @@ def load_c_routine() -> Routine:
     """The C routine of `websockets`. Raises ImportError without the package or its compiled part."""
     from websockets.speedups import apply_mask
 
-    return apply_mask
+    return cast(Routine, apply_mask)  # which takes any buffer, though it is declared for two kinds
 
 
 def load_numpy_routine() -> Routine:
     """XOR by 32-bit words in numpy, the few bytes after the last word by integer. Raises ImportError."""
     import numpy as np
 
-    def mask_with_numpy(data: Bytes, mask: bytes | bytearray) -> bytes:
+    def mask_with_numpy(data: Bytes, mask: Bytes) -> bytes:
         length = len(data)
         if length < _NUMPY_PAYS_BYTES or len(mask) != 4:
             return mask_with_integers(data, mask)

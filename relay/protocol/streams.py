@@ -1,9 +1,11 @@
 """Streams and credit: who may send how much, and in which order it leaves (docs/protocol.md §2).
 
 `OutboundQueue` is what waits to be sent on one connection, in the order of priorities; `Window` is one
-direction's credit. Both are plain bookkeeping: the relay and both peers use them, each with its own I/O.
+direction's credit as its sender and the relay count it, `ReceiveWindow` as its receiver grants it. All are
+plain bookkeeping: the relay and both peers use them, each with its own I/O and clock.
 """
 
+import math
 from collections import deque
 from enum import IntEnum
 from typing import Final
@@ -16,6 +18,9 @@ INITIAL_WINDOW_BYTES: Final = 256 * 1024
 """Credit at OPEN and ACCEPT: bandwidth x delay of 20 Mbit/s at 100 ms."""
 MAX_WINDOW_BYTES: Final = 8 * 1024 * 1024
 """The most that may be outstanding on one stream and direction; bounds the relay's memory."""
+MAX_GROWTH_BYTES: Final = 16 * 1024 * 1024
+"""By which a peer's windows on one connection exceed their first sizes, all together. 32 streams at their
+first size and this are 24 MiB: below what the relay lets wait for one peer (32 MiB) before it is stalled."""
 MAX_CONTROL_BYTES: Final = 256 * 1024
 """Of frames without credit (notices, credit, opens) waiting for one peer; past it the peer is stalled."""
 
@@ -78,21 +83,97 @@ class Window:
         self.available -= size
 
 
+class GrowthAllowance:
+    """What the windows of one connection may grow by, all together: an amount to take from and give back to.
+
+    Concurrency: none; the connection's windows share it.
+
+    Attributes:
+        left: bytes.
+    """
+
+    __slots__ = ("left",)
+
+    def __init__(self, size: int = MAX_GROWTH_BYTES) -> None:
+        self.left = size
+
+    def take(self, wanted: int) -> int:
+        """As much of `wanted` as is left."""
+        taken = min(wanted, self.left)
+        self.left -= taken
+        return taken
+
+    def give_back(self, amount: int) -> None:
+        """What a window that ended had taken."""
+        self.left += amount
+
+
 class ReceiveWindow:
-    """What we let the other side send: grants again once half the window was consumed.
+    """What we let the other side send: grants again what was consumed, and grows where the path asks for it.
+
+    Theory. A sender that has used up its credit waits one round trip: until our CREDIT has reached it and its
+    next frame has reached us. So a path is only filled if the window holds bandwidth x round trip, and the
+    window that is needed cannot be known beforehand. A window with an `allowance` therefore doubles whenever
+    a whole window was *consumed* within two round trips: less than that would be consumed if the path, the
+    sender or whoever consumes were the limit, and a window of twice bandwidth x round trip is enough.
+    Dynamic right-sizing of TCP (Fisk and Feng, 2001) and the flow control of QUIC's implementations do this.
+
+    The round trip is measured by credit itself: from a grant to the first frame that could not have been sent
+    without it; OPEN or ACCEPT, with the first credit, begins the first measurement. The smallest counts, so
+    that pauses, queues and a slow sender (all make it longer) do not. Nothing has to be believed: the other
+    side cannot answer a grant that it has not got; by answering late it can at most make us grow, up to
+    `MAX_WINDOW_BYTES` and the allowance, and only while we consume that fast.
+
+    A window that grows grants by the quarter, so that its sender need not wait while the window is at least
+    4/3 bandwidth x round trip, and 64 KiB frames fit the first window well; one that does not, by the half.
+
+    Concurrency: none; whoever owns the stream calls. `now` is any monotonic clock, in seconds.
+
+    Args:
+        size: bytes at first.
+        allowance: what it may grow by; None for a window that never grows.
 
     Attributes:
         size: bytes that may be outstanding at a time.
+        round_trip: the smallest measured, seconds; infinite before the first. Only of a window that grows.
     """
 
-    __slots__ = ("_consumed", "_outstanding", "size")
+    __slots__ = (
+        "_allowance",
+        "_asked_at",
+        "_consumed",
+        "_first_size",
+        "_outstanding",
+        "_turn_at",
+        "_turn_bytes",
+        "_unasked",
+        "round_trip",
+        "size",
+    )
 
-    def __init__(self, size: int = INITIAL_WINDOW_BYTES) -> None:
-        self.size = size
-        self._outstanding = size
+    def __init__(self, size: int = INITIAL_WINDOW_BYTES, *, allowance: GrowthAllowance | None = None) -> None:
+        self.size = self._first_size = self._outstanding = size
         self._consumed = 0
+        self._allowance = allowance
+        # The measurement under way: of a grant made at `_asked_at`, before which `_unasked` could be sent.
+        self.round_trip = math.inf
+        self._asked_at = -math.inf
+        self._unasked = -1
+        # The turn under way: consumed since `_turn_at`, which is a grant.
+        self._turn_at = -math.inf
+        self._turn_bytes = 0
 
-    def received(self, frame_bytes: int) -> None:
+    def granted_first(self, now: float) -> None:
+        """OPEN or ACCEPT leaves with the first credit."""
+        self._asked_at, self._unasked = now, 0
+
+    def answered_first(self, now: float) -> None:
+        """The other side has seen the first credit: its ACCEPT, or its first frame, is there."""
+        if self._unasked >= 0:
+            self.round_trip = min(self.round_trip, now - self._asked_at)
+            self._unasked = -1
+
+    def received(self, frame_bytes: int, now: float) -> None:
         """A DATA frame arrived.
 
         Raises:
@@ -101,26 +182,49 @@ class ReceiveWindow:
         if frame_bytes > self._outstanding:
             raise RemoteProtocolError("a stream sent more than its credit", CloseReason.CREDIT_EXCEEDED)
         self._outstanding -= frame_bytes
+        if self._unasked >= 0:
+            if frame_bytes > self._unasked:
+                self.answered_first(now)
+            else:
+                self._unasked -= frame_bytes
 
-    def consumed(self, frame_bytes: int) -> int:
+    def consumed(self, frame_bytes: int, now: float) -> int:
         """A received frame was used up; returns the credit to send now, 0 for none yet."""
         self._consumed += frame_bytes
-        if self._consumed * 2 < self.size:
+        if self._consumed * (2 if self._allowance is None else 4) < self.size:
             return 0
         grant, self._consumed = self._consumed, 0
+        if self._allowance is not None:
+            growth = self._end_turn(grant, self._allowance, now)
+            if self._unasked < 0:
+                self._asked_at, self._unasked = now, self._outstanding
+            grant += growth
         self._outstanding += grant
         return grant
 
+    def end(self) -> None:
+        """The stream is closed: what it grew by is others' again. Ending twice is fine."""
+        if self._allowance is not None:
+            self._allowance.give_back(self.size - self._first_size)
+            self._allowance = None
 
-Item = bytes | tuple[bytes, bytes]
+    def _end_turn(self, consumed: int, allowance: GrowthAllowance, now: float) -> int:
+        """By how much to grow now that this much more was consumed."""
+        self._turn_bytes += consumed
+        if self._turn_bytes < self.size:
+            return 0
+        is_limit = now - self._turn_at < 2 * self.round_trip < math.inf
+        growth = allowance.take(min(self.size, MAX_WINDOW_BYTES - self.size)) if is_limit else 0
+        self.size += growth
+        self._turn_at, self._turn_bytes = now, 0
+        return growth
 
 
 class OutboundQueue:
-    """What waits to be sent on one connection.
+    """What waits to be sent on one connection, in whole WebSocket frames.
 
     Frames without credit (`push`) leave first, in their order. DATA leaves by `Priority`, within a class
-    round robin by stream, a stream's frames in order. A DATA item is the bytes of a whole WebSocket frame,
-    or a pair (header, message) which saves copying a large one.
+    round robin by stream, a stream's frames in order.
 
     The queue itself refuses nothing: DATA in it is bounded by credit, the rest by whoever pushes, who
     looks at `control_bytes`.
@@ -130,7 +234,8 @@ class OutboundQueue:
 
     def __init__(self) -> None:
         self._control: list[bytes] = []
-        self._classes: tuple[dict[int, deque[Item]], ...] = tuple({} for _ in Priority)
+        # Made with the first DATA: most connections of a relay never see any.
+        self._classes: tuple[dict[int, deque[bytes]], ...] = ()
         self.control_bytes = 0
         self.data_bytes = 0
 
@@ -142,38 +247,38 @@ class OutboundQueue:
         self._control.append(frame)
         self.control_bytes += len(frame)
 
-    def push_data(self, priority: Priority, stream: int, item: Item) -> None:
-        """Queue one DATA (or a stream's CLOSE) behind what its stream already has waiting."""
+    def push_data(self, priority: Priority, stream: int, frames: bytes) -> None:
+        """Queue DATA frames (or a stream's CLOSE) behind what their stream already has waiting."""
+        if not self._classes:
+            self._classes = tuple({} for _ in Priority)
         streams = self._classes[priority]
         waiting = streams.get(stream)
         if waiting is None:
-            streams[stream] = deque((item,))
+            streams[stream] = deque((frames,))
         else:
-            waiting.append(item)
-        self.data_bytes += len(item) if isinstance(item, bytes) else len(item[0]) + len(item[1])
+            waiting.append(frames)
+        self.data_bytes += len(frames)
 
     def push_close(self, priority: Priority, stream: int, frame: bytes) -> None:
         """Queue a stream's CLOSE: behind its own data if any waits, else with the urgent frames."""
-        if stream in self._classes[priority]:
+        if self._classes and stream in self._classes[priority]:
             self.push_data(priority, stream, frame)
         else:
             self.push(frame)
 
     def drop_stream(self, priority: Priority, stream: int) -> None:
         """Forget what a stream still has waiting."""
-        waiting = self._classes[priority].pop(stream, ())
-        for item in waiting:
-            self.data_bytes -= len(item) if isinstance(item, bytes) else len(item[0]) + len(item[1])
+        if self._classes:
+            self.data_bytes -= sum(map(len, self._classes[priority].pop(stream, ())))
 
     def clear(self) -> None:
         """Forget everything."""
         self._control.clear()
-        for streams in self._classes:
-            streams.clear()
+        self._classes = ()
         self.control_bytes = self.data_bytes = 0
 
     def take(self, max_bytes: int) -> list[bytes]:
-        """Remove and return the next chunks to send: at least one if any waits, then up to `max_bytes`."""
+        """Remove and return the next pieces to send: at least one if any waits, then up to `max_bytes`."""
         batch = self._control
         size = self.control_bytes
         self._control = []
@@ -183,15 +288,10 @@ class OutboundQueue:
                 if size >= max_bytes:
                     return batch
                 stream, waiting = next(iter(streams.items()))
-                item = waiting.popleft()
-                if isinstance(item, bytes):
-                    batch.append(item)
-                    length = len(item)
-                else:
-                    batch += item
-                    length = len(item[0]) + len(item[1])
-                size += length
-                self.data_bytes -= length
+                frames = waiting.popleft()
+                batch.append(frames)
+                size += len(frames)
+                self.data_bytes -= len(frames)
                 if not waiting:
                     del streams[stream]
                 elif len(streams) > 1:  # to the end of the round

@@ -29,6 +29,7 @@ from typing import NoReturn, TypeAlias
 from relay.protocol.close_reasons import CloseReason
 from relay.protocol.errors import LocalProtocolError, RemoteProtocolError
 from relay.protocol.masking import Bytes, apply_mask
+from relay.protocol.runs import Run, TakeRun, run_of
 
 MAX_CONTROL_BYTES = 125
 """Largest payload of a ping, pong or close (RFC 6455 §5.5)."""
@@ -76,7 +77,7 @@ class Text:
     text: str
 
 
-Event: TypeAlias = bytes | Ping | Pong | CloseReceived | Text
+Event: TypeAlias = bytes | Ping | Pong | CloseReceived | Text | Run
 """What `receive_data` returns; plain `bytes` is the payload of a whole binary message."""
 
 
@@ -111,13 +112,38 @@ class WebSocketCodec:
         is_client: True for the side that dialled; decides who masks.
         max_message_bytes: largest accepted message, fragments together; at least 0. Sending is not limited.
         allow_text: accept text messages; otherwise they are refused as `CloseReason.TEXT_MESSAGE`.
+        take_run: for a server that forwards: DATA then comes as `Run` events, found by this.
     """
 
-    def __init__(self, *, is_client: bool, max_message_bytes: int, allow_text: bool = False) -> None:
+    __slots__ = (
+        "_allow_text",
+        "_empty_fragments",
+        "_expected_mask_bit",
+        "_failure",
+        "_is_client",
+        "_is_closed",
+        "_max_message_bytes",
+        "_message",
+        "_message_opcode",
+        "_needed",
+        "_tail",
+        "_take_run",
+        "_utf8",
+    )
+
+    def __init__(
+        self,
+        *,
+        is_client: bool,
+        max_message_bytes: int,
+        allow_text: bool = False,
+        take_run: TakeRun | None = None,
+    ) -> None:
         # Never changed.
         self._is_client = is_client
         self._max_message_bytes = max_message_bytes
         self._allow_text = allow_text
+        self._take_run = take_run
         self._expected_mask_bit = 0 if is_client else _MASKED
         # The receiver's: an incomplete frame, and how many bytes it takes to get any further with it.
         self._tail = bytearray()
@@ -126,7 +152,7 @@ class WebSocketCodec:
         self._message_opcode = 0
         self._message = bytearray()
         self._empty_fragments = 0
-        self._utf8 = codecs.getincrementaldecoder("utf-8")()
+        self._utf8 = codecs.getincrementaldecoder("utf-8")() if allow_text else None
         # The receiver's: how it ended.
         self._is_closed = False
         self._failure: WebSocketError | None = None
@@ -149,14 +175,16 @@ class WebSocketCodec:
         """
         if self._failure is not None:
             raise WebSocketError(str(self._failure), self._failure.close_reason, self._failure.ws_code)
+        if self._take_run is not None and not self._tail and not self._message_opcode and not self._is_closed:
+            # What a relay mostly receives: one run and nothing else.
+            run = self._take_run(data, 0, self._max_message_bytes)
+            if run is not None and run.end == len(data):
+                return [run]
         events: list[Event] = []
         try:
             position = self._complete_tail(data, events) if self._tail else 0
             if self._is_closed or position == len(data):
                 return events
-            if not isinstance(data, bytes | bytearray):
-                data = bytes(data[position:])
-                position = 0
             position = self._walk(data, position, events)
         except WebSocketError as error:
             error.events = events
@@ -183,7 +211,7 @@ class WebSocketCodec:
                 break
         return position
 
-    def _walk(self, data: bytes | bytearray, position: int, events: list[Event]) -> int:
+    def _walk(self, data: Bytes, position: int, events: list[Event]) -> int:
         """Reads frames from `position` on; returns where the first incomplete one begins.
 
         Sets `_needed` for that one. After a close frame everything counts as read.
@@ -193,11 +221,18 @@ class WebSocketCodec:
         # Messages that may take the short way: none while a fragmented message is open.
         max_short = -1 if self._message_opcode else min(MAX_CONTROL_BYTES, self._max_message_bytes)
         unmask = apply_mask
+        take_run = self._take_run
         append = events.append
         size = len(data)
         view = memoryview(data)
         while size - position >= 2:
             first = data[position]
+            if take_run is not None and first == _WHOLE_BINARY and not self._message_opcode:
+                run = take_run(data, position, self._max_message_bytes)
+                if run is not None:
+                    append(run)
+                    position = run.end
+                    continue
             length = data[position + 1] ^ mask_bit
             if first == _WHOLE_BINARY and length <= max_short:
                 start = position + header_bytes
@@ -228,7 +263,7 @@ class WebSocketCodec:
         self._needed = 2
         return position
 
-    def _read_header(self, data: bytes | bytearray, position: int) -> tuple[int, int]:
+    def _read_header(self, data: Bytes, position: int) -> tuple[int, int]:
         """Checks a header of at least 2 bytes; returns where its payload starts and ends.
 
         If the header itself is incomplete both are the end of the header: the bytes needed to go on.
@@ -292,32 +327,21 @@ class WebSocketCodec:
             if self._empty_fragments > MAX_EMPTY_FRAGMENTS:
                 _fail("A message has too many empty fragments.", CloseReason.TOO_LARGE)
         self._message += payload
-        if self._message_opcode == _TEXT:
+        if self._utf8 is not None and self._message_opcode == _TEXT:
             # Checked fragment by fragment, so that nonsense is refused as soon as it is nonsense.
             try:
                 self._utf8.decode(payload, is_last)
             except UnicodeDecodeError:
                 _fail("A text message is not valid UTF-8.", ws_code=_INVALID_PAYLOAD)
         if is_last:
-            message = self._message
-            events.append(Text(message.decode()) if self._message_opcode == _TEXT else bytes(message))
+            message = bytes(self._message)
+            run = run_of(message, self._encode(_BINARY, message)) if self._take_run is not None else None
+            events.append(run or (Text(message.decode()) if self._message_opcode == _TEXT else message))
             self._message_opcode = 0
             self._message = bytearray()
             self._empty_fragments = 0
 
     # Sending
-
-    def binary_header(self, length: int) -> bytes:
-        """The header of a whole binary message of `length` bytes; the payload follows as it is.
-
-        For a server, which does not mask: header and payload go into a batch with no copy between.
-
-        Raises:
-            LocalProtocolError: this codec is a client's; its payloads must be masked by `encode_binary`.
-        """
-        if self._is_client:
-            raise LocalProtocolError("A client's frames are masked; encode_binary makes them.")
-        return _SHORT_HEADERS[length] if length < 126 else _encode_header(_WHOLE_BINARY, 0, length)
 
     def encode_binary(self, payload: Bytes) -> bytes:
         """A whole binary message; masked with a fresh random key if this is a client (RFC 6455 §5.3)."""

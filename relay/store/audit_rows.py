@@ -1,9 +1,9 @@
 """The audit log: who did what when. Rows are added, never changed or removed; no row holds a secret."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from sqlalchemy import insert, select
 
@@ -11,7 +11,8 @@ from relay.sessions import CompanyId, SessionId
 from relay.store.engine import Transaction
 from relay.store.tables import audit
 
-AuditFields: TypeAlias = Mapping[str, str | int | float | bool | list[str] | None]
+AuditField: TypeAlias = str | int | float | bool | list[str] | None
+AuditFields: TypeAlias = Mapping[str, AuditField]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,8 +37,13 @@ class AuditRow:
 
 def add(tx: Transaction, row: AuditRow) -> None:
     """Appends a row."""
-    values = {name: getattr(row, name) for name in AuditRow.__dataclass_fields__}
-    tx.execute(insert(audit).values(values | {"fields": dict(row.fields)}))
+    add_all(tx, [row])
+
+
+def add_all(tx: Transaction, rows: Sequence[AuditRow]) -> None:
+    """Appends rows, in this order, by one statement."""
+    if rows:
+        tx.execute(_INSERT, [_values(row) for row in rows])
 
 
 def of_session(tx: Transaction, session_id: SessionId) -> list[AuditRow]:
@@ -50,3 +56,17 @@ def of_company(tx: Transaction, company_id: CompanyId) -> list[AuditRow]:
     """What happened in a company, in order."""
     rows = tx.execute(select(audit).where(audit.c.company_id == company_id).order_by(audit.c.id)).mappings()
     return [AuditRow(**{name: row[name] for name in AuditRow.__dataclass_fields__}) for row in rows]
+
+
+_INSERT = insert(audit)
+
+
+def _values(row: AuditRow) -> dict[str, Any]:
+    return {
+        "at": row.at,
+        "company_id": row.company_id,
+        "session_id": row.session_id,
+        "actor": row.actor,
+        "action": row.action,
+        "fields": dict(row.fields),
+    }

@@ -9,8 +9,8 @@ import alembic.command
 import alembic.config
 import alembic.util
 import trio
-from sqlalchemy import Connection, Engine, create_engine, make_url
-from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
+from sqlalchemy import Connection, Engine, NestedTransaction, create_engine, make_url
+from sqlalchemy.exc import ArgumentError, DataError, IntegrityError, SQLAlchemyError
 
 from relay.errors import ConfigError, RelayError
 from relay.store.sqlite import create_sqlite_engine
@@ -18,12 +18,42 @@ from relay.store.sqlite import create_sqlite_engine
 Transaction: TypeAlias = Connection
 """What a unit of work gets; it is committed when the work returns and undone when it raises."""
 
+Savepoint: TypeAlias = NestedTransaction
+"""What a transaction's `begin_nested` answers: from there on all can be undone without the rest."""
+
 MAX_READERS = 4
 MAX_WRITE_ATTEMPTS = 8
 """Of one unit of work, when another relay took the same slot between its look and its write."""
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _T = TypeVar("_T")
+
+
+class StoreUnavailable(RelayError):
+    """The database itself failed: the next unit of work would meet the same."""
+
+
+def attempt(work: Callable[[], _T]) -> _T:
+    """Runs `work`, again where another relay was quicker to take what it chose.
+
+    Args:
+        work: undoes what it did when it raises.
+
+    Raises:
+        RelayError: the database refused what it wrote.
+        StoreUnavailable: the database cannot be used.
+    """
+    for number in range(1, MAX_WRITE_ATTEMPTS + 1):
+        try:
+            return work()
+        except IntegrityError as exc:
+            if number == MAX_WRITE_ATTEMPTS:
+                raise RelayError("The relay's database refused a change.") from exc
+        except DataError as exc:
+            raise RelayError("The relay's database refused a change.") from exc
+        except SQLAlchemyError as exc:
+            raise StoreUnavailable("The relay's database cannot be used at the moment.") from exc
+    raise AssertionError("unreachable")
 
 
 class Store:
@@ -47,7 +77,9 @@ class Store:
                 transaction.
 
         Raises:
-            RelayError: the database failed; nothing was changed. Whatever `work` raises also undoes it.
+            RelayError: the database refused what `work` wrote; nothing was changed.
+            StoreUnavailable: the database failed, before the commit or at it.
+            Exception: whatever `work` raises undoes it too.
         """
         return await trio.to_thread.run_sync(self._write, work, limiter=self._writer)
 
@@ -55,28 +87,23 @@ class Store:
         """Runs `work`, which must only read, on one consistent state of the database.
 
         Raises:
-            RelayError: the database failed.
+            StoreUnavailable: the database failed.
         """
         return await trio.to_thread.run_sync(self._read, work, limiter=self._readers)
 
     def _write(self, work: Callable[[Transaction], _T]) -> _T:
-        for attempt in range(1, MAX_WRITE_ATTEMPTS + 1):
-            try:
-                with self._engine.begin() as transaction:
-                    return work(transaction)
-            except IntegrityError as exc:
-                if attempt == MAX_WRITE_ATTEMPTS:
-                    raise RelayError("The relay's database refused a change.") from exc
-            except SQLAlchemyError as exc:
-                raise RelayError("The relay's database cannot be used at the moment.") from exc
-        raise AssertionError("unreachable")
+        def once() -> _T:
+            with self._engine.begin() as transaction:
+                return work(transaction)
+
+        return attempt(once)
 
     def _read(self, work: Callable[[Transaction], _T]) -> _T:
-        try:
+        def once() -> _T:
             with self._reading.begin() as transaction:
                 return work(transaction)
-        except SQLAlchemyError as exc:
-            raise RelayError("The relay's database cannot be used at the moment.") from exc
+
+        return attempt(once)
 
 
 @asynccontextmanager

@@ -1,14 +1,17 @@
 """Rows of sessions and tickets, in and out of records. Queries only: rules are in `relay.sessions`.
 
-Every function runs inside the caller's transaction. ``for_update`` look-ups lock the row until its end
-(PostgreSQL; SQLite's one writer needs no lock).
+Every function runs inside the caller's transaction. `find_sessions` and look-ups with ``for_update`` lock the
+rows until its end (PostgreSQL; SQLite's one writer needs no lock).
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from functools import cache
+from operator import attrgetter
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
-from sqlalchemy import ColumnElement, RowMapping, delete, insert, select, update
+from sqlalchemy import ColumnElement, RowMapping, Update, bindparam, delete, insert, select, update
 
 from relay.protocol.close_reasons import CloseReason
 from relay.protocol.frames import Channel
@@ -33,29 +36,77 @@ def insert_session(
         "technician_slot": technician_slot,
         "company_slot": company_slot,
     }
-    tx.execute(insert(sessions).values(values))
+    tx.execute(_INSERT, values)
 
 
-def save_session(tx: Transaction, session: Session) -> None:
-    """Writes all fields of a session that exists; its live fields are not stored."""
-    tx.execute(update(sessions).where(sessions.c.id == session.id).values(_values(session)))
+SecretName: TypeAlias = Literal["credential_hash", "wrapped"]
+"""What is no part of a session's record: the hash of its host's credential, and the encrypted pairing key."""
+Secrets: TypeAlias = Mapping[SecretName, bytes | None]
 
 
-def session_by_id(tx: Transaction, session_id: SessionId, *, for_update: bool = False) -> Session | None:
+@dataclass(frozen=True, slots=True)
+class SessionChange:
+    """What becomes of a session's row.
+
+    Attributes:
+        before: as it is stored; None if that is not known.
+        after: as it is from now on.
+        secrets: those that are replaced.
+    """
+
+    before: Session | None
+    after: Session
+    secrets: Secrets
+
+
+def save_sessions(tx: Transaction, changes: Iterable[SessionChange]) -> None:
+    """Writes what changed of sessions that exist: one statement for all that changed in the same columns."""
+    by_columns: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for change in changes:
+        values = _changed_values(change.before, change.after)
+        values.update(change.secrets.items())
+        if values:
+            row = {f"new_{name}": value for name, value in values.items()} | {"key": change.after.id}
+            by_columns.setdefault(tuple(values), []).append(row)
+    for columns, rows in by_columns.items():
+        tx.execute(_update_of(columns), rows)
+
+
+@cache
+def _update_of(columns: tuple[str, ...]) -> Update:
+    values = {name: bindparam(f"new_{name}", type_=sessions.c[name].type) for name in columns}
+    return update(sessions).where(sessions.c.id == bindparam("key")).values(values)
+
+
+class SessionKey(NamedTuple):
+    """By what a session can be found: its id, or the hash of its invite or of its host's credential."""
+
+    column: Literal["id", "invite_hash", "credential_hash"]
+    value: str | bytes
+
+
+def find_sessions(tx: Transaction, keys: Collection[SessionKey]) -> dict[SessionKey, Session]:
+    """The sessions with these keys, as far as there are any; one statement for each kind of key.
+
+    Their rows are locked until the transaction's end, in the order of their ids.
+    """
+    found: dict[SessionKey, Session] = {}
+    for column, query in _FIND.items():
+        values = [key.value for key in keys if key.column == column]
+        if values:
+            for row in tx.execute(query, {"values": values}).mappings():
+                found[SessionKey(column, row[column])] = _record(row)
+    return found
+
+
+def session_by_id(tx: Transaction, session_id: SessionId) -> Session | None:
     """The session, or None."""
-    return _one(tx, sessions.c.id == session_id, for_update=for_update)
+    return _one(tx, sessions.c.id == session_id)
 
 
-def session_by_invite(tx: Transaction, invite_hash: bytes, *, for_update: bool = False) -> Session | None:
+def session_by_invite(tx: Transaction, invite_hash: bytes) -> Session | None:
     """The session, of whatever state, that was prepared with this invite, or None."""
-    return _one(tx, sessions.c.invite_hash == invite_hash, for_update=for_update)
-
-
-def session_by_credential(
-    tx: Transaction, credential_hash: bytes, *, for_update: bool = False
-) -> Session | None:
-    """The session, of whatever state, whose host holds this credential, or None."""
-    return _one(tx, sessions.c.credential_hash == credential_hash, for_update=for_update)
+    return _one(tx, sessions.c.invite_hash == invite_hash)
 
 
 def open_sessions(
@@ -91,16 +142,11 @@ def occupied_slots(
     )
 
 
-def set_credential(tx: Transaction, session_id: SessionId, credential_hash: bytes | None) -> None:
-    """Makes this the only credential that joins the session; None: there is none any more."""
-    tx.execute(
-        update(sessions).where(sessions.c.id == session_id).values({"credential_hash": credential_hash})
-    )
-
-
-def set_wrapped(tx: Transaction, session_id: SessionId, wrapped: bytes | None) -> None:
-    """Keeps the encrypted pairing key, or forgets it."""
-    tx.execute(update(sessions).where(sessions.c.id == session_id).values({"wrapped": wrapped}))
+def credentials_of_open(tx: Transaction) -> dict[SessionId, bytes]:
+    """The hashes of the credentials that the hosts of open sessions hold."""
+    columns = select(sessions.c.id, sessions.c.credential_hash)
+    rows = tx.execute(columns.where(_IS_OPEN, sessions.c.credential_hash.is_not(None))).all()
+    return {SessionId(row.id): row.credential_hash for row in rows}
 
 
 def wrapped_key(tx: Transaction, session_id: SessionId) -> bytes | None:
@@ -164,24 +210,54 @@ def delete_dead_tickets(tx: Transaction, before: datetime) -> None:
     tx.execute(delete(tickets).where(tickets.c.expires_at < before))
 
 
-def _one(tx: Transaction, condition: ColumnElement[bool], *, for_update: bool) -> Session | None:
-    query = select(sessions).where(condition)
-    if for_update:
-        query = query.with_for_update()
-    row = tx.execute(query).mappings().one_or_none()
+def _one(tx: Transaction, condition: ColumnElement[bool]) -> Session | None:
+    row = tx.execute(select(sessions).where(condition)).mappings().one_or_none()
     return None if row is None else _record(row)
 
 
+_INSERT = insert(sessions)
 _FIELDS = tuple(name for name in Session.__dataclass_fields__ if name not in _LIVE_FIELDS)
+
+_COLUMNS: Final[tuple[Literal["id", "invite_hash", "credential_hash"], ...]] = (
+    "id",
+    "invite_hash",
+    "credential_hash",
+)
+_FIND = {
+    column: select(sessions)
+    .where(sessions.c[column].in_(bindparam("values", expanding=True)))
+    .order_by(sessions.c.id)
+    .with_for_update()
+    for column in _COLUMNS
+}
+
+
+_fields_of = attrgetter(*_FIELDS)
 
 
 def _values(session: Session) -> dict[str, Any]:
-    return {name: getattr(session, name) for name in _FIELDS} | {
-        "state": session.state.value,
-        "end_reason": None if session.end_reason is None else session.end_reason.wire,
-        "funnel": [[step, at.isoformat()] for step, at in session.funnel],
-        "warnings": list(session.warnings),
-    }
+    return {name: _value(name, field) for name, field in zip(_FIELDS, _fields_of(session), strict=True)}
+
+
+def _changed_values(before: Session | None, after: Session) -> dict[str, Any]:
+    if before is None:
+        return _values(after)
+    fields = zip(_FIELDS, _fields_of(before), _fields_of(after), strict=True)
+    return {name: _value(name, new) for name, old, new in fields if old is not new and old != new}
+
+
+def _value(name: str, field: Any) -> Any:
+    """What is stored of a field."""
+    match name:
+        case "state":
+            return field.value
+        case "end_reason":
+            return None if field is None else field.wire
+        case "funnel":
+            return [[step, at.isoformat()] for step, at in field]
+        case "warnings":
+            return list(field)
+    return field
 
 
 def _record(row: RowMapping) -> Session:

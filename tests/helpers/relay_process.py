@@ -1,7 +1,9 @@
 """The ``relay`` command in a process of its own, which may be killed and started again where it was."""
 
 import base64
+import json
 import re
+import signal
 import subprocess
 import sys
 import urllib.request
@@ -9,7 +11,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
-from tests.helpers.programs import Program
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.helpers.programs import PATIENCE, Program
 
 COMPANY = "Acme Support"
 TECHNICIAN = "Tess Technician"
@@ -24,6 +28,7 @@ class RelayProcess:
         options: further arguments of ``relay up``, the same at every start.
         public_url: what links begin with; by default, where it listens.
         downloads: the folder of the host's file.
+        tuning: other deadlines than people can set, for `tests.helpers.tuned_relay`.
     """
 
     def __init__(
@@ -33,8 +38,10 @@ class RelayProcess:
         *,
         public_url: str | None = None,
         downloads: Path | None = None,
+        tuning: Mapping[str, object] | None = None,
     ) -> None:
         self.data = data
+        self._command = ["relay"] if tuning is None else ["tests.helpers.tuned_relay", json.dumps(tuning)]
         self._options = [
             *("--data", str(data), "--print-link", "--log-format", "json"),
             *("--metrics-listen", "127.0.0.1:0", "--shutdown-timeout", "2"),
@@ -50,6 +57,14 @@ class RelayProcess:
         """SIGKILL: it cannot tell anybody."""
         self._runs[-1].kill()
 
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal to the process that runs now."""
+        self._runs[-1].send(number)
+
+    def wait_gone(self, within: float = PATIENCE) -> int:
+        """Its exit code, once it has ended by itself."""
+        return self._runs[-1].wait_gone(within)
+
     def start_again(self) -> None:
         """Start it where it was."""
         self._start(self.address)
@@ -58,6 +73,12 @@ class RelayProcess:
     def pid(self) -> int:
         """Of the process that runs now."""
         return self._runs[-1].process.pid
+
+    @property
+    def resident_bytes(self) -> int:
+        """Its memory now (VmRSS of proc(5))."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        return int(status.partition("VmRSS:")[2].split()[0]) * 1024
 
     def stop(self) -> None:
         """End it, orderly if it still runs."""
@@ -91,6 +112,16 @@ class RelayProcess:
             if any(spelling in content for spelling in _spellings(secret))
         ]
 
+    def sample(self, name: str, **labels: str) -> float:
+        """One of its metrics now; 0 if it was never counted."""
+        with urllib.request.urlopen(self.metrics_url, timeout=PATIENCE) as answer:  # noqa: S310 - our own
+            text = answer.read().decode()
+        for family in text_string_to_metric_families(text):
+            for found in family.samples:
+                if found.name == name and found.labels == labels:
+                    return float(found.value)
+        return 0.0
+
     def renew_sign_in_link(self) -> None:
         """Make a fresh `sign_in_link`, as ``relay sign-in-link`` prints it beside the running relay."""
         command = [sys.executable, "-m", "relay", "sign-in-link", "--data", str(self.data)]
@@ -98,7 +129,7 @@ class RelayProcess:
         self.sign_in_link = done.stdout.strip()
 
     def _start(self, listen: str) -> None:
-        run = Program([sys.executable, "-m", "relay", "up", "--listen", listen, *self._options])
+        run = Program([sys.executable, "-m", *self._command, "up", "--listen", listen, *self._options])
         self._runs.append(run)
         try:
             link = run.out.wait_for(r"((http\S+)/sign-in#\S+)\n", within=60)

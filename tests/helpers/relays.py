@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import trio
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -40,6 +40,16 @@ class House:
     @property
     def origin(self) -> str:
         return self.running.origin
+
+
+class SignedIn(Protocol):
+    """A relay, wherever it runs, and its signed-in owner's client."""
+
+    @property
+    def relay(self) -> RelayClient: ...
+
+    @property
+    def origin(self) -> str: ...
 
 
 @asynccontextmanager
@@ -141,7 +151,7 @@ class ActiveSession:
         return self.prepared.session.id
 
 
-async def activate(house: House) -> ActiveSession:
+async def activate(house: SignedIn) -> ActiveSession:
     """Prepare, join and pair; the host's connection is closed again afterwards."""
     prepared = await house.relay.prepare(CUSTOMER)
     host = ScriptedHost(prepared.link)
@@ -198,7 +208,7 @@ class RawPeer:
 
 
 @asynccontextmanager
-async def open_raw_peer(house: House, role: str, **options: Any) -> AsyncIterator[RawPeer]:
+async def open_raw_peer(house: SignedIn, role: str, **options: Any) -> AsyncIterator[RawPeer]:
     """A WebSocket at ``/tunnel/host`` or ``/tunnel/viewer`` that has said nothing yet."""
     url = f"{house.origin.replace('http', 'ws', 1)}/tunnel/{role}"
     async with open_websocket_url(url, subprotocols=[SUBPROTOCOL], **options) as socket:

@@ -50,14 +50,19 @@ class SwitchedTransport(Transport):
                 end._inner.abort()
                 end.resume()
 
-    async def _receive(self, max_bytes: int) -> bytes:
-        while True:
-            await self._may_receive.wait()
-            with trio.CancelScope() as self._receiving:
-                return await self._inner.receive_some(max_bytes)
+    async def _wait_to_receive(self) -> None:
+        await self._may_receive.wait()
+        with trio.CancelScope() as self._receiving:
+            await self._inner.wait_to_receive()
 
-    async def _send(self, chunks: list[Chunk]) -> None:
-        await self._inner.send_all(chunks)
+    def _receive_now(self, buffer: memoryview) -> int | None:
+        return self._inner.receive_now(buffer) if self._may_receive.is_set() else None
+
+    def _send_some(self, chunks: list[Chunk]) -> list[Chunk]:
+        return self._inner.send_now(chunks)
+
+    async def _wait_to_send(self) -> None:
+        await self._inner.wait_to_send()
 
     async def _close_gracefully(self) -> None:
         self.resume()

@@ -1,6 +1,6 @@
 """A `TunnelServer` over a real broker and store, and peers in memory: the tunnels without the front door."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,12 +56,8 @@ class TunnelHouse:
 
     async def connect(self, role: Role) -> FarEnd:
         """A WebSocket that has said nothing yet."""
-        near, transport = memory_transport_pair()
-        key = make_key()
-        request = client_request("relay.example", f"/tunnel/{role}", key, SUBPROTOCOL)
-        lines = request.split(b"\r\n")[1:-2]
-        headers = [(name.lower(), value) for name, _, value in (line.partition(b": ") for line in lines)]
-        scope = await self.nursery.start(self._serve, role, MemoryUpgrade(near, headers))
+        upgrade, transport = _memory_upgrade(role)
+        scope = await self.nursery.start(self._serve, role, upgrade)
         split = split_head(await transport.receive_some())
         assert split is not None
         far = FarEnd(transport)
@@ -69,14 +65,23 @@ class TunnelHouse:
         self.serving[id(far)] = scope
         return far
 
+    async def ask_upgrade(self, role: Role) -> MemoryUpgrade:
+        """An upgrade that is refused."""
+        upgrade, _ = _memory_upgrade(role)
+        await self._handle(role, upgrade)
+        return upgrade
+
+    def _handle(self, role: Role, upgrade: MemoryUpgrade) -> Awaitable[None]:
+        handle = self.server.handle_host if role == "host" else self.server.handle_viewer
+        return handle(upgrade)
+
     async def _serve(
         self, role: Role, upgrade: MemoryUpgrade, task_status: trio.TaskStatus[trio.CancelScope]
     ) -> None:
-        handle = self.server.handle_host if role == "host" else self.server.handle_viewer
         with trio.CancelScope() as scope:
             task_status.started(scope)
             try:
-                await handle(upgrade)
+                await self._handle(role, upgrade)
             finally:
                 await upgrade.transport.aclose()
 
@@ -136,6 +141,15 @@ class TunnelHouse:
     def count(self, sample: str, **labels: str) -> float:
         """A sample of the metrics, 0 if there is none."""
         return self.metrics.registry.get_sample_value(sample, labels) or 0.0
+
+
+def _memory_upgrade(role: Role) -> tuple[MemoryUpgrade, Transport]:
+    """A request for an upgrade, and the end of whoever asks."""
+    near, transport = memory_transport_pair()
+    request = client_request("relay.example", f"/tunnel/{role}", make_key(), SUBPROTOCOL)
+    lines = request.split(b"\r\n")[1:-2]
+    headers = [(name.lower(), value) for name, _, value in (line.partition(b": ") for line in lines)]
+    return MemoryUpgrade(near, headers), transport
 
 
 async def until(far: FarEnd, frame: Frame) -> None:

@@ -1,10 +1,12 @@
 """Real sockets: the accept loop, TLS, drain, and clients that are not ours."""
 
 import errno
+import gc
 import json
+import resource
 import shutil
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,19 @@ import trio
 from structlog.contextvars import get_contextvars
 from structlog.testing import capture_logs
 
-from relay.http import FrontDoor, FrontDoorEvent, Receive, Scope, Send, UpgradeRequest, serve_front_door
+from relay.http import (
+    FrontDoor,
+    FrontDoorEvent,
+    Receive,
+    Scope,
+    Send,
+    Slot,
+    UpgradeRequest,
+    serve_front_door,
+)
+from relay.http.front_door import _Shortage
+from relay.http.heads import RequestHead
+from relay.transport import Transport
 from tests.helpers.transports import make_tls_contexts
 from tests.http.test_upgrades import SWITCHING, echo_handler, upgrade
 from tests.http.visitor import GET, Tally, answer, echo_app, hello_app, make_door
@@ -278,6 +292,29 @@ async def test_drain_stops_accepting_finishes_requests_and_returns() -> None:
         await running.has_ended.wait()
 
 
+async def test_upgraded_connection_keeps_nothing_that_only_http_needed() -> None:
+    kept: list[object] = []
+
+    def handler(request: UpgradeRequest) -> Awaitable[None]:
+        return talk(request.transport)
+
+    async def talk(transport: Transport) -> None:
+        await transport.send_all(SWITCHING)
+        await transport.receive_some()
+        gc.collect()
+        kinds = (UpgradeRequest, RequestHead, Slot, h11.Connection)
+        kept.extend(thing for thing in gc.get_objects() if isinstance(thing, kinds))
+        await transport.send_all(b"x")
+
+    door = make_door(hello_app, upgrades={"/tunnel": handler})
+    async with open_front_door(door) as running, await running.connect() as stream:
+        await stream.send_all(upgrade())
+        await read_until(stream, SWITCHING)
+        await stream.send_all(b"count")
+        await read_until(stream, b"x")
+    assert kept == []
+
+
 async def test_drain_waits_for_upgraded_connections() -> None:
     async with open_front_door(make_door(hello_app, upgrades={"/tunnel": echo_handler})) as running:
         async with await running.connect() as stream:
@@ -325,6 +362,49 @@ async def test_accept_loop_survives_want_of_descriptors() -> None:
     assert [entry["event"] for entry in logs if entry["log_level"] == "error"] == [
         "cannot accept connections"
     ]
+
+
+async def test_connections_leave_the_reserved_descriptors_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    tally = Tally()
+    limit = 1 << 20
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (limit, 1 << 20))
+    with capture_logs() as logs:
+        async with open_front_door(make_door(hello_app, tally=tally, reserved_descriptors=8)) as running:
+            async with await running.connect() as first:
+                await first.send_all(GET)
+                await read_until(first, b"\r\n\r\n/")
+                limit = 8  # as if the table were as good as full
+                for _ in range(2):
+                    async with await running.connect() as refused:
+                        found = await read_to_end(refused)
+                        assert found.startswith(b"HTTP/1.1 503 ")
+                        assert b"Retry-After: 5\r\n" in found
+                await first.send_all(GET)
+                await read_until(first, b"\r\n\r\n/")
+            limit = 1 << 20
+            async with await running.connect() as late:
+                await late.send_all(GET)
+                await read_until(late, b"\r\n\r\n/")
+    assert tally[FrontDoorEvent.REFUSED_DESCRIPTORS] == 2
+    assert [entry["event"] for entry in logs] == ["cannot accept connections", "accepting connections again"]
+
+
+async def test_shortage_of_descriptors_is_not_over_at_its_edge(monkeypatch: pytest.MonkeyPatch) -> None:
+    limit = 0
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (limit, 1 << 20))
+    shortage = _Shortage(make_door(hello_app, reserved_descriptors=8))
+    with capture_logs() as logs, trio.socket.socket() as sock:
+        for free, is_short in ((7, True), (8, False), (7, True), (11, False), (12, False), (7, True)):
+            limit = sock.fileno() + 1 + free
+            assert shortage.concerns(sock) is is_short
+    events = ["cannot accept connections", "accepting connections again", "cannot accept connections"]
+    assert [entry["event"] for entry in logs] == events
+
+
+async def test_unlimited_descriptors_are_never_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    with trio.socket.socket() as sock:
+        assert not _Shortage(make_door(hello_app)).concerns(sock)
 
 
 async def test_broken_listener_is_not_mistaken_for_want_of_descriptors() -> None:

@@ -10,7 +10,7 @@ import h11
 import trio
 
 from relay.http import FrontDoor, FrontDoorEvent, FrontDoorSettings, Message, Receive, Scope, Send
-from relay.http.connection import serve_connection
+from relay.http.connection import serve_connection, serve_upgrade
 from relay.http.types import AsgiApp, UpgradeHandler
 from relay.transport import MEMORY_BYTES, MemoryTransport, memory_transport_pair
 
@@ -109,7 +109,10 @@ async def open_visit(
     async def serve(task_status: trio.TaskStatus[None]) -> None:
         with door.admission.admit(peer, trio.current_time()) as slot:
             task_status.started()
-            await serve_connection(theirs, door, slot, server_address=("198.51.100.1", 8080))
+            address = ("198.51.100.1", 8080)
+            upgrade = await serve_connection(theirs, door, slot, server_address=address)
+            if upgrade is not None:
+                await serve_upgrade(upgrade, door)
 
     async with trio.open_nursery() as nursery:
         await nursery.start(serve)

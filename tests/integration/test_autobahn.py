@@ -15,6 +15,7 @@ import pytest
 import trio
 
 from relay.errors import PeerGone
+from relay.protocol.runs import Run, take_run
 from relay.protocol.upgrade import (
     check_client_response,
     check_server_request,
@@ -51,6 +52,8 @@ def answer(codec: WebSocketCodec, event: Event) -> bytes:
             return codec.encode_pong(payload)
         case CloseReceived(code):
             return codec.encode_close(code)
+        case Run(wire=wire):
+            return wire
         case Pong():
             return b""
 
@@ -91,7 +94,9 @@ async def serve_echo(stream: trio.SocketStream) -> None:
     headers = [(name, value.strip()) for name, _, value in (line.partition(b":") for line in lines)]
     key = check_server_request(headers, request_line.split()[0], None)
     await transport.send_all(server_response(key, None))
-    codec = WebSocketCodec(is_client=False, max_message_bytes=MAX_MESSAGE_BYTES, allow_text=True)
+    codec = WebSocketCodec(
+        is_client=False, max_message_bytes=MAX_MESSAGE_BYTES, allow_text=True, take_run=take_run
+    )
     await echo(transport, codec)
 
 

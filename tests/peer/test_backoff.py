@@ -1,5 +1,10 @@
 """When a peer dials again."""
 
+from random import Random
+
+from hypothesis import given
+from hypothesis import strategies as st
+
 from peer.backoff import FIRST_BOUND, LAST_BOUND, Backoff
 
 
@@ -8,11 +13,19 @@ def upper(low: float, high: float) -> float:
     return high
 
 
-def test_the_bound_doubles_up_to_the_last() -> None:
+def test_the_bound_is_what_was_waited_so_far_up_to_the_last() -> None:
     backoff = Backoff(draw=upper)
     delays = [backoff.next_delay() for _ in range(10)]
-    assert delays[:4] == [FIRST_BOUND, 2 * FIRST_BOUND, 4 * FIRST_BOUND, 8 * FIRST_BOUND]
+    assert delays[:4] == [FIRST_BOUND, FIRST_BOUND, 2 * FIRST_BOUND, 4 * FIRST_BOUND]
     assert delays[-1] == LAST_BOUND
+
+
+@given(st.floats(0.0, 40.0), st.integers())
+def test_nobody_is_away_for_longer_than_twice_the_outage(outage: float, seed: int) -> None:
+    backoff, now = Backoff(draw=Random(seed).uniform), 0.0  # noqa: S311 - repeatable, no secret
+    while now <= outage:
+        now += backoff.next_delay()
+    assert now <= max(2 * outage, outage + FIRST_BOUND)
 
 
 def test_a_good_connection_begins_the_story_anew() -> None:

@@ -40,8 +40,8 @@ def test_a_reader_that_keeps_up_never_starves_the_sender(sizes: list[int]) -> No
     receiving, sending = ReceiveWindow(200), Window(200)
     for size in sizes:
         sending.spend(size)
-        receiving.received(size)
-        grant = receiving.consumed(size)
+        receiving.received(size, 0.0)
+        grant = receiving.consumed(size, 0.0)
         if grant:
             sending.grant(grant)
         assert sending.available > 200 - 100
@@ -49,19 +49,19 @@ def test_a_reader_that_keeps_up_never_starves_the_sender(sizes: list[int]) -> No
 
 def test_a_sender_past_its_credit_is_caught_by_the_receiver() -> None:
     receiving = ReceiveWindow(100)
-    receiving.received(100)
+    receiving.received(100, 0.0)
     with pytest.raises(RemoteProtocolError) as caught:
-        receiving.received(1)
+        receiving.received(1, 0.0)
     assert caught.value.close_reason is CloseReason.CREDIT_EXCEEDED
 
 
 def test_urgent_frames_leave_first_and_files_last() -> None:
     queue = OutboundQueue()
     queue.push_data(Priority.FILES, 1, b"file")
-    queue.push_data(Priority.SCREEN, 2, (b"head", b"screen"))
+    queue.push_data(Priority.SCREEN, 2, b"screen")
     queue.push_data(Priority.INPUT, 3, b"click")
     queue.push(b"notice")
-    assert queue.take(1 << 20) == [b"notice", b"click", b"head", b"screen", b"file"]
+    assert queue.take(1 << 20) == [b"notice", b"click", b"screen", b"file"]
     assert not queue
 
 
@@ -94,7 +94,7 @@ def test_a_close_stays_behind_its_streams_own_data() -> None:
 def test_dropping_forgets_bytes_too() -> None:
     queue = OutboundQueue()
     queue.push_data(Priority.FILES, 1, b"data")
-    queue.push_data(Priority.FILES, 1, (b"head", b"data"))
+    queue.push_data(Priority.FILES, 1, b"more")
     queue.push_data(Priority.CHAT, 2, b"hi")
     queue.drop_stream(Priority.FILES, 1)
     queue.drop_stream(Priority.FILES, 9)

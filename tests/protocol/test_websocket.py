@@ -118,17 +118,6 @@ def test_any_payloads_survive_the_wire_in_any_pieces(
     assert receive_all(make_codec(not is_client), cut(stream, places)) == (payloads, None)
 
 
-@pytest.mark.parametrize("length", [0, 125, 126, 65535, 65536])
-def test_a_servers_header_and_payload_make_the_frame(length: int) -> None:
-    codec = make_codec()
-    assert codec.binary_header(length) + b"x" * length == codec.encode_binary(b"x" * length)
-
-
-def test_a_client_has_no_bare_header() -> None:
-    with pytest.raises(LocalProtocolError):
-        make_codec(is_client=True).binary_header(5)
-
-
 def test_a_client_masks_every_frame_with_another_key() -> None:
     codec = make_codec(is_client=True)
     assert len({codec.encode_binary(b"same")[2:6] for _ in range(50)}) > 45

@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,8 +20,9 @@ from sqlalchemy.exc import IntegrityError, StatementError
 
 from relay.errors import ConfigError, RelayError
 from relay.sessions import Company, CompanyId, Session, SessionId, SessionState, Technician, TechnicianId
-from relay.store import Transaction, account_rows, audit_rows, open_store, session_rows
+from relay.store import StoreUnavailable, Transaction, account_rows, audit_rows, open_store, session_rows
 from relay.store.audit_rows import AuditRow
+from relay.store.session_rows import SessionChange, SessionKey
 from relay.store.sqlite import create_sqlite_engine
 from relay.store.tables import UtcDateTime, metadata
 
@@ -177,18 +179,87 @@ async def test_open_sessions_cannot_share_a_slot(
         assert await store.write(work) is holds
 
 
+async def test_a_change_writes_what_changed_and_nothing_else(tmp_path: Path) -> None:
+    """Of the row only those columns: what else is in it may be newer than what the writer has read."""
+    one, two = make_session(1), make_session(2, "u")
+    later = replace(one, state=SessionState.WAITING, warnings=("careful",), funnel=(("started", NOW),))
+
+    def work(tx: Transaction) -> list[Session]:
+        insert_accounts(tx)
+        insert(tx, 1, slots=(1, 1))
+        insert(tx, 2, technician="u", slots=(1, 2))
+        tx.execute(text("UPDATE sessions SET note = 'newer'"))
+        session_rows.save_sessions(
+            tx,
+            [
+                SessionChange(one, later, {"credential_hash": b"h" * 32, "wrapped": b"w"}),
+                SessionChange(two, two, {}),
+                SessionChange(two, replace(two, computer="PC"), {}),
+            ],
+        )
+        assert session_rows.wrapped_key(tx, one.id) == b"w"
+        assert session_rows.credentials_of_open(tx) == {one.id: b"h" * 32}
+        return session_rows.open_sessions(tx)
+
+    async with open_store(tmp_path / "relay.db") as store:
+        assert await store.write(work) == [
+            replace(later, note="newer"),
+            replace(two, note="newer", computer="PC"),
+        ]
+
+
+async def test_a_change_of_an_unknown_row_writes_all_of_it(tmp_path: Path) -> None:
+    after = replace(make_session(1), note="new", state=SessionState.WAITING)
+
+    def work(tx: Transaction) -> Session | None:
+        insert_accounts(tx)
+        insert(tx, 1, slots=(1, 1))
+        session_rows.save_sessions(tx, [SessionChange(None, after, {})])
+        return session_rows.session_by_id(tx, after.id)
+
+    async with open_store(tmp_path / "relay.db") as store:
+        assert await store.write(work) == after
+
+
+async def test_sessions_are_found_by_any_of_their_keys(tmp_path: Path) -> None:
+    one, two = make_session(1), make_session(2, "u")
+    keys = [
+        SessionKey("id", one.id),
+        SessionKey("invite_hash", (2).to_bytes(32, "big")),
+        SessionKey("credential_hash", b"h" * 32),
+        SessionKey("id", "unknown"),
+        SessionKey("credential_hash", (2).to_bytes(32, "big")),  # an invite is no credential
+    ]
+
+    def work(tx: Transaction) -> dict[SessionKey, Session]:
+        insert_accounts(tx)
+        insert(tx, 1, slots=(1, 1))
+        insert(tx, 2, technician="u", slots=(1, 2))
+        session_rows.save_sessions(tx, [SessionChange(one, one, {"credential_hash": b"h" * 32})])
+        assert session_rows.find_sessions(tx, []) == {}
+        assert account_rows.companies_by_id(tx, [COMPANY.id, CompanyId("unknown")]) == {COMPANY.id: COMPANY}
+        return session_rows.find_sessions(tx, keys)
+
+    async with open_store(tmp_path / "relay.db") as store:
+        assert await store.write(work) == {keys[0]: one, keys[1]: two, keys[2]: one}
+
+
+async def test_a_database_that_cannot_be_used_is_told_from_one_that_refuses(tmp_path: Path) -> None:
+    async with open_store(tmp_path / "relay.db") as store:
+        with pytest.raises(StoreUnavailable):
+            await store.write(lambda tx: tx.execute(text("SELECT * FROM nothing")))
+        with pytest.raises(RelayError) as caught:
+            await store.write(lambda tx: insert(tx, 1, slots=(1, 1)))  # there is no such company
+        assert not isinstance(caught.value, StoreUnavailable)
+
+
 async def test_an_ended_session_leaves_its_slots(tmp_path: Path) -> None:
     def work(tx: Transaction) -> tuple[set[int], set[int]]:
         insert_accounts(tx)
         insert(tx, 1, slots=(1, 1))
         ended = make_session(1)
-        session_rows.save_session(
-            tx,
-            Session(
-                **{name: getattr(ended, name) for name in Session.__dataclass_fields__}
-                | {"state": SessionState.ENDED, "ended_at": NOW}
-            ),
-        )
+        after = replace(ended, state=SessionState.ENDED, ended_at=NOW)
+        session_rows.save_sessions(tx, [SessionChange(ended, after, {})])
         insert(tx, 2, slots=(1, 1))
         return session_rows.occupied_slots(tx, COMPANY.id, TechnicianId("t"))
 

@@ -1,0 +1,75 @@
+"""How large the pieces are that leave a peer, so that what is urgent never waits long behind what is not.
+
+Two things are in the way of a click: the batch that a socket is just taking, with what the kernel holds
+unsent; and, on every leg up to the other peer, the one frame that is just being sent. Both are kept to what
+a path carries in `PIECE_SECONDS`, between bounds: below 16 KiB the cost of each piece would be felt, above 64
+or 128 KiB nothing is gained.
+"""
+
+import math
+from typing import Final
+
+PIECE_SECONDS: Final = 0.004
+"""Several of these add up, and the sum should stay below the 30 ms that are felt in typing."""
+MIN_PIECE_BYTES: Final = 16 * 1024
+MAX_BATCH_BYTES: Final = 128 * 1024
+MAX_RECORD_BYTES: Final = 64 * 1024
+RATE_INTERVAL: Final = 0.5
+"""Seconds over which `RecordSize` measures: many round trips, or at least a few."""
+
+
+class BatchSize:
+    """How much to hand to a socket at a time: halved when that took long, doubled when it was quick.
+
+    Concurrency: the sender's.
+
+    Attributes:
+        size: bytes, from `MIN_PIECE_BYTES` to `MAX_BATCH_BYTES`.
+    """
+
+    __slots__ = ("size",)
+
+    def __init__(self) -> None:
+        self.size = MAX_BATCH_BYTES // 2
+
+    def sent(self, batch_bytes: int, seconds: float) -> bool:
+        """A batch was taken by the socket; says whether that changed `size`.
+
+        Args:
+            batch_bytes: its size. A small one that was quick says nothing of the path.
+            seconds: from being ready to send until the socket had taken it all.
+        """
+        before = self.size
+        if seconds > PIECE_SECONDS:
+            self.size = max(before // 2, MIN_PIECE_BYTES)
+        elif seconds < PIECE_SECONDS / 4 and batch_bytes >= before:
+            self.size = min(before * 2, MAX_BATCH_BYTES)
+        return self.size != before
+
+
+class RecordSize:
+    """Into what pieces one stream's data is cut, by the rate at which credit lets it go.
+
+    That rate is the path's from end to end: a slow leg far away shows too. `now` is any monotonic clock, in
+    seconds.
+
+    Concurrency: the stream's sender's.
+    """
+
+    __slots__ = ("_bytes", "_since", "_size")
+
+    def __init__(self) -> None:
+        self._since = -math.inf
+        self._bytes = 0
+        self._size = MIN_PIECE_BYTES
+
+    def take(self, left: int, now: float) -> int:
+        """The size of the next piece of `left` bytes: at most `left`, and `MAX_RECORD_BYTES`."""
+        elapsed = now - self._since
+        if elapsed >= RATE_INTERVAL:
+            wanted = int(self._bytes / elapsed * PIECE_SECONDS)
+            self._size = max(MIN_PIECE_BYTES, min(wanted, MAX_RECORD_BYTES))
+            self._since, self._bytes = now, 0
+        taken = min(left, self._size)
+        self._bytes += taken
+        return taken

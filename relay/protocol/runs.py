@@ -1,0 +1,168 @@
+"""Runs: what the relay forwards without looking at each frame.
+
+A peer under load sends many DATA frames of one stream behind each other, and one read brings them together.
+`take_run` finds such a run in the received bytes and gives it back as it goes on to the other peer: each
+message unmasked behind the header of its WebSocket frame, in one piece. What a frame costs the relay is then
+this walk and nothing else; credit, counters, queue and system calls are per run.
+
+There are two implementations with the same results: `relay.protocol._runs` in C, if it was built, and the
+one below. Measured (`./dev bench tunnel`, figures in docs/performance.md): with 64-byte payloads the one in C
+moves over ten times as many frames per second of CPU.
+"""
+
+import os
+from collections.abc import Callable
+from typing import Final, NamedTuple, TypeAlias
+
+from relay.protocol.frames import peek_data
+from relay.protocol.masking import apply_mask
+
+MAX_RUN_BYTES: Final = 64 * 1024
+"""On the wire; a frame larger than this is a run of its own. Other streams wait behind one run at most."""
+
+PURE_PYTHON_VARIABLE: Final = "ADHOC_PURE_PYTHON"
+"""Environment variable: any value but the empty one makes this module leave the compiled part alone."""
+
+_WHOLE_BINARY: Final = 0x82
+_SHORT_HEADERS: Final = tuple(bytes((_WHOLE_BINARY, length)) for length in range(126))
+
+
+class Run(NamedTuple):
+    """Whole DATA frames of one stream, each in one WebSocket frame, in the order they came.
+
+    Attributes:
+        stream: their stream's id.
+        frames: how many, at least 1.
+        size: bytes of their messages together, which is what credit counts.
+        largest: bytes of the largest message.
+        wire: their WebSocket frames, unmasked.
+        end: position behind the last of them in the bytes they were found in; 0 from `run_of`.
+    """
+
+    stream: int
+    frames: int
+    size: int
+    largest: int
+    wire: bytes
+    end: int
+
+
+Received: TypeAlias = bytes | bytearray | memoryview
+TakeRun: TypeAlias = Callable[[Received, int, int], Run | None]
+"""Finds a run, as `take_run_in_python` does."""
+
+
+def take_run_in_python(data: Received, position: int, max_message_bytes: int) -> Run | None:
+    """The run that begins at `position`.
+
+    Args:
+        data: what a server received: masked WebSocket frames (RFC 6455 §5.2).
+        position: where a frame begins, 0 to ``len(data)``.
+        max_message_bytes: a longer message ends the run before it.
+
+    Returns:
+        The run, or None if what is there is no complete, masked, unfragmented binary frame that holds a
+        well-formed DATA frame. What is wrong with it then is for the codec to say.
+    """
+    first = _read_frame(data, position, max_message_bytes)
+    if first is None:
+        return None
+    stream, header, message, position = first
+    parts = [header, message]
+    frames, size, largest = 1, len(message), len(message)
+    wire_bytes = len(header) + size
+    # The beginning of a short DATA frame of this stream; the byte behind it is the payload's length.
+    short_begin = message[:7] + b"\xc4"
+    max_short = min(125, max_message_bytes)
+    available = len(data)
+    unmask = apply_mask
+    while wire_bytes < MAX_RUN_BYTES and available - position > 6:
+        length = data[position + 1] ^ 0x80
+        start = position + 6
+        end = start + length
+        if not 9 <= length <= max_short or end > available or data[position] != _WHOLE_BINARY:
+            frame = _read_frame(data, position, max_message_bytes)
+            if frame is None or frame[0] != stream or wire_bytes + len(frame[2]) > MAX_RUN_BYTES:
+                break
+            _, header, message, position = frame
+            length = len(message)
+            largest = max(largest, length)
+        else:
+            message = unmask(data[start:end], data[position + 2 : start])
+            if message[:8] != short_begin or message[8] + 9 != length:
+                break
+            header = _SHORT_HEADERS[length]
+            position = end
+        parts += (header, message)
+        frames += 1
+        size += length
+        wire_bytes += length + len(header)
+    # A short one is the largest only if all are short.
+    if largest < 126:
+        largest = max(map(len, parts))
+    return Run(stream, frames, size, largest, b"".join(parts), position)
+
+
+def _read_frame(
+    data: Received, position: int, max_message_bytes: int
+) -> tuple[int, bytes, bytes, int] | None:
+    """The DATA frame at `position`, or None: its stream, the header to send it with, the message, its end."""
+    if len(data) - position < 6 or data[position] != _WHOLE_BINARY:
+        return None
+    length = data[position + 1] ^ 0x80
+    start = position + 6
+    if length < 126:
+        header = _SHORT_HEADERS[length]
+    elif length == 126:
+        start += 2
+        length = int.from_bytes(data[position + 2 : position + 4])
+        if length < 126:
+            return None
+        header = b"\x82\x7e" + bytes(data[position + 2 : position + 4])
+    elif length == 127:
+        start += 8
+        length = int.from_bytes(data[position + 2 : position + 10])
+        if length < 0x10000:
+            return None
+        header = b"\x82\x7f" + bytes(data[position + 2 : position + 10])
+    else:
+        return None  # not masked
+    end = start + length
+    if end > len(data) or length > max_message_bytes:
+        return None
+    message = apply_mask(data[start:end], data[start - 4 : start])
+    stream = peek_data(message)
+    return (stream, header, message, end) if stream else None
+
+
+def run_of(message: bytes, wire: bytes) -> Run | None:
+    """The run of one message that came in fragments, `wire` as it goes on; None if it is no DATA."""
+    stream = peek_data(message)
+    return Run(stream, 1, len(message), len(message), wire, 0) if stream else None
+
+
+def load_compiled() -> TakeRun:
+    """The implementation in C. Raises ImportError if it was not built."""
+    from relay.protocol import _runs
+
+    find = _runs.find
+
+    def take_run(data: Received, position: int, max_message_bytes: int) -> Run | None:
+        found = find(data, position, max_message_bytes, MAX_RUN_BYTES)
+        return None if found is None else Run._make(found)
+
+    return take_run
+
+
+def choose_take_run() -> TakeRun:
+    """The fastest implementation there is here."""
+    if not os.environ.get(PURE_PYTHON_VARIABLE):
+        try:
+            return load_compiled()
+        except ImportError:
+            pass
+    return take_run_in_python
+
+
+take_run: TakeRun = choose_take_run()
+"""`take_run(data, position, max_message_bytes)`: see `take_run_in_python`."""
