@@ -1,5 +1,6 @@
 """The life of peers' connections: deadlines, limits, replacement, races, crashes. Nothing ever leaks."""
 
+import gc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 import trio
 
+from relay.broker import HostAbout, HostAdmission
 from relay.connections import NOTICE_BURST, TunnelSettings
 from relay.errors import AuthError
 from relay.protocol.close_reasons import CloseReason
@@ -57,6 +59,31 @@ async def test_draining_does_not_wait_for_a_peer_that_says_nothing(tmp_path: Pat
             nursery.start_soon(house.server.drain, 7)
             assert (await until_notice(far, "move")).fields == {"within": 7}
             assert await closing(far) == [CloseReason.GOING_AWAY]
+
+
+async def test_peers_that_say_no_hello_are_counted_in_all(tmp_path: Path) -> None:
+    settings = TunnelSettings(hello_timeout=3600, max_handshaking=1)
+    async with open_house(tmp_path, settings) as house:
+        session, credential = await activated(house)
+        silent = await house.connect("viewer")
+        refused = await house.ask_upgrade("viewer")
+        assert refused.refused is not None
+        assert refused.refused[0] == 503
+        assert house.count("relay_handshake_failures_total", reason="limit") == 1
+        await silent.send(await house.viewer_hello(session))
+        assert isinstance(await silent.read(), Welcome)
+        await house.join(credential)  # who has said HELLO holds no place any more
+        wrong = await house.connect("host")
+        await wrong.send(Notice("ready", {}))
+        assert await closing(wrong) == [CloseReason.OUT_OF_ORDER]
+        await house.join(credential)  # nor who never will
+
+
+async def test_an_idle_host_keeps_nothing_of_its_hello(house: TunnelHouse) -> None:
+    _, credential = await activated(house)
+    await house.join(credential)
+    gc.collect()
+    assert [thing for thing in gc.get_objects() if isinstance(thing, Hello | HostAdmission | HostAbout)] == []
 
 
 async def test_a_field_that_is_missing_is_named_without_a_traceback(house: TunnelHouse) -> None:

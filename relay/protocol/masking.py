@@ -32,7 +32,7 @@ def load_c_routine() -> Routine:
     """The C routine of `websockets`. Raises ImportError without the package or its compiled part."""
     from websockets.speedups import apply_mask
 
-    return cast(Routine, apply_mask)  # which takes any buffer, though it is declared for two kinds
+    return cast("Routine", apply_mask)  # which takes any buffer, though it is declared for two kinds
 
 
 def load_numpy_routine() -> Routine:
