@@ -29,6 +29,7 @@ from typing import Final
 import trio
 
 from relay.errors import PeerGone
+from relay.protocol.batching import MAX_BATCH_BYTES, BatchSize
 from relay.protocol.close_reasons import CloseReason
 from relay.protocol.errors import ProtocolError
 from relay.protocol.frames import Close, Frame, Role, encode_frame
@@ -37,11 +38,9 @@ from relay.protocol.streams import MAX_CONTROL_BYTES, MAX_WINDOW_BYTES, Outbound
 from relay.protocol.websocket import CloseReceived, Ping, Pong, WebSocketCodec
 from relay.transport import RECEIVE_BYTES, Chunk, Transport
 
-SEND_BATCH_BYTES: Final = 128 * 1024
-"""Handed to the socket at a time. A mouse click waits behind at most this and the kernel's unsent 64 KiB."""
-
 MAX_QUEUED_BYTES: Final = 4 * MAX_WINDOW_BYTES
-"""Of DATA waiting for one peer. Ours never come near: they grant 256 KiB a stream, and as they read."""
+"""Of DATA waiting for one peer. Ours never come near: all windows of one connection together are 24 MiB at
+most (`MAX_GROWTH_BYTES`), and they grant as they read."""
 
 MESSAGES_A_TURN: Final = 512
 """Handled in one go, at some 5 µs each: 2.5 ms, well below what is felt at a keyboard."""
@@ -223,7 +222,7 @@ class PeerConnection:
             return
         if now - self._last_heard > self._settings.dead_timeout:
             self.close(CloseReason.DEAD)
-        elif self._batch and now - self._last_progress > self._settings.stall_timeout:
+        elif self._sending is not None and now - self._last_progress > self._settings.stall_timeout:
             self.close(CloseReason.STALLED)
         elif now >= self._next_ping:
             self._next_ping = now + self._jittered_interval()
@@ -241,32 +240,48 @@ class PeerConnection:
         """Send what the socket takes at once; a task is started only for the rest."""
         if not self._is_running or self._sending is not None:
             return
-        self._send_some()
+        try:
+            while self._queue and not self._batch:
+                self._send_batch(MAX_BATCH_BYTES)
+        except PeerGone:
+            self._give_up()
         if self._batch:
             self._last_progress = trio.current_time()
             self._sending = trio.CancelScope()
             self._relaying.senders.start_soon(self._send_until_empty, self._sending)
+        else:
+            self._tell_if_drained()
 
-    def _send_some(self) -> None:
-        """Send until nothing waits or the socket takes no more; then `_batch` holds what it left."""
-        try:
-            while self._batch or self._queue:
-                batch = self._batch or list[Chunk](self._queue.take(SEND_BATCH_BYTES))
-                self._batch = self._transport.send_now(batch)
-                if self._batch:
-                    if sum(map(len, self._batch)) < sum(map(len, batch)):
-                        self._last_progress = trio.current_time()
-                    return
-        except PeerGone:
-            self._give_up()
-        self._tell_if_drained()
+    def _send_batch(self, max_bytes: int) -> int:
+        """Send what the last batch left, or else the next one; how many bytes that was to be.
+
+        Raises:
+            PeerGone: the connection is lost.
+        """
+        batch = self._batch or list[Chunk](self._queue.take(max_bytes))
+        size = sum(map(len, batch))
+        self._batch = self._transport.send_now(batch)
+        if not self._batch or sum(map(len, self._batch)) < size:
+            self._last_progress = trio.current_time()
+        return size
 
     async def _send_until_empty(self, sending: trio.CancelScope) -> None:
+        """Send while the socket takes less than there is, in batches that fit its path.
+
+        A batch is taken from the queue when it can leave, not before, so that what is urgent overtakes.
+        """
+        batch_size = BatchSize()
         with sending:
             try:
-                while self._batch:
+                while self._batch or self._queue:
+                    ready_at = trio.current_time()
                     await self._transport.wait_to_send()
-                    self._send_some()
+                    size = self._send_batch(batch_size.size)
+                    if batch_size.sent(size, trio.current_time() - ready_at):
+                        self._transport.limit_unsent(batch_size.size)
+                    # On a fast path the way through the scheduler would cost more than the batch.
+                    while batch_size.size == MAX_BATCH_BYTES and self._queue and not self._batch:
+                        self._send_batch(MAX_BATCH_BYTES)
             except PeerGone:
                 self._give_up()
         self._sending = None
@@ -337,7 +352,7 @@ class PeerConnection:
                 self._sending.cancel()
         if self._closing is None:
             raise AssertionError("receiving ends with a reason")
-        if self._batch:
+        if self._batch or self._queue:
             self._transport.abort()
         else:
             await self._close_transport()
@@ -346,9 +361,9 @@ class PeerConnection:
     async def refuse(self, reason: CloseReason) -> None:
         """Close a connection that `run` was never called for, or did not return from."""
         self.close(reason)
-        if not self._batch:  # else a frame was cut in the middle, and nothing can follow
+        if self._sending is None:  # else a frame may be cut in the middle, and nothing can follow
             with trio.move_on_after(self._settings.close_timeout, shield=True), suppress(PeerGone):
-                await self._transport.send_all(self._queue.take(SEND_BATCH_BYTES))
+                await self._transport.send_all(self._queue.take(MAX_BATCH_BYTES))
                 await self._transport.aclose()
                 return
         self._transport.abort()

@@ -32,7 +32,8 @@ RECEIVE_BYTES = 262144
 """One read: 256 KiB holds four of the largest control records, and the codec walks it in one go."""
 
 UNSENT_BYTES = 65536
-"""What the kernel may hold unsent (TCP_NOTSENT_LOWAT), so that a mouse click never waits behind a file."""
+"""What the kernel may hold unsent (TCP_NOTSENT_LOWAT), so that a mouse click never waits behind a file; at
+first, `limit_unsent` changes it."""
 
 UNACKNOWLEDGED_TIMEOUT = 30.0
 """Seconds without an acknowledgement of sent bytes until the kernel gives the connection up (SECURITY)."""
@@ -230,6 +231,10 @@ class Transport(ABC):
         finally:
             self._is_sending = False
 
+    @abstractmethod
+    def limit_unsent(self, size: int) -> None:
+        """Let the kernel hold about `size` bytes that it cannot send yet, where it can be told so."""
+
     def _check_not_sending(self) -> None:
         if self._is_sending:
             raise trio.BusyResourceError("another task is sending on this transport")
@@ -330,6 +335,12 @@ class _KernelTransport(Transport):
         self._sock = sock
         # The receiver's: the last read left nothing, so that the next would only find out by failing.
         self._is_drained = False
+
+    def limit_unsent(self, size: int) -> None:
+        option = getattr(socket, "TCP_NOTSENT_LOWAT", None)
+        if option is not None and not self._is_closed:
+            with suppress(OSError):  # of a connection that was lost meanwhile: the next send says so
+                self._sock.setsockopt(socket.IPPROTO_TCP, option, size)
 
     async def _wait_to_receive(self) -> None:
         if self._is_drained:
@@ -651,6 +662,9 @@ class MemoryTransport(Transport):
         super().__init__(peer_address, is_tls=False)
         self._incoming = incoming
         self._outgoing = outgoing
+
+    def limit_unsent(self, size: int) -> None:
+        """There is no kernel between the two ends."""
 
     async def _wait_to_receive(self) -> None:
         await self._incoming.wait_to_receive()

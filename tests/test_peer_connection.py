@@ -13,11 +13,11 @@ from relay.errors import PeerGone
 from relay.peer_connection import (
     MAX_QUEUED_BYTES,
     MESSAGES_A_TURN,
-    SEND_BATCH_BYTES,
     PeerConnection,
     PeerSettings,
     Relaying,
 )
+from relay.protocol.batching import MAX_BATCH_BYTES
 from relay.protocol.close_reasons import CloseReason
 from relay.protocol.errors import RemoteProtocolError
 from relay.protocol.frames import Close, Data, Frame, Notice, decode_frame, encode_frame
@@ -431,7 +431,7 @@ async def test_a_peer_that_grants_credit_and_reads_next_to_nothing_is_let_go(
                 await it.far.transport.receive_some(60_000)
         assert it.peer.close_reason is CloseReason.STALLED
         assert MAX_QUEUED_BYTES < sent < MAX_QUEUED_BYTES * 1.2
-        assert it.peer.queued_bytes < 2 * SEND_BATCH_BYTES
+        assert it.peer.queued_bytes < 2 * MAX_BATCH_BYTES
 
 
 async def test_a_flood_of_tiny_messages_leaves_others_their_turn(

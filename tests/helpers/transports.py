@@ -50,6 +50,9 @@ class SwitchedTransport(Transport):
                 end._inner.abort()
                 end.resume()
 
+    def limit_unsent(self, size: int) -> None:
+        self._inner.limit_unsent(size)
+
     async def _wait_to_receive(self) -> None:
         await self._may_receive.wait()
         with trio.CancelScope() as self._receiving:
