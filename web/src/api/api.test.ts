@@ -4,16 +4,17 @@ import { problemOf } from "./client";
 import { parseEvent } from "./live";
 
 describe("backoff", () => {
-  test("the bound doubles from half a second to a minute", () => {
+  test("the bound is what was waited so far, from half a second to a minute", () => {
     const backoff = new Backoff(undefined, () => 1);
     const delays = Array.from({ length: 9 }, () => backoff.next());
-    expect(delays).toEqual([0.5, 1, 2, 4, 8, 16, 32, 60, 60]);
+    expect(delays).toEqual([0.5, 0.5, 1, 2, 4, 8, 16, 32, 60]);
   });
 
   test("jitter takes all of the range but never comes back at once", () => {
     expect(new Backoff(undefined, () => 0).next()).toBe(0.1);
     const backoff = new Backoff(undefined, () => 0.5);
-    expect([backoff.next(), backoff.next(), backoff.next()]).toEqual([0.25, 0.5, 1]);
+    expect([backoff.next(), backoff.next(), backoff.next()]).toEqual([0.25, 0.25, 0.25]);
+    expect([backoff.next(), backoff.next()]).toEqual([0.375, 0.5625]);
   });
 
   test("success begins anew", () => {

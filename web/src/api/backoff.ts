@@ -1,6 +1,7 @@
 /**
  * When to try again: full jitter (SECURITY: 0.5 s → 60 s), so that a relay that comes back is not met by everybody at
- * once. The delay before try n is uniform between 0 and min(60, 0.5 · 2ⁿ) seconds, but never below 100 ms.
+ * once. A delay is uniform between 0 and what was waited so far (at least 0.5 s, at most 60 s), but never below 100 ms: so
+ * a page is back at the latest when about as much time again has passed as the relay was away.
  */
 
 export interface BackoffSettings {
@@ -15,23 +16,24 @@ export interface BackoffSettings {
 export const BACKOFF: BackoffSettings = { first: 0.5, most: 60, least: 0.1 };
 
 export class Backoff {
-  #failures = 0;
+  #waited = 0;
 
   constructor(
     private readonly settings: BackoffSettings = BACKOFF,
     private readonly random: () => number = Math.random,
   ) {}
 
-  /** Seconds to wait before the next try; each call counts one more failure. */
+  /** Seconds to wait before the next try; they count as waited. */
   next(): number {
-    const bound = Math.min(this.settings.most, this.settings.first * 2 ** Math.min(this.#failures, 30));
-    this.#failures += 1;
-    return Math.max(this.settings.least, this.random() * bound);
+    const bound = Math.min(this.settings.most, Math.max(this.settings.first, this.#waited));
+    const delay = Math.max(this.settings.least, this.random() * bound);
+    this.#waited += delay;
+    return delay;
   }
 
   /** The try worked: begin again with short delays. */
   reset(): void {
-    this.#failures = 0;
+    this.#waited = 0;
   }
 }
 

@@ -176,7 +176,7 @@ describe("the pairing driver", () => {
     await settle();
     endWait();
     await settle();
-    expect(waits).toEqual([0.5, 1, 2]);
+    expect(waits).toEqual([0.5, 0.5, 1]);
   });
 
   test("a host that goes away is waited for", async () => {

@@ -1,11 +1,13 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { CloseReason } from "../protocol/closeReasons";
 import { LocalProtocolError } from "../protocol/errors";
-import { dataFrameBytes, type Fields, type Frame } from "../protocol/frames";
+import { dataFrameBytes, type Channel, type Fields, type Frame } from "../protocol/frames";
 import { fromHex } from "../protocol/testing/vectors";
 import { HANDSHAKE_TIMEOUT_MS, MAX_OPEN_STREAMS, type TunnelClient } from "./client";
 import type { Notice } from "./notices";
-import { INITIAL_WINDOW_BYTES, StreamClosed, type RawStream } from "./streams";
+import { LOOK_AGAIN_MS, MIN_UNSENT_BYTES } from "./pacing";
+import { INITIAL_WINDOW_BYTES } from "./receiveWindow";
+import { StreamClosed, type RawStream } from "./streams";
 import { admitted, dialled, TICKET, VIEWER, WELCOME, type FakeSocket } from "./testing/fakes";
 
 const FIRST = VIEWER * 0x1_0000 + 1;
@@ -13,8 +15,13 @@ const FIRST = VIEWER * 0x1_0000 + 1;
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
-async function openStream(client: TunnelClient, socket: FakeSocket, credit = 262_144): Promise<RawStream> {
-  const opening = client.openStream("control", () => ({}));
+async function openStream(
+  client: TunnelClient,
+  socket: FakeSocket,
+  credit = 262_144,
+  channel: Channel = "control",
+): Promise<RawStream> {
+  const opening = client.openStream(channel, () => ({}));
   const { stream } = socket.take("open");
   socket.deliver({ kind: "accept", stream, credit, params: { answer: "yes" } });
   return opening;
@@ -336,5 +343,66 @@ describe("streams", () => {
     await expect(stream.send(new Uint8Array(65_601))).rejects.toThrow(LocalProtocolError);
     void stream.receive().catch(() => undefined);
     await expect(stream.receive()).rejects.toThrow(LocalProtocolError);
+  });
+});
+
+describe("files", () => {
+  it("wait while the browser has much unsent, and control does not", async () => {
+    const { client, socket } = admitted();
+    const files = await openStream(client, socket, 262_144, "files");
+    const control = await openStream(client, socket);
+    socket.bufferedAmount = MIN_UNSENT_BYTES;
+    const sending = files.send(Uint8Array.of(1));
+    await control.send(Uint8Array.of(2));
+    expect(socket.take("data")).toMatchObject({ stream: control.id });
+    vi.advanceTimersByTime(10 * LOOK_AGAIN_MS);
+    expect(socket.sent).toEqual([]);
+    socket.bufferedAmount = MIN_UNSENT_BYTES - 1;
+    vi.advanceTimersByTime(LOOK_AGAIN_MS);
+    await sending;
+    expect(socket.take("data")).toMatchObject({ stream: files.id });
+  });
+
+  it("do not wait in a page that nobody sees", async () => {
+    const { client, socket } = admitted();
+    const files = await openStream(client, socket, 262_144, "files");
+    socket.bufferedAmount = 10 * MIN_UNSENT_BYTES;
+    const sending = files.send(Uint8Array.of(1));
+    expect(socket.sent).toEqual([]);
+    socket.isHidden = true;
+    vi.advanceTimersByTime(LOOK_AGAIN_MS);
+    await sending;
+    await files.send(Uint8Array.of(2));
+    expect(socket.sent).toHaveLength(2);
+  });
+
+  it("that wait for room are told of the end, and looking stops", async () => {
+    const { client, socket } = admitted();
+    const files = await openStream(client, socket, 262_144, "files");
+    socket.bufferedAmount = 10 * MIN_UNSENT_BYTES;
+    const sending = files.send(Uint8Array.of(1));
+    socket.drop(1006);
+    await expect(sending).rejects.toMatchObject({ reason: CloseReason.DEAD });
+    vi.advanceTimersByTime(LOOK_AGAIN_MS);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it("are granted more than the first window where the path asks for it", async () => {
+    const { client, socket } = admitted();
+    const opening = client.openStream("files", () => ({}));
+    vi.advanceTimersByTime(100);
+    socket.deliver({ kind: "accept", stream: FIRST, credit: 262_144, params: {} });
+    const files = await opening;
+    let granted = 0;
+    for (let round = 0; round < 4; round += 1) {
+      vi.advanceTimersByTime(100);
+      for (let index = 0; index < 4; index += 1) {
+        socket.deliver(data(FIRST, 65_000));
+        await files.receive();
+      }
+      while (socket.sent.length > 0) granted += socket.take("credit").amount;
+    }
+    expect(granted).toBeGreaterThan(16 * dataFrameBytes(65_000)); // more than was consumed
+    expect(client.closeReason).toBeNull();
   });
 });

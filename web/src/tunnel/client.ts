@@ -11,7 +11,9 @@ import { LocalProtocolError, ProtocolError, RemoteProtocolError } from "../proto
 import { decodeFrame, encodeFrame, PROTOCOL_VERSION, SUBPROTOCOL } from "../protocol/frames";
 import type { Channel, Fields, Frame } from "../protocol/frames";
 import { readNotice, readWelcome, type Notice, type Welcome } from "./notices";
-import { INITIAL_WINDOW_BYTES, RawStream, StreamClosed, type StreamCarrier } from "./streams";
+import { LOOK_AGAIN_MS, UnsentLimit } from "./pacing";
+import { GrowthAllowance, INITIAL_WINDOW_BYTES } from "./receiveWindow";
+import { RawStream, StreamClosed, type StreamCarrier } from "./streams";
 
 export const MAX_OPEN_STREAMS = 32;
 export const HANDSHAKE_TIMEOUT_MS = 10_000;
@@ -21,6 +23,7 @@ const MAX_STREAM_NUMBER = 0xffff;
 export interface Socket {
   binaryType: BinaryType;
   readonly protocol: string;
+  readonly bufferedAmount: number;
   onopen: ((event: Event) => void) | null;
   onmessage: ((event: MessageEvent<unknown>) => void) | null;
   onclose: ((event: CloseEvent) => void) | null;
@@ -36,6 +39,8 @@ export interface TunnelOptions {
   /** What this page calls itself in the relay's log. */
   program: string;
   createSocket?: (url: string, protocol: string) => Socket;
+  /** Whether nobody sees the page. */
+  isHidden?: () => boolean;
 }
 
 export interface TunnelEvents {
@@ -49,19 +54,24 @@ export interface TunnelEvents {
 type Handlers = { [K in keyof TunnelEvents]: Set<(value: TunnelEvents[K]) => void> };
 
 export class TunnelClient implements StreamCarrier {
+  readonly allowance = new GrowthAllowance();
   readonly #socket: Socket;
+  readonly #isHidden: () => boolean;
   readonly #handlers: Handlers = { welcome: new Set(), notice: new Set(), closed: new Set() };
   readonly #streams = new Map<number, RawStream>();
   readonly #timer: ReturnType<typeof setTimeout>;
   #welcome: Welcome | null = null;
   #reason: CloseReason | null = null;
   #lastNumber = 0;
+  readonly #unsentLimit = new UnsentLimit();
+  #isWaitingForRoom = false;
 
   /** Dials at once; subscribe to the events before yielding to the event loop. */
   constructor(options: TunnelOptions) {
     const create = options.createSocket ?? ((url, protocol) => new WebSocket(url, protocol));
     const socket = create(options.url, SUBPROTOCOL);
     this.#socket = socket;
+    this.#isHidden = options.isHidden ?? (() => document.hidden);
     socket.binaryType = "arraybuffer";
     socket.onopen = () => {
       if (socket.protocol !== SUBPROTOCOL) {
@@ -154,6 +164,32 @@ export class TunnelClient implements StreamCarrier {
   /** For the streams: this one is closed. */
   forgetStream(id: number): void {
     this.#streams.delete(id);
+  }
+
+  /** For the streams: whether files may be sent now. */
+  hasRoomForFiles(): boolean {
+    // Browsers let a hidden page look again once a second only; but nobody clicks in one.
+    if (this.#isHidden() || this.#socket.bufferedAmount < this.#unsentLimit.bytes) return true;
+    if (!this.#isWaitingForRoom) {
+      this.#isWaitingForRoom = true;
+      this.#waitForRoom();
+    }
+    return false;
+  }
+
+  #waitForRoom(): void {
+    const before = this.#socket.bufferedAmount;
+    const since = performance.now();
+    setTimeout(() => {
+      if (this.#reason !== null) return;
+      this.#unsentLimit.drained(before - this.#socket.bufferedAmount, performance.now() - since);
+      if (!this.#isHidden() && this.#socket.bufferedAmount >= this.#unsentLimit.bytes) {
+        this.#waitForRoom();
+        return;
+      }
+      this.#isWaitingForRoom = false;
+      for (const stream of [...this.#streams.values()]) stream.handleRoom();
+    }, LOOK_AGAIN_MS);
   }
 
   #receive(data: unknown): void {

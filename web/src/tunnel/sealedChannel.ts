@@ -6,8 +6,8 @@ import { CloseReason } from "../protocol/closeReasons";
 import { ProtocolError } from "../protocol/errors";
 import type { Channel } from "../protocol/frames";
 import { ViewerHandshake, type ConnectionSecrets, type Keys } from "../protocol/pairing";
-import { maxDataBytesOf } from "../protocol/sealing";
 import type { TunnelClient } from "./client";
+import { MAX_RECORD_BYTES, RecordSize } from "./pacing";
 import { StreamClosed, type RawStream } from "./streams";
 
 /** Milliseconds after which a direction's key is replaced at the latest. */
@@ -44,6 +44,7 @@ export class SealedChannel {
   #sending: Promise<void> = Promise.resolve();
   #rekeyAt = performance.now() + REKEY_INTERVAL_MS;
   #hasFinal = false;
+  readonly #recordSize = new RecordSize();
 
   private constructor(
     private readonly stream: RawStream,
@@ -100,10 +101,12 @@ export class SealedChannel {
         this.#rekeyAt = performance.now() + REKEY_INTERVAL_MS;
         await this.stream.send(await this.keys.sealer.rekey());
       }
-      const size = maxDataBytesOf(this.stream.channel);
-      for (let start = 0; start === 0 || start < copy.length; start += size) {
+      let start = 0;
+      do {
+        const size = this.#nextRecordBytes(copy.length - start);
         await this.#sendRecords(copy.subarray(start, start + size), false);
-      }
+        start += size;
+      } while (start < copy.length);
     });
   }
 
@@ -135,6 +138,11 @@ export class SealedChannel {
 
   close(reason: CloseReason = CloseReason.DONE): void {
     this.stream.close(reason);
+  }
+
+  #nextRecordBytes(left: number): number {
+    if (this.stream.channel !== "files") return Math.min(left, MAX_RECORD_BYTES);
+    return this.#recordSize.take(left, performance.now());
   }
 
   async #sendRecords(data: Bytes, isFinal: boolean): Promise<void> {

@@ -2,15 +2,16 @@
  * One stream of a viewer's connection: ordered payloads both ways, with credit (docs/protocol.md §2).
  *
  * What is received waits here until it is asked for, and only then is credit granted again, so at most one window of
- * it ever waits. What is sent waits for the host's credit.
+ * it ever waits. What is sent waits for the host's credit; files also until the browser has room for them.
  */
 import type { Bytes } from "../protocol/bytes";
 import { CloseReason } from "../protocol/closeReasons";
 import { LocalProtocolError, RemoteProtocolError } from "../protocol/errors";
 import { dataFrameBytes, maxPayloadBytes, type Channel, type Fields, type Frame } from "../protocol/frames";
+import { MAX_WINDOW_BYTES, ReceiveWindow, type GrowthAllowance } from "./receiveWindow";
 
-export const INITIAL_WINDOW_BYTES = 256 * 1024;
-export const MAX_WINDOW_BYTES = 8 * 1024 * 1024;
+/** Of what this side sends, on every channel: `files` would allow more, but it might never fit a window. */
+const MAX_SENT_BYTES = maxPayloadBytes("control");
 
 /** The stream is closed, by whom ever; `reason` says why. */
 export class StreamClosed extends Error {
@@ -30,6 +31,10 @@ interface Waiting<T> {
 export interface StreamCarrier {
   sendFrame(frame: Frame): void;
   forgetStream(id: number): void;
+  /** Whether files may be sent now; if not, `handleRoom` is called when that has changed. */
+  hasRoomForFiles(): boolean;
+  /** What the windows of the connection may grow by, all together. */
+  readonly allowance: GrowthAllowance;
 }
 
 export class RawStream {
@@ -39,12 +44,11 @@ export class RawStream {
   params: Fields = {};
   readonly #carrier: StreamCarrier;
   readonly #incoming: Bytes[] = [];
+  readonly #receiveWindow: ReceiveWindow;
   readonly #senders: (Waiting<void> & { payload: Bytes })[] = [];
   #accepted: Waiting<RawStream> | null;
   #receiver: Waiting<Bytes> | null = null;
   #sendWindow = 0;
-  #receiveWindow = INITIAL_WINDOW_BYTES;
-  #consumed = 0;
   #reason: CloseReason | null = null;
   #settleClosed: (reason: CloseReason) => void = () => undefined;
 
@@ -57,6 +61,9 @@ export class RawStream {
   ) {
     this.#carrier = carrier;
     this.#accepted = accepted;
+    // Only files need more than the first window; elsewhere, what is under way is late.
+    this.#receiveWindow = new ReceiveWindow(channel === "files" ? carrier.allowance : null);
+    this.#receiveWindow.grantedFirst(performance.now());
     this.closed = new Promise((resolve) => (this.#settleClosed = resolve));
   }
 
@@ -66,14 +73,14 @@ export class RawStream {
   }
 
   /**
-   * Sends one payload, at most the channel's maximum; resolves once the host's credit let it go. Calls are served in
+   * Sends one payload, at most 64 KiB and its seal; resolves once the host's credit let it go. Calls are served in
    * their order.
    *
    * @throws StreamClosed, also while waiting.
    */
   send(payload: Bytes): Promise<void> {
-    if (payload.length > maxPayloadBytes(this.channel)) {
-      return Promise.reject(new LocalProtocolError("A payload must not be longer than its channel allows."));
+    if (payload.length > MAX_SENT_BYTES) {
+      return Promise.reject(new LocalProtocolError("A payload must not be longer than 64 KiB and its seal."));
     }
     return new Promise((resolve, reject) => {
       if (this.#reason !== null) {
@@ -115,6 +122,7 @@ export class RawStream {
     if (this.#accepted === null) throw outOfOrder();
     const { resolve } = this.#accepted;
     this.#accepted = null;
+    this.#receiveWindow.answeredFirst(performance.now());
     this.params = params;
     this.handleCredit(credit);
     resolve(this);
@@ -126,10 +134,7 @@ export class RawStream {
     if (payload.length > maxPayloadBytes(this.channel)) {
       throw new RemoteProtocolError("A payload is too large for its channel.", CloseReason.TOO_LARGE);
     }
-    this.#receiveWindow -= dataFrameBytes(payload.length);
-    if (this.#receiveWindow < 0) {
-      throw new RemoteProtocolError("More was sent than was allowed.", CloseReason.CREDIT_EXCEEDED);
-    }
+    this.#receiveWindow.received(dataFrameBytes(payload.length), performance.now());
     if (this.#receiver === null) {
       this.#incoming.push(payload);
       return;
@@ -150,10 +155,16 @@ export class RawStream {
     this.#sendWhatFits();
   }
 
+  /** For the connection: there is room for files again. */
+  handleRoom(): void {
+    this.#sendWhatFits();
+  }
+
   /** For the connection: the stream, or everything, was closed. */
   handleClose(reason: CloseReason): void {
     if (this.#reason !== null) return;
     this.#reason = reason;
+    this.#receiveWindow.end();
     this.#carrier.forgetStream(this.id);
     const error = new StreamClosed(reason);
     this.#accepted?.reject(error);
@@ -170,6 +181,7 @@ export class RawStream {
       if (sender === undefined) return;
       const size = dataFrameBytes(sender.payload.length);
       if (size > this.#sendWindow) return;
+      if (this.channel === "files" && !this.#carrier.hasRoomForFiles()) return;
       this.#sendWindow -= size;
       this.#senders.shift();
       this.#carrier.sendFrame({ kind: "data", stream: this.id, payload: sender.payload });
@@ -178,11 +190,9 @@ export class RawStream {
   }
 
   #grantAgain(payload: Bytes): void {
-    this.#consumed += dataFrameBytes(payload.length);
-    if (this.#consumed * 2 < INITIAL_WINDOW_BYTES || this.#reason !== null) return;
-    this.#receiveWindow += this.#consumed;
-    this.#carrier.sendFrame({ kind: "credit", stream: this.id, amount: this.#consumed });
-    this.#consumed = 0;
+    const amount = this.#receiveWindow.consumed(dataFrameBytes(payload.length), performance.now());
+    if (amount === 0 || this.#reason !== null) return;
+    this.#carrier.sendFrame({ kind: "credit", stream: this.id, amount });
   }
 }
 

@@ -24,6 +24,9 @@ export class FakeSocket implements Socket {
   /** What the client sent and nobody has taken yet. */
   readonly sent: Frame[] = [];
   closeCode: number | null = null;
+  bufferedAmount = 0;
+  /** Whether the page that it belongs to is. */
+  isHidden = false;
   /** Called at each frame of the client. */
   onframe: ((frame: Frame) => void) | null = null;
 
@@ -99,6 +102,7 @@ export function dialled(): { client: TunnelClient; socket: FakeSocket } {
     ticket: TICKET,
     program: "test",
     createSocket: () => socket,
+    isHidden: () => socket.isHidden,
   });
   return { client, socket };
 }

@@ -1,0 +1,94 @@
+import { describe, expect, it } from "vitest";
+import { GrowthAllowance, INITIAL_WINDOW_BYTES, MAX_GROWTH_BYTES, MAX_WINDOW_BYTES, ReceiveWindow } from "./receiveWindow";
+
+const FRAME_BYTES = 65_566;
+const MBIT = 125; // bytes a millisecond
+
+interface Path {
+  /** Bytes a millisecond, of the path and of the consumer. */
+  rate: number;
+  consumedPerMs?: number;
+  roundTripMs: number;
+}
+
+/** Lets a sender that always has more fill `window` over a path for a while; gives the bytes consumed. */
+function run(window: ReceiveWindow, path: Path, milliseconds: number): number {
+  type Arrival = { at: number; kind: "data" | "consumed" | "credit"; amount: number };
+  const events: Arrival[] = [];
+  let [credit, pathFree, consumerFree, consumed] = [INITIAL_WINDOW_BYTES, 0, 0, 0];
+  const add = (event: Arrival): void => {
+    const index = events.findIndex((other) => other.at > event.at);
+    events.splice(index < 0 ? events.length : index, 0, event);
+  };
+  const send = (now: number): void => {
+    for (; credit >= FRAME_BYTES; credit -= FRAME_BYTES) {
+      pathFree = Math.max(pathFree, now) + FRAME_BYTES / path.rate;
+      add({ at: pathFree + path.roundTripMs / 2, kind: "data", amount: FRAME_BYTES });
+    }
+  };
+  window.grantedFirst(-path.roundTripMs);
+  window.answeredFirst(0);
+  send(0);
+  for (let event = events.shift(); event !== undefined && event.at <= milliseconds; event = events.shift()) {
+    const { at, kind, amount } = event;
+    if (kind === "data") {
+      window.received(amount, at);
+      consumerFree = Math.max(consumerFree, at) + amount / (path.consumedPerMs ?? Infinity);
+      add({ at: consumerFree, kind: "consumed", amount });
+    } else if (kind === "consumed") {
+      consumed += amount;
+      const grant = window.consumed(amount, at);
+      if (grant > 0) add({ at: at + path.roundTripMs / 2, kind: "credit", amount: grant });
+    } else {
+      credit += amount;
+      expect(credit).toBeLessThanOrEqual(MAX_WINDOW_BYTES);
+      send(at);
+    }
+  }
+  return consumed;
+}
+
+describe("a window", () => {
+  it.each([
+    [20, 10],
+    [20, 150],
+    [100, 10],
+    [100, 50],
+    [100, 150],
+  ])("grows until a path of %i Mbit/s and %i ms is full, and no further", (mbit, roundTripMs) => {
+    const path = { rate: mbit * MBIT, roundTripMs };
+    const window = new ReceiveWindow(new GrowthAllowance());
+    const consumed = run(window, path, 10_000);
+    expect(consumed / path.rate / 10_000).toBeGreaterThan(0.85);
+    expect(window.size).toBeLessThanOrEqual(Math.max(INITIAL_WINDOW_BYTES, 4 * path.rate * roundTripMs));
+    expect(window.roundTrip).toBeCloseTo(roundTripMs, 6);
+  });
+
+  it("stops at its cap", () => {
+    const window = new ReceiveWindow(new GrowthAllowance());
+    run(window, { rate: 1000 * MBIT, roundTripMs: 150 }, 5000);
+    expect(window.size).toBe(MAX_WINDOW_BYTES);
+  });
+
+  it("does not grow because the consumer is slow", () => {
+    const window = new ReceiveWindow(new GrowthAllowance());
+    run(window, { rate: 1000 * MBIT, roundTripMs: 50, consumedPerMs: INITIAL_WINDOW_BYTES / 110 }, 20_000);
+    expect(window.size).toBe(INITIAL_WINDOW_BYTES);
+  });
+
+  it("without an allowance stays as it was", () => {
+    const window = new ReceiveWindow(null);
+    run(window, { rate: 100 * MBIT, roundTripMs: 150 }, 5000);
+    expect(window.size).toBe(INITIAL_WINDOW_BYTES);
+  });
+
+  it("shares what it may grow by with the others of its connection", () => {
+    const allowance = new GrowthAllowance();
+    const windows = [1, 2, 3, 4].map(() => new ReceiveWindow(allowance));
+    for (const window of windows) run(window, { rate: 1000 * MBIT, roundTripMs: 150 }, 5000);
+    const grown = windows.map((window) => window.size - INITIAL_WINDOW_BYTES);
+    expect(grown.reduce((sum, one) => sum + one)).toBe(MAX_GROWTH_BYTES);
+    for (const window of [...windows, ...windows]) window.end();
+    expect(allowance.left).toBe(MAX_GROWTH_BYTES);
+  });
+});

@@ -1,0 +1,112 @@
+/**
+ * What one side lets the other send on a stream (docs/protocol.md §2, "Credit"): grants again what was consumed, and
+ * grows where the path asks for it. The same as `ReceiveWindow` in `relay/protocol/streams.py`, which has the theory.
+ */
+import { CloseReason } from "../protocol/closeReasons";
+import { RemoteProtocolError } from "../protocol/errors";
+
+export const INITIAL_WINDOW_BYTES = 256 * 1024;
+export const MAX_WINDOW_BYTES = 8 * 1024 * 1024;
+/** By which the windows of one connection exceed their first sizes, all together. */
+export const MAX_GROWTH_BYTES = 16 * 1024 * 1024;
+
+/** What the windows of one connection may grow by: an amount to take from and give back to. */
+export class GrowthAllowance {
+  left = MAX_GROWTH_BYTES;
+
+  /** As much of `wanted` as is left. */
+  take(wanted: number): number {
+    const taken = Math.min(wanted, this.left);
+    this.left -= taken;
+    return taken;
+  }
+
+  giveBack(amount: number): void {
+    this.left += amount;
+  }
+}
+
+/** `now` is any monotonic clock, always the same one. */
+export class ReceiveWindow {
+  /** The smallest time from a grant to the first frame that needed it. */
+  roundTrip = Infinity;
+  #size = INITIAL_WINDOW_BYTES;
+  #outstanding = INITIAL_WINDOW_BYTES;
+  #consumed = 0;
+  #allowance: GrowthAllowance | null;
+  // The measurement under way: of a grant made at #askedAt, before which #unasked bytes could be sent.
+  #askedAt = -Infinity;
+  #unasked = -1;
+  // The turn under way: consumed since #turnAt, which is a grant.
+  #turnAt = -Infinity;
+  #turnBytes = 0;
+
+  /** `allowance`: what it may grow by; null for a window that never grows. */
+  constructor(allowance: GrowthAllowance | null) {
+    this.#allowance = allowance;
+  }
+
+  /** Bytes that may be outstanding at a time. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** OPEN leaves with the first credit. */
+  grantedFirst(now: number): void {
+    this.#askedAt = now;
+    this.#unasked = 0;
+  }
+
+  /** The other side has seen the first credit. */
+  answeredFirst(now: number): void {
+    if (this.#unasked < 0) return;
+    this.roundTrip = Math.min(this.roundTrip, now - this.#askedAt);
+    this.#unasked = -1;
+  }
+
+  /** A DATA frame of this many bytes arrived. @throws RemoteProtocolError with CREDIT_EXCEEDED. */
+  received(frameBytes: number, now: number): void {
+    if (frameBytes > this.#outstanding) {
+      throw new RemoteProtocolError("More was sent than was allowed.", CloseReason.CREDIT_EXCEEDED);
+    }
+    this.#outstanding -= frameBytes;
+    if (this.#unasked < 0) return;
+    if (frameBytes > this.#unasked) this.answeredFirst(now);
+    else this.#unasked -= frameBytes;
+  }
+
+  /** A received frame was used up; gives the credit to send now, 0 for none yet. */
+  consumed(frameBytes: number, now: number): number {
+    this.#consumed += frameBytes;
+    if (this.#consumed * (this.#allowance === null ? 2 : 4) < this.#size) return 0;
+    let grant = this.#consumed;
+    this.#consumed = 0;
+    if (this.#allowance !== null) {
+      const growth = this.#endTurn(grant, this.#allowance, now);
+      if (this.#unasked < 0) {
+        this.#askedAt = now;
+        this.#unasked = this.#outstanding;
+      }
+      grant += growth;
+    }
+    this.#outstanding += grant;
+    return grant;
+  }
+
+  /** The stream is closed: what it grew by is others' again. */
+  end(): void {
+    this.#allowance?.giveBack(this.#size - INITIAL_WINDOW_BYTES);
+    this.#allowance = null;
+  }
+
+  #endTurn(consumed: number, allowance: GrowthAllowance, now: number): number {
+    this.#turnBytes += consumed;
+    if (this.#turnBytes < this.#size) return 0;
+    const isLimit = this.roundTrip < Infinity && now - this.#turnAt < 2 * this.roundTrip;
+    const growth = isLimit ? allowance.take(Math.min(this.#size, MAX_WINDOW_BYTES - this.#size)) : 0;
+    this.#size += growth;
+    this.#turnAt = now;
+    this.#turnBytes = 0;
+    return growth;
+  }
+}
