@@ -19,11 +19,12 @@ from benchmarks.parts.baselines import (
     open_trio_websocket,
     open_websockify,
 )
+from benchmarks.parts.command import main, parse, parser
 from benchmarks.parts.machine import pin_generator
 from benchmarks.parts.pinging import CONTROL_BYTES, Pings, ping_alone, ping_under_load
 from benchmarks.parts.relays import Relay
-from benchmarks.parts.report import Report, compare, parser
-from benchmarks.parts.throughput import MEGA, open_relays, open_subjects, other_name
+from benchmarks.parts.report import Report, compare
+from benchmarks.parts.throughput import MEGA, open_relays, open_subjects
 from relay.protocol.frames import Channel
 from relay.protocol.streams import INITIAL_WINDOW_BYTES
 
@@ -34,13 +35,13 @@ IDLE_P50, IDLE_P99 = "idle, p50", "idle, p99"
 
 def measure(arguments: Sequence[str] | None = None) -> Report:
     """Measure as `arguments` say."""
-    made = parser("latency", "One-way latency of a 64-byte frame.", seconds=2.0, rounds=5)
-    made.add_argument("--count", type=int, default=300, help="of idle frames a turn [%(default)s]")
+    made = parser("latency", "One-way latency of a 64-byte frame.", seconds=3.0, rounds=5)
+    made.add_argument("--count", type=int, default=500, help="of idle frames a turn [%(default)s]")
     made.add_argument(
         "--window", type=int, default=INITIAL_WINDOW_BYTES, help="credit of the files, bytes [%(default)s]"
     )
     made.add_argument("--only", action="store_true", help="no baselines")
-    options = made.parse_args(arguments)
+    options = parse(made, arguments, {"seconds": 0.2, "rounds": 1, "count": 20})
     report = Report("latency", "One-way latency of a 64-byte frame", as_json=options.json)
     pin_generator()
     with ExitStack() as stack:
@@ -49,8 +50,7 @@ def measure(arguments: Sequence[str] | None = None) -> Report:
         idle: dict[str, list[list[float]]] = {}
         loaded: dict[str, list[Pings]] = {}
         for _ in range(options.rounds):
-            for number, relay in enumerate(relays):
-                name = other_name(options.against) if number else ""
+            for name, relay in relays.items():
                 idle.setdefault(name, []).append(_idle_relay(relay, options.count))
                 loaded.setdefault(name, []).append(_loaded(relay, options.seconds, options.window))
             for subject in subjects:
@@ -76,7 +76,7 @@ def _idle(subject: Subject, count: int) -> list[float]:
 
 def _loaded(relay: Relay, seconds: float, window: int) -> Pings:
     with relay.connected(relay.seats[0], Channel.CONTROL, Channel.FILES, window=window) as (control, files):
-        return ping_under_load(control, files, seconds)
+        return ping_under_load(control, files, seconds, relay.pid)
 
 
 def _add_idle(report: Report, idle: dict[str, list[list[float]]]) -> None:
@@ -108,6 +108,8 @@ def _add_loaded(report: Report, idle: list[list[float]], loaded: dict[str, list[
         if other
     }
     report.add(compare("files meanwhile", 64 * 1024, "MB/s", rates, others))
+    shares = [100 * pings.cpu_share for pings in loaded[""]]
+    report.add(compare("relay's processor meanwhile", 64 * 1024, "% of a core", shares))
 
 
 def _shares(turns: Sequence[Sequence[float]], share: float) -> list[float]:
@@ -116,4 +118,4 @@ def _shares(turns: Sequence[Sequence[float]], share: float) -> list[float]:
 
 
 if __name__ == "__main__":
-    measure().print()
+    raise SystemExit(main(measure, limit=240))

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from benchmarks.parts.baselines import open_direct, open_nginx, open_pump
 from benchmarks.parts.certificates import make_certificate
+from benchmarks.parts.command import main, parse, parser
 from benchmarks.parts.machine import pin_generator
-from benchmarks.parts.report import Report, parser
+from benchmarks.parts.report import Report
 from benchmarks.parts.throughput import DIRECTIONS, Wanted, measure_throughput, open_relays, open_subjects
 
 SIZES = (16 * 1024, 64 * 1024)
@@ -29,7 +30,7 @@ def measure(arguments: Sequence[str] | None = None) -> Report:
     made.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="of payloads, bytes")
     made.add_argument("--window", type=int, default=WINDOW, help="credit of the stream, bytes [%(default)s]")
     made.add_argument("--only", action="store_true", help="no baselines")
-    options = made.parse_args(arguments)
+    options = parse(made, arguments, {"seconds": 0.1, "rounds": 1, "sizes": (16 * 1024,)})
     report = Report("tls", "Throughput of one session, TLS on both legs", as_json=options.json)
     pin_generator()
     with ExitStack() as stack:
@@ -46,11 +47,10 @@ def measure(arguments: Sequence[str] | None = None) -> Report:
             seconds=options.seconds,
             window=options.window,
             wanted=WANTED,
-            against=options.against,
         )
     report.note(f"Window {options.window:,} bytes.")
     return report
 
 
 if __name__ == "__main__":
-    measure().print()
+    raise SystemExit(main(measure, limit=200))

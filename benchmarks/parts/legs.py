@@ -42,6 +42,7 @@ class Leg:
         self.codec = WebSocketCodec(is_client=True, max_message_bytes=MAX_MESSAGE_BYTES)
         self.spent = 0
         self._messages: list[bytes] = []
+        self._end: ConnectionError | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -67,6 +68,20 @@ class Leg:
         self.spent += len(message)
         self.sock.sendall(self.codec.encode_binary(message))
 
+    @staticmethod
+    def encoded(message: bytes) -> bytes:
+        """A message as a client's WebSocket frame."""
+        return WebSocketCodec(is_client=True, max_message_bytes=0).encode_binary(message)
+
+    def set_patience(self, seconds: float) -> None:
+        """Let silence be an error (BlockingIOError) after so long, instead of `PATIENCE_SECONDS`."""
+        value = struct.pack("ll", int(seconds), int(seconds % 1 * 1e6) or 1)
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, value)
+
+    def messages(self, data: bytes) -> list[bytes]:
+        """The messages that `data`, the next bytes received, completes."""
+        return [event for event in self.codec.receive_data(data) if isinstance(event, bytes)]
+
     def receive(self) -> Frame:
         """The next frame.
 
@@ -75,14 +90,16 @@ class Leg:
             RemoteProtocolError: what came is no frame.
         """
         while not self._messages:
+            if self._end is not None:
+                raise self._end
             data = self.sock.recv(65536)
             for event in self.codec.receive_data(data):
                 if isinstance(event, bytes):
                     self._messages.append(event)
                 elif isinstance(event, CloseReceived):
-                    raise ConnectionError(f"closed: {event.reason}")
+                    self._end = ConnectionError(f"closed: {event.reason}")
             if not data:
-                raise ConnectionError("the connection ended")
+                self._end = ConnectionError("the connection ended")
         return decode_frame(self._messages.pop(0))
 
     def receive_notice(self, name: str) -> Notice:
@@ -109,11 +126,8 @@ class Leg:
         data = self.sock.recv(65536, flags)
         if not data:
             raise ConnectionError("the connection ended")
-        granted = 0
-        for event in self.codec.receive_data(data):
-            if isinstance(event, bytes) and isinstance(frame := decode_frame(event), Credit):
-                granted += frame.amount
-        return granted
+        frames = map(decode_frame, self.messages(data))
+        return sum(frame.amount for frame in frames if isinstance(frame, Credit))
 
 
 def dial(port: int, tls: ssl.SSLContext | None = None) -> Socket:
@@ -131,10 +145,15 @@ def patient(sock: socket.socket) -> socket.socket:
     return sock
 
 
-def request_upgrade(sock: Socket, host: str, path: str, subprotocol: str | None) -> bytes:
-    """Ask for a WebSocket; returns the key that the answer is checked with."""
+def request_upgrade(
+    sock: Socket, host: str, path: str, subprotocol: str | None, forwarded_for: str = ""
+) -> bytes:
+    """Ask for a WebSocket, maybe as a proxy that asks for somebody; returns the key of the answer's check."""
     key = make_key()
-    sock.sendall(client_request(host, path, key, subprotocol))
+    request = client_request(host, path, key, subprotocol)
+    if forwarded_for:
+        request = request.removesuffix(b"\r\n") + f"X-Forwarded-For: {forwarded_for}\r\n\r\n".encode()
+    sock.sendall(request)
     return key
 
 
@@ -145,11 +164,16 @@ def finish_upgrade(sock: Socket, key: bytes, subprotocol: str | None) -> Leg:
 
 
 def open_leg(
-    port: int, host: str, path: str, subprotocol: str | None, tls: ssl.SSLContext | None = None
+    port: int,
+    host: str,
+    path: str,
+    subprotocol: str | None,
+    tls: ssl.SSLContext | None = None,
+    forwarded_for: str = "",
 ) -> Leg:
     """Dial and upgrade."""
     sock = dial(port, tls)
-    return finish_upgrade(sock, request_upgrade(sock, host, path, subprotocol), subprotocol)
+    return finish_upgrade(sock, request_upgrade(sock, host, path, subprotocol, forwarded_for), subprotocol)
 
 
 def answer_upgrade(sock: Socket) -> None:

@@ -5,17 +5,19 @@ one `recv_into` that has the kernel throw the bytes away uncopied (TLS cannot), 
 credit. Where a path has credit it is obeyed, and granted as peers do, half a window at a time. Payloads are
 random bytes of the size of sealed records: after a real handshake the relay cannot tell the difference.
 
-Sender and receiver are a process each, off the core of what is measured. What they reach with nothing in
-between is a figure of every run.
+All ends of a run share one process, off the core of what is measured: on a machine of two cores, sender and
+receiver as a process each would take turns on theirs, at a task switch each time. What the generator reaches
+with nothing in between is a figure of every run, and each `Flow` says how busy it was.
 """
 
 import multiprocessing
 import random
+import select
 import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
 from multiprocessing.connection import Connection
@@ -32,6 +34,8 @@ SEAL_BYTES = 17
 BATCH_BYTES = 128 * 1024
 WARM_UP_SECONDS = 0.25
 RECEIVE_BYTES = 1 << 18
+TLS_READS = 16
+"""In a row, each of a record of at most 16 KiB: one after each wait would be mostly waiting."""
 
 _FORK = multiprocessing.get_context("fork")  # connected sockets, with their TLS, go to the children
 
@@ -110,11 +114,13 @@ class Flow:
         frames_per_second: whole frames at the sink.
         bytes_per_second: of their plaintexts.
         cpu_share: processor time of what was in between, per second; 0 if it was not watched.
+        generator_share: the same of the generator, for all paths together; near 1, it was the bottleneck.
     """
 
     frames_per_second: float
     bytes_per_second: float
     cpu_share: float
+    generator_share: float
 
 
 def measure_flow(paths: Sequence[Path], payload_bytes: int, seconds: float, subject: int = 0) -> list[Flow]:
@@ -129,17 +135,20 @@ def measure_flow(paths: Sequence[Path], payload_bytes: int, seconds: float, subj
     Raises:
         RuntimeError: a path broke.
     """
+    with measuring_flow(paths, payload_bytes, seconds, subject) as result:
+        return list(receive_result(result))
+
+
+@contextmanager
+def measuring_flow(
+    paths: Sequence[Path], payload_bytes: int, seconds: float, subject: int = 0
+) -> Iterator[Connection]:
+    """The same in the background: `receive_result` of what this yields waits for the list of `Flow`."""
+    receiver, sender = pipe()
     start = time.monotonic() + WARM_UP_SECONDS
-    with ExitStack() as stack:
-        results: list[Connection] = []
-        for path in paths:
-            load = make_load(payload_bytes, path.stream, path.window)
-            receiver, sender = pipe()
-            results.append(receiver)
-            stack.enter_context(forked(run_sink, path, load, start, start + seconds, subject, sender))
-            stack.enter_context(forked(run_source, path, load))
-            sender.close()
-        return [receive_result(receiver) for receiver in results]
+    with forked(run_generator, paths, payload_bytes, start, start + seconds, subject, sender):
+        sender.close()
+        yield receiver
 
 
 @contextmanager
@@ -171,48 +180,127 @@ def receive_result(receiver: Connection) -> Any:
         raise RuntimeError("a path broke under load") from None
 
 
-def run_source(path: Path, load: Load) -> None:
-    """Send until killed, or until the other side has gone."""
-    send = path.source.sock.sendall
-    batch, cost = load.batch, load.message_bytes * load.frames
-    with suppress(OSError):
-        if not path.window:
-            while True:
-                send(batch)
-        available = path.window - path.source.spent
-        while True:
-            while available < cost:
-                available += path.source.receive_credit()
-            send(batch)
-            available -= cost
+def run_generator(
+    paths: Sequence[Path], payload_bytes: int, start: float, end: float, subject: int, result: Connection
+) -> None:
+    """Be the generator: saturate `paths`, count from `start` to `end` (monotonic), then tell `result`."""
+    poll = select.epoll()
+    ends: dict[int, Source | Sink] = {}
+    sinks = []
+    for path in paths:
+        load = make_load(payload_bytes, path.stream, path.window)
+        sink = Sink(path, load)
+        sinks.append(sink)
+        for side in (Source(path, load, poll), sink):
+            side.sock.setblocking(False)
+            ends[side.sock.fileno()] = side
+            poll.register(side.sock.fileno(), side.interest)
+    while (now := time.monotonic()) < start:
+        for number, ready in poll.poll(start - now):
+            ends[number].go_on(ready)
+    before = [sink.total for sink in sinks]
+    own, others = time.process_time(), cpu_seconds(subject) if subject else 0.0
+    began = time.monotonic()
+    while (now := time.monotonic()) < end:
+        for number, ready in poll.poll(end - now):
+            ends[number].go_on(ready)
+    took = time.monotonic() - began
+    own, others = time.process_time() - own, (cpu_seconds(subject) if subject else 0.0) - others
+    rates = [
+        (sink.total - first) / sink.frame_bytes / took for sink, first in zip(sinks, before, strict=True)
+    ]
+    result.send([Flow(rate, rate * payload_bytes, others / took, own / took) for rate in rates])
 
 
-def run_sink(path: Path, load: Load, start: float, end: float, subject: int, result: Connection) -> None:
-    """Receive and count from `start` to `end` (monotonic clock), then tell `result`."""
-    sock = path.sink.sock
-    buffer = memoryview(bytearray(RECEIVE_BYTES))
-    flags = 0 if isinstance(sock, ssl.SSLSocket) else socket.MSG_TRUNC
-    size = load.arriving_bytes(path.framing)
-    share = max(1, path.window // 2 // load.message_bytes)  # frames per grant
-    amount = share * load.message_bytes
-    grant = path.sink.codec.encode_binary(encode_frame(Credit(path.stream, amount))) if path.window else b""
-    due = share * size if path.window else 1 << 62
-    total = before = 0
-    began = cpu = 0.0
-    while True:
-        received = sock.recv_into(buffer, 0, flags)
-        if not received:
-            raise ConnectionError("the path broke")
-        total += received
-        while total >= due:
-            sock.sendall(grant)
-            due += share * size
-        now = time.monotonic()
-        if not began:
-            if now >= start:
-                began, before, cpu = now, total, cpu_seconds(subject) if subject else 0.0
-        elif now >= end:
-            break
-    used = cpu_seconds(subject) - cpu if subject else 0.0
-    frames = (total - before) / size / (now - began)
-    result.send(Flow(frames, frames * load.payload_bytes, used / (now - began)))
+class Source:
+    """Sends the same batch again and again, as its credit allows; wakes for room and for credit."""
+
+    def __init__(self, path: Path, load: Load, poll: select.epoll) -> None:
+        self.sock = path.source.sock
+        self.interest = select.EPOLLOUT | (select.EPOLLIN if path.window else 0)
+        self._leg = path.source
+        self._poll = poll
+        self._batch = memoryview(load.batch)
+        self._rest = memoryview(b"")  # of the batch on its way
+        self._cost = load.message_bytes * load.frames
+        self._window = path.window
+        self._available = path.window - path.source.spent
+
+    def go_on(self, ready: int) -> None:
+        """Do what the socket is ready for.
+
+        Raises:
+            OSError: the path broke.
+        """
+        if self._window and ready & select.EPOLLIN:
+            try:
+                self._available += self._leg.receive_credit()
+            except (BlockingIOError, ssl.SSLWantReadError):
+                pass
+            else:
+                self._want(select.EPOLLOUT | select.EPOLLIN)
+        if ready & select.EPOLLOUT:
+            self._send()
+
+    def _send(self) -> None:
+        if not self._rest:
+            if self._window:
+                if self._available < self._cost:
+                    self._want(select.EPOLLIN)
+                    return
+                self._available -= self._cost
+            self._rest = self._batch
+        try:
+            sent = self.sock.send(self._rest)
+        except (BlockingIOError, ssl.SSLWantWriteError):
+            return
+        self._rest = self._rest[sent:]
+
+    def _want(self, interest: int) -> None:
+        if interest != self.interest:
+            self.interest = interest
+            self._poll.modify(self.sock.fileno(), interest)
+
+
+class Sink:
+    """Receives, counts, and grants credit by the half window.
+
+    Attributes:
+        frame_bytes: of one frame as it arrives.
+        total: bytes so far.
+    """
+
+    interest = select.EPOLLIN
+
+    def __init__(self, path: Path, load: Load) -> None:
+        self.sock = path.sink.sock
+        self.frame_bytes = load.arriving_bytes(path.framing)
+        self.total = 0
+        self._buffer = memoryview(bytearray(RECEIVE_BYTES))
+        is_tls = isinstance(self.sock, ssl.SSLSocket)
+        self._flags = 0 if is_tls else socket.MSG_TRUNC
+        self._reads = TLS_READS if is_tls else 1
+        share = max(1, path.window // 2 // load.message_bytes)  # frames per grant
+        self._step = share * self.frame_bytes
+        self._due = self._step if path.window else 1 << 62
+        self._grant = path.sink.codec.encode_binary(
+            encode_frame(Credit(path.stream, share * load.message_bytes))
+        )
+
+    def go_on(self, ready: int) -> None:
+        """Take what has come.
+
+        Raises:
+            OSError: the path broke.
+        """
+        for _ in range(self._reads):
+            try:
+                received = self.sock.recv_into(self._buffer, 0, self._flags)
+            except (BlockingIOError, ssl.SSLWantReadError):
+                break
+            if not received:
+                raise ConnectionError("the path broke")
+            self.total += received
+        while self.total >= self._due:
+            self.sock.send(self._grant)  # a few bytes: there is room for them
+            self._due += self._step

@@ -67,13 +67,23 @@ def wait_quiet(pid: int) -> None:
 
 
 def resident_bytes(pid: int) -> int:
-    """Memory a process and its children have in RAM, without pages they share with others."""
+    """Memory a process and its children have in RAM (``Rss`` of ``/proc/PID/smaps_rollup``)."""
     total = 0
     for process in processes_of(pid):
         for line in Path(f"/proc/{process}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Private_"):
+            if line.startswith("Rss:"):
                 total += int(line.split()[1]) * 1024
     return total
+
+
+def descriptors(pid: int, database: str) -> tuple[int, int]:
+    """How many descriptors a process has open: of files whose name begins with `database`, and all others."""
+    names = []
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(OSError):  # closed meanwhile
+            names.append(os.readlink(link))
+    files = sum(Path(name).name.startswith(database) for name in names)
+    return files, len(names) - files
 
 
 def free_port() -> int:

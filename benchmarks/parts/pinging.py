@@ -5,9 +5,9 @@ the kernel; its latency ends when its receiver has it in hand. Masking keys are 
 be written into a frame built beforehand.
 """
 
+import select
 import socket
 import struct
-import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ from multiprocessing.connection import Connection
 
 from benchmarks.parts.legs import Leg
 from benchmarks.parts.load import SEAL_BYTES, WARM_UP_SECONDS, Path, forked, make_load, pipe, receive_result
+from benchmarks.parts.machine import cpu_seconds
 from benchmarks.parts.relays import OpenStream
 from relay.protocol.frames import Credit, decode_frame, encode_data, encode_frame
 from relay.protocol.frames import peek_data as stream_of
@@ -78,124 +79,169 @@ class Pings:
     """Latencies under load.
 
     Attributes:
-        to_viewer: of frames on the host's own connection, among the files.
+        to_viewer: of frames on the host's own connection, among the files, in seconds.
         to_host: of frames against the flow, as a technician's clicks are.
         files_bytes_per_second: what the files made meanwhile.
+        cpu_share: processor time of the relay meanwhile, per second.
     """
 
     to_viewer: list[float]
     to_host: list[float]
     files_bytes_per_second: float
+    cpu_share: float
 
 
-def ping_under_load(control: OpenStream, files: OpenStream, seconds: float) -> Pings:
-    """Saturate `files` from host to viewer and ping on `control` both ways, on the same two connections."""
+def ping_under_load(control: OpenStream, files: OpenStream, seconds: float, subject: int) -> Pings:
+    """Saturate `files` from host to viewer and ping on `control` both ways, on the same two connections.
+
+    Args:
+        control, files: of one viewer.
+        seconds: how long, after the warm-up.
+        subject: process id of the relay, for its processor time.
+    """
+    receiver, sender = pipe()
     start = time.monotonic() + WARM_UP_SECONDS
-    end = start + seconds
-    from_host, at_host = pipe()
-    from_viewer, at_viewer = pipe()
-    with (
-        forked(_be_host, control, files, start, end, at_host),
-        forked(_be_viewer, control, files, start, end, at_viewer),
-    ):
-        at_host.close()
-        at_viewer.close()
-        to_viewer, received = receive_result(from_viewer)
-        to_host = receive_result(from_host)
-    return Pings(to_viewer, to_host, received / seconds)
+    with forked(_ping_under_load, control, files, start, start + seconds, subject, sender):
+        sender.close()
+        pings: Pings = receive_result(receiver)
+    return pings
 
 
-def _be_host(control: OpenStream, files: OpenStream, start: float, end: float, result: Connection) -> None:
-    """Sends files as credit allows and pings among them; times the viewer's pings."""
-    leg = files.host
-    leg.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
-    credit = _CreditCounter(files.window - leg.spent)
-    threading.Thread(target=_send_files, args=(leg, control, files, credit), daemon=True).start()
-    latencies: list[float] = []
+def _ping_under_load(
+    control: OpenStream, files: OpenStream, start: float, end: float, subject: int, result: Connection
+) -> None:
+    """Be both ends, in one process; see `benchmarks.parts.load`."""
+    files.host.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
+    host, viewer = _FilesEnd(control, files), _ViewerEnd(control, files)
+    poll = select.epoll()
+    ends: dict[int, _FilesEnd | _ViewerEnd] = {end.leg.sock.fileno(): end for end in (host, viewer)}
+    for number, one in ends.items():
+        one.leg.sock.setblocking(False)
+        poll.register(number, select.EPOLLIN | select.EPOLLOUT)
+    due = start
+    received, cpu, is_warm = 0, 0.0, False
     while (now := time.monotonic()) < end:
-        for message in _messages(leg):
-            if stream_of(message) == control.number:
-                if now >= start:
-                    latencies.append(age_of(message))
-                continue
-            frame = decode_frame(message)
-            if isinstance(frame, Credit) and frame.stream == files.number:
-                credit.add(frame.amount)
-    result.send(latencies)
-    time.sleep(60)  # the sending thread goes on until this process is killed
+        if now >= due:
+            host.ping()
+            viewer.ping()
+            due = max(due + PING_INTERVAL, now)
+        for number, ready in poll.poll(max(0.0, min(end, due) - now)):
+            one = ends[number]
+            if ready & select.EPOLLIN:
+                one.receive()
+            one.send()
+        for number, one in ends.items():
+            if one.wants_to_send != one.waits_to_send:
+                one.waits_to_send = one.wants_to_send
+                poll.modify(number, select.EPOLLIN | (select.EPOLLOUT if one.wants_to_send else 0))
+        if not is_warm and now >= start:
+            received, cpu, is_warm = viewer.received, cpu_seconds(subject), True
+    share = (cpu_seconds(subject) - cpu) / (end - start)
+    result.send(Pings(viewer.latencies, host.latencies, (viewer.received - received) / (end - start), share))
 
 
-class _CreditCounter:
-    """What the sending thread may still send."""
+class _End:
+    """One end: times the other's pings, sends its own between whole frames.
 
-    def __init__(self, available: int) -> None:
-        self._available = available
-        self._changed = threading.Condition()
+    Attributes:
+        leg: not blocking.
+        latencies: of the pings that came, in seconds.
+        waits_to_send: what the selector was told.
+    """
 
-    def add(self, amount: int) -> None:
-        with self._changed:
-            self._available += amount
-            self._changed.notify()
+    def __init__(self, leg: Leg, control: OpenStream) -> None:
+        self.leg = leg
+        self.latencies: list[float] = []
+        self.waits_to_send = True
+        self._control = control.number
+        self._ping = Ping(control.number)
+        self._pending = bytearray()
 
-    def take(self, amount: int, within: float) -> bool:
-        """Take `amount`, waiting for it so many seconds at the most."""
-        with self._changed:
-            if not self._changed.wait_for(lambda: self._available >= amount, within):
-                return False
-            self._available -= amount
-            return True
+    @property
+    def wants_to_send(self) -> bool:
+        """Whether room in the socket is of use."""
+        return bool(self._pending)
 
+    def ping(self) -> None:
+        """Send a ping behind the frame that is under way; its age counts from now."""
+        self._pending += self._ping.frame()
+        self.send()
 
-def _send_files(leg: Leg, control: OpenStream, files: OpenStream, credit: _CreditCounter) -> None:
-    load = make_load(FILES_BYTES, files.number)
-    frame = load.batch[: len(load.batch) // load.frames]
-    ping = Ping(control.number)
-    due = time.monotonic()
-    with suppress(OSError):
-        while True:
-            if time.monotonic() >= due:
-                leg.sock.sendall(ping.frame())
-                due = time.monotonic() + PING_INTERVAL
-            if credit.take(load.message_bytes, max(0.0, due - time.monotonic())):
-                leg.sock.sendall(frame)
+    def send(self) -> None:
+        """Hand the kernel what it takes."""
+        if self._pending:
+            with suppress(BlockingIOError):
+                del self._pending[: self.leg.sock.send(self._pending)]
 
+    def receive(self) -> None:
+        """Take what has come.
 
-def _be_viewer(control: OpenStream, files: OpenStream, start: float, end: float, result: Connection) -> None:
-    """Takes files and grants credit; times the host's pings; pings against the flow."""
-    leg = files.viewer
-    sending = threading.Lock()
-    threading.Thread(target=_ping_host, args=(leg, control, sending), daemon=True).start()
-    latencies: list[float] = []
-    received = consumed = 0
-    while (now := time.monotonic()) < end:
-        for message in _messages(leg):
-            number = stream_of(message)
-            if number == files.number:
-                consumed += len(message)
-                received += len(message) if now >= start else 0
-            elif number == control.number and now >= start:
-                latencies.append(age_of(message))
-        if consumed * 2 >= files.window:
-            grant = leg.codec.encode_binary(encode_frame(Credit(files.number, consumed)))
-            consumed = 0
-            with sending:
-                leg.sock.sendall(grant)
-    result.send((latencies, received))
-    time.sleep(60)
+        Raises:
+            ConnectionError: the path broke.
+        """
+        try:
+            data = self.leg.sock.recv(1 << 18)
+        except BlockingIOError:
+            return
+        if not data:
+            raise ConnectionError("the path broke")
+        for message in self.leg.messages(data):
+            if stream_of(message) == self._control:
+                self.latencies.append(age_of(message))
+            else:
+                self._take(message)
+
+    def _take(self, message: bytes) -> None:
+        """Take a message that is no ping."""
 
 
-def _ping_host(leg: Leg, control: OpenStream, sending: threading.Lock) -> None:
-    ping = Ping(control.number)
-    with suppress(OSError):
-        while True:
-            time.sleep(PING_INTERVAL)
-            with sending:
-                leg.sock.sendall(ping.frame())
+class _FilesEnd(_End):
+    """The host: sends files one frame at a time, as credit and socket allow."""
+
+    def __init__(self, control: OpenStream, files: OpenStream) -> None:
+        super().__init__(files.host, control)
+        self._files = files.number
+        load = make_load(FILES_BYTES, files.number)
+        self._frame = load.batch[: len(load.batch) // load.frames]
+        self._cost = load.message_bytes
+        self._available = files.window - files.host.spent
+
+    @property
+    def wants_to_send(self) -> bool:
+        return bool(self._pending) or self._available >= self._cost
+
+    def send(self) -> None:
+        if not self._pending and self._available >= self._cost:
+            self._available -= self._cost
+            self._pending += self._frame
+        super().send()
+
+    def _take(self, message: bytes) -> None:
+        frame = decode_frame(message)
+        if isinstance(frame, Credit) and frame.stream == self._files:
+            self._available += frame.amount
 
 
-def _messages(leg: Leg) -> list[bytes]:
-    """The messages that one read completes."""
-    data = leg.sock.recv(1 << 18)
-    if not data:
-        raise ConnectionError("the path broke")
-    return [event for event in leg.codec.receive_data(data) if isinstance(event, bytes)]
+class _ViewerEnd(_End):
+    """The viewer: takes files and grants credit by the half window.
+
+    Attributes:
+        received: bytes of files.
+    """
+
+    def __init__(self, control: OpenStream, files: OpenStream) -> None:
+        super().__init__(files.viewer, control)
+        self.received = 0
+        self._files = files.number
+        self._consumed = 0
+        self._half_window = files.window // 2
+
+    def _take(self, message: bytes) -> None:
+        if stream_of(message) != self._files:
+            return
+        self.received += len(message)
+        self._consumed += len(message)
+        if self._consumed >= self._half_window:
+            self._pending += self.leg.codec.encode_binary(encode_frame(Credit(self._files, self._consumed)))
+            self._consumed = 0
+            self.send()

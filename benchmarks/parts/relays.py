@@ -6,6 +6,7 @@ invite, pairing with CPace, tickets from the API, a handshake on every stream. O
 the place of sealed records.
 """
 
+import os
 import re
 import secrets
 import ssl
@@ -15,6 +16,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address
+from itertools import cycle
 from pathlib import Path
 from typing import TypeVar
 
@@ -34,6 +37,7 @@ from relay.protocol.frames import SUBPROTOCOL, Accept, Channel, Fields, Frame, H
 from relay.protocol.lease import make_join_proof
 from relay.protocol.links import decode_base64url, encode_base64url
 from relay.protocol.pairing import HostHandshake, ViewerHandshake
+from relay.protocol.runs import PURE_PYTHON_VARIABLE
 from relay.protocol.streams import MAX_WINDOW_BYTES, stream_id
 from relay.sessions import Company, Plan, Session, SessionId, Technician
 from relay.store import Transaction, open_store, session_rows
@@ -41,8 +45,29 @@ from relay.store import Transaction, open_store, session_rows
 COMPANY, TECHNICIAN = "Benchmarks", "Tess Technician"
 ACCESS_PASSWORD = "correct horse"  # noqa: S105 - opens nothing but the session of a benchmark
 SECURITY_CODE = "123456789"
+CUSTOMER_EMAIL = "ana@customer.example"
 LIFETIME = 3600.0
+DATABASE = "relay.db"
+FIRST_ADDRESS = IPv4Address("10.0.0.1")
+ADDRESSES = 256
+"""Enough for the limit of tries for each address. Not one for each session: the relay remembers addresses, as
+many as its limits say, and that would look like a leak until it had seen them all."""
 REPOSITORY = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a company's sessions are like.
+
+    Attributes:
+        room: how many may be open at once beside those that are there from the start, at least 1.
+        lifetime: seconds from activation to the end.
+        preparation_timeout: seconds from preparing to lapsing.
+    """
+
+    room: int = 1
+    lifetime: float = LIFETIME
+    preparation_timeout: float = LIFETIME
 
 
 @dataclass
@@ -55,6 +80,7 @@ class Seat:
         key: the host's.
         credential: joins from the first join on; b"" before.
         pairing_key: after `Relay.activate`; b"" before.
+        address: the host's, as a proxy tells it; "" for the loopback's, which few tries of codes are granted.
     """
 
     session: str
@@ -63,6 +89,7 @@ class Seat:
     credential: bytes = field(default=b"", repr=False)
     pairing_key: bytes = field(default=b"", repr=False)
     invite_secret: bytes = field(default_factory=lambda: secrets.token_bytes(16), repr=False)
+    address: str = ""
 
 
 @dataclass
@@ -92,6 +119,8 @@ class Relay:
         seats: its sessions, prepared.
         tls: what peers trust; None for a plain relay.
         log: what it has logged.
+        metrics_url: where it tells its metrics.
+        terms: of its company.
     """
 
     def __init__(
@@ -102,6 +131,8 @@ class Relay:
         seats: Sequence[Seat],
         tls: ssl.SSLContext | None,
         log: Path,
+        metrics_url: str,
+        terms: Terms,
     ) -> None:
         self.pid = pid
         self.origin = origin
@@ -109,8 +140,17 @@ class Relay:
         self.seats = list(seats)
         self.tls = tls
         self.log = log
+        self.metrics_url = metrics_url
+        self.terms = terms
+        self._addresses = cycle([str(FIRST_ADDRESS + number) for number in range(ADDRESSES)])
         self._http = httpx.Client(
-            base_url=origin, verify=tls or True, headers={"X-Adhoc-Csrf": "1"}, timeout=30, trust_env=False
+            base_url=origin,
+            verify=tls or True,
+            headers={"X-Adhoc-Csrf": "1"},
+            timeout=30,
+            trust_env=False,
+            # One connection a request: none that lingers is counted as the relay's.
+            limits=httpx.Limits(max_keepalive_connections=0),
         )
         self._post("/api/v1/sign-in/link", {"token": encode_base64url(token)})
 
@@ -118,11 +158,33 @@ class Relay:
         """Forget the technician's connection."""
         self._http.close()
 
+    def metrics(self) -> dict[str, float]:
+        """What `metrics_url` says: each sample by its name, labels included as they are written."""
+        lines = self._http.get(self.metrics_url).raise_for_status().text.splitlines()
+        samples = (line.rpartition(" ") for line in lines if not line.startswith("#"))
+        return {name: float(value) for name, _, value in samples}
+
+    # Sessions
+
+    def prepare(self) -> Seat:
+        """A fresh session, whose host has one of `ADDRESSES` addresses."""
+        invite = secrets.token_bytes(16)
+        body = {"invite": encode_base64url(invite), "customer_email": CUSTOMER_EMAIL}
+        session = self._post("/api/v1/sessions", body)["session"]
+        if not isinstance(session, dict):
+            raise AssertionError("the API answers with the session")
+        return Seat(str(session["id"]), invite, address=next(self._addresses))
+
+    def end(self, seat: Seat) -> None:
+        """End it, as its technician. Ending twice is no error."""
+        self._post(f"/api/v1/sessions/{seat.session}/end", {})
+
     # Peers
 
-    def open_leg(self, role: str) -> Leg:
-        """A WebSocket that has said nothing yet."""
-        return open_leg(self.port, self.origin.partition("://")[2], f"/tunnel/{role}", SUBPROTOCOL, self.tls)
+    def open_leg(self, role: str, address: str = "") -> Leg:
+        """A WebSocket that has said nothing yet, of somebody at this address."""
+        host = self.origin.partition("://")[2]
+        return open_leg(self.port, host, f"/tunnel/{role}", SUBPROTOCOL, self.tls, address)
 
     def hello(self, seat: Seat) -> Hello:
         """What the seat's host says first: by invite, or by credential once it has one."""
@@ -139,18 +201,22 @@ class Relay:
 
     def join(self, seat: Seat) -> Leg:
         """The host, admitted."""
-        leg = self.open_leg("host")
+        leg = self.open_leg("host", seat.address)
         leg.send(self.hello(seat))
         welcome = _expect(leg.receive(), Welcome)
         if isinstance(credential := welcome.fields["credential"], bytes):
             seat.credential = credential
         return leg
 
-    def attach(self, seat: Seat, kinds: Sequence[Channel]) -> tuple[Leg, int]:
-        """A viewer, admitted with a fresh ticket for `kinds`, and its number."""
+    def ticket(self, seat: Seat, kinds: Sequence[Channel]) -> bytes:
+        """A fresh ticket for `kinds`."""
         body = {"kinds": [kind.value for kind in kinds]}
         answer = self._post(f"/api/v1/sessions/{seat.session}/tickets", body)
-        ticket = decode_base64url(str(answer["ticket"]), 32)
+        return decode_base64url(str(answer["ticket"]), 32)
+
+    def attach(self, seat: Seat, kinds: Sequence[Channel]) -> tuple[Leg, int]:
+        """A viewer, admitted with a fresh ticket for `kinds`, and its number."""
+        ticket = self.ticket(seat, kinds)
         leg = self.open_leg("viewer")
         leg.send(Hello(1, "viewer", ticket, {"program": "benchmark"}))
         number = _expect(leg.receive(), Welcome).fields["viewer"]
@@ -158,8 +224,12 @@ class Relay:
             raise AssertionError("the relay numbers viewers")
         return leg, number
 
-    def activate(self, seat: Seat) -> None:
-        """Join, pair and become active; the connections are closed again."""
+    def activate(self, seat: Seat, *, typed_code: str = SECURITY_CODE) -> None:
+        """Join, pair and become active; the connections are closed again.
+
+        Raises:
+            RemoteProtocolError: the customer typed another code than the technician has.
+        """
         facts = PairFacts(
             computer="FRONT-DESK", os="Debian", user="ana", key=seat.key.public_key().public_bytes_raw()
         )
@@ -187,7 +257,7 @@ class Relay:
                 code_number=1,
                 last_attempt=0,
                 invite_secret=seat.invite_secret,
-                security_code=SECURITY_CODE,
+                security_code=typed_code,
                 facts=facts,
             )
             seat.pairing_key = _shake_hands(host, viewer, number, Channel.PAIR, asking, answering)
@@ -244,49 +314,72 @@ class Relay:
 
 @contextmanager
 def open_relay(
-    sessions: int, *, active: int = 0, certificate: Certificate | None = None, folder: Path | None = None
+    sessions: int,
+    *,
+    active: int = 0,
+    others: int = 0,
+    certificate: Certificate | None = None,
+    folder: Path | None = None,
+    pure_python: bool = False,
+    terms: Terms | None = None,
 ) -> Iterator[Relay]:
     """A relay with so many prepared sessions, of which so many are made active.
 
     Args:
         sessions: how many.
         active: how many of them join, pair and become active, one after the other.
+        others: how many more sessions are open that have no seat.
         certificate: for TLS; None for a plain relay.
         folder: the checkout that it runs from; by default, this one.
+        pure_python: without its compiled part.
+        terms: of the company; by default, room for these sessions and one more, which last an hour.
     """
     with ExitStack() as stack:
         data = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-relay-")))
-        token, seats = trio.run(_prepare, data, max(sessions, active))
+        terms = terms or Terms()
+        token, seats = trio.run(_prepare, data, sessions + others, terms)
+        del seats[sessions:]
         log = stack.enter_context((data / "relay.log").open("wb"))
         command: list[str | Path] = [
             *(sys.executable, "-m", "relay", "up", "--data", data, "--listen", "127.0.0.1:0"),
             # The load comes from one address: what is trusted there is free of the limits for strangers.
             *("--trusted-proxies", "127.0.0.0/8", "--log-format", "json", "--shutdown-timeout", "1"),
+            *("--metrics-listen", "127.0.0.1:0"),
         ]
         if certificate is not None:
             command += ["--tls-cert", certificate.certificate, "--tls-key", certificate.key]
-        program = stack.enter_context(running(command, output=log, folder=folder or REPOSITORY))
-        found = re.search(r"https?://\S+", first_line(program))
-        if found is None:
-            raise RuntimeError("the relay did not say where it is")
+        environment = {**os.environ, PURE_PYTHON_VARIABLE: "1"} if pure_python else None
+        program = stack.enter_context(
+            running(command, output=log, folder=folder or REPOSITORY, environment=environment)
+        )
+        origin, metrics_url = (_address_in(first_line(program)) for _ in range(2))
         tls = None if certificate is None else certificate.client_context()
-        relay = Relay(program.pid, found[0], token, seats, tls, data / "relay.log")
+        relay = Relay(program.pid, origin, token, seats, tls, data / "relay.log", metrics_url, terms)
         stack.callback(relay.close)
         for seat in relay.seats[:active]:
             relay.activate(seat)
         yield relay
 
 
-async def _prepare(data: Path, count: int) -> tuple[bytes, list[Seat]]:
+def _address_in(line: str) -> str:
+    """The address that a line of the relay's names."""
+    found = re.search(r"https?://\S+", line)
+    if found is None:
+        raise RuntimeError(f"the relay did not say where it is: {line}")
+    return found[0]
+
+
+async def _prepare(data: Path, count: int, terms: Terms) -> tuple[bytes, list[Seat]]:
     """A company with a technician and `count` sessions; the token of a sign-in link, and the seats."""
-    async with open_store(data / "relay.db") as store:
+    async with open_store(data / DATABASE) as store:
         accounts = Accounts(store, AccountSettings(), now=lambda: datetime.now(UTC))
         company = await accounts.create_company(
             name=COMPANY,
             plan=Plan.PREMIER,
-            max_open_per_technician=count + 1,
-            max_open_per_company=count + 1,
-            session_lifetime=LIFETIME,
+            max_open_per_technician=count + terms.room,
+            max_open_per_company=count + terms.room,
+            session_lifetime=terms.lifetime,
+            preparation_timeout=terms.preparation_timeout,
         )
         technician = await accounts.create_technician(company.id, name=TECHNICIAN, email="tess@localhost")
         invites = [secrets.token_bytes(16) for _ in range(count)]
@@ -307,7 +400,7 @@ def _insert_sessions(
             company_id=company.id,
             technician_id=technician.id,
             technician_name=technician.name,
-            customer_email="ana@customer.example",
+            customer_email=CUSTOMER_EMAIL,
             note="",
             language="en",
             created_at=now,

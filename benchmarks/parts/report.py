@@ -4,21 +4,35 @@ A figure compares one measured value with one baseline that was measured in the 
 it: the ratio is the median of the turns' ratios, so that what else the machine did meanwhile cancels out.
 """
 
-import argparse
 import json
 import os
 import platform
+import re
+import shutil
+import ssl
 import statistics
+import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from importlib.metadata import version
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, fields
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any, Self
 
 from rich.console import Console
 from rich.table import Table
 
-PACKAGES = ("trio", "msgpack", "websockets", "trio-websocket")
+import relay
+from relay.protocol.runs import take_run, take_run_in_python
+
+PACKAGES = ("trio", "msgpack", "websockets", "cryptography", "SQLAlchemy", "trio-websocket")
+PROGRAMS = {"nginx": "-v", "haproxy": "-v"}
+"""Baselines that tell their version, and the argument that makes them."""
+REPOSITORY = Path(__file__).parents[2]
+_GOAL = re.compile(r"([<>]=) ([\d,.]+)")
+_NUMBER = re.compile(r"\d+(?:\.\d+)+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +47,8 @@ class Figure:
         low, high: the least and the greatest turn.
         baseline: the name of what it is compared with; "" for nothing.
         baseline_value, ratio: the baseline's median; the median of the turns' ratios. None without one.
-        wanted: the goal in words; "" for none.
+        wanted: the goal, ``>= NUMBER`` or ``<= NUMBER``, of `ratio` if there is a baseline, else of `value`;
+            "" for none.
     """
 
     name: str
@@ -46,6 +61,21 @@ class Figure:
     baseline_value: float | None = None
     ratio: float | None = None
     wanted: str = ""
+
+    @classmethod
+    def from_json(cls, line: Mapping[str, Any]) -> Self:
+        """The figure of a line that `Report.json_lines` made, decoded."""
+        return cls(**{name: line[name] for name in (field.name for field in fields(cls))})
+
+    @property
+    def is_reached(self) -> bool | None:
+        """Whether the goal is; None if there is none."""
+        goal = _GOAL.match(self.wanted)
+        if goal is None:
+            return None
+        reached = self.value if self.ratio is None else self.ratio
+        wanted = float(goal[2].replace(",", ""))
+        return reached >= wanted if goal[1] == ">=" else reached <= wanted
 
 
 def compare(
@@ -62,7 +92,7 @@ def compare(
         name, size, unit: see `Figure`.
         turns: the measured values, at least one.
         baselines: by name, values measured in the same turns; shorter where turns failed.
-        wanted: goals in words, by the baseline's name; that of "" is for the value itself.
+        wanted: goals, by the baseline's name; that of "" is for the value itself.
     """
     wanted = wanted or {}
     low, high, middle = min(turns), max(turns), statistics.median(turns)
@@ -99,6 +129,7 @@ class Report:
         unit_of_size: what `Figure.size` counts.
         as_json: how `print` prints.
         notes: lines for people: what was left out and why, what to bear in mind.
+        failures: lines for people: what went wrong; any makes the exit status 1.
     """
 
     benchmark: str
@@ -107,6 +138,7 @@ class Report:
     as_json: bool = False
     figures: list[Figure] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
     _load_before: float = field(default_factory=lambda: os.getloadavg()[0])
 
     def add(self, figures: Sequence[Figure]) -> None:
@@ -119,50 +151,58 @@ class Report:
             self.notes.append(line)
 
     def print(self) -> None:
-        """Print everything: JSON lines on standard output and notes on standard error, or a table."""
+        """Print everything: JSON lines on standard output and the rest on standard error, or a table."""
+        lines = [*self.notes, *(f"FAILED: {line}" for line in self.failures)]
         if self.as_json:
-            about = {"machine": machine(self._load_before), "versions": versions()}
-            for figure in self.figures:
-                print(json.dumps({"benchmark": self.benchmark, **asdict(figure), **about}))
-            for line in self.notes:
+            for line in self.json_lines():
+                print(line)
+            for line in lines:
                 print(line, file=sys.stderr)
             return
         console = Console(width=None if sys.stdout.isatty() else 150)
-        console.print(self._table())
-        for line in self.notes:
+        console.print(table_of(self.title, self.unit_of_size, self.figures))
+        for line in lines:
             console.print(line, style="dim", highlight=False)
         facts = machine(self._load_before)
         console.print(", ".join(f"{name} {value}" for name, value in {**facts, **versions()}.items()))
 
-    def _table(self) -> Table:
-        table = Table(title=self.title)
-        table.add_column("figure")
-        table.add_column(self.unit_of_size, justify="right")
-        table.add_column("median", justify="right")
-        table.add_column("low … high", justify="right")
-        table.add_column("unit")
-        table.add_column("baseline")
-        table.add_column("its median", justify="right")
-        table.add_column("ratio", justify="right")
-        table.add_column("wanted")
-        last = ("", -1)
-        for figure in self.figures:
-            is_more = (figure.name, figure.size) == last
-            last = (figure.name, figure.size)
-            table.add_row(
-                "" if is_more else figure.name,
-                "" if is_more or not figure.size else f"{figure.size:,}",
-                "" if is_more else _short(figure.value),
-                ""
-                if is_more or figure.low == figure.high
-                else f"{_short(figure.low)} … {_short(figure.high)}",
-                "" if is_more else figure.unit,
-                figure.baseline,
-                "" if figure.baseline_value is None else _short(figure.baseline_value),
-                "" if figure.ratio is None else f"{figure.ratio:.2f}",
-                figure.wanted,
-            )
-        return table
+    def json_lines(self) -> list[str]:
+        """One object for each figure: what `Figure` holds, the benchmark, machine and versions."""
+        about = {"machine": machine(self._load_before), "versions": versions()}
+        return [
+            json.dumps({"benchmark": self.benchmark, **asdict(figure), "reached": figure.is_reached, **about})
+            for figure in self.figures
+        ]
+
+
+def table_of(title: str, unit_of_size: str, figures: Sequence[Figure]) -> Table:
+    """Figures as a table for people; what a figure shares with the one before stays empty."""
+    table = Table(title=title)
+    table.add_column("figure")
+    table.add_column(unit_of_size, justify="right")
+    table.add_column("median", justify="right")
+    table.add_column("low … high", justify="right")
+    table.add_column("unit")
+    table.add_column("baseline")
+    table.add_column("its median", justify="right")
+    table.add_column("ratio", justify="right")
+    table.add_column("wanted")
+    last = ("", -1)
+    for figure in figures:
+        is_more = (figure.name, figure.size) == last
+        last = (figure.name, figure.size)
+        table.add_row(
+            "" if is_more else figure.name,
+            "" if is_more or not figure.size else f"{figure.size:,}",
+            "" if is_more else short(figure.value),
+            "" if is_more or figure.low == figure.high else f"{short(figure.low)} … {short(figure.high)}",
+            "" if is_more else figure.unit,
+            figure.baseline,
+            "" if figure.baseline_value is None else short(figure.baseline_value),
+            "" if figure.ratio is None else f"{figure.ratio:.2f}",
+            figure.wanted + {None: "", True: " ✓", False: " ✗"}[figure.is_reached],
+        )
+    return table
 
 
 def machine(load_before: float) -> dict[str, str | int | float]:
@@ -170,29 +210,39 @@ def machine(load_before: float) -> dict[str, str | int | float]:
     return {
         "cpu": _cpu_model(),
         "cores": os.cpu_count() or 0,
+        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
         "kernel": platform.release(),
         "load_before": round(load_before, 2),
         "load_after": round(os.getloadavg()[0], 2),
     }
 
 
+@cache
 def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that matter."""
-    return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
+    """Versions of the relay, of Python, and of the packages and programs that matter and are there."""
+    found = {
+        "relay": relay.__version__,
+        "commit": _said_by("git", "-C", str(REPOSITORY), "describe", "--always", "--dirty"),
+        "python": platform.python_version(),
+        "accelerator": "none" if take_run is take_run_in_python else "compiled",
+        "openssl": ssl.OPENSSL_VERSION.split()[1],
+    }
+    for name in PACKAGES:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    for name, argument in PROGRAMS.items():
+        if number := _NUMBER.search(_said_by(name, argument)):
+            found[name] = number[0]
+    return {name: value for name, value in found.items() if value}
 
 
-def parser(name: str, description: str, *, seconds: float, rounds: int) -> argparse.ArgumentParser:
-    """The arguments every benchmark has: ``--json``, ``--seconds``, ``--rounds``."""
-    made = argparse.ArgumentParser(prog=f"./dev bench {name}", description=description)
-    made.add_argument("--json", action="store_true", help="one JSON line a figure")
-    made.add_argument("--seconds", type=float, default=seconds, help="of each measurement [%(default)s]")
-    made.add_argument(
-        "--rounds", type=int, default=rounds, help="turns, each with every baseline [%(default)s]"
-    )
-    made.add_argument(
-        "--against", metavar="FOLDER", type=Path, help="another checkout, whose relay is one more baseline"
-    )
-    return made
+def _said_by(program: str, *arguments: str) -> str:
+    """What a program prints; "" if it is not there or fails."""
+    found = shutil.which(program) or shutil.which(program, path="/usr/sbin:/usr/local/sbin")
+    if found is None:
+        return ""
+    done = subprocess.run([found, *arguments], capture_output=True, text=True, timeout=10, check=False)
+    return "" if done.returncode else (done.stdout + done.stderr).strip()
 
 
 def _cpu_model() -> str:
@@ -203,7 +253,7 @@ def _cpu_model() -> str:
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "?")
 
 
-def _short(value: float) -> str:
+def short(value: float) -> str:
     """Three digits or more, whatever the order of magnitude."""
     if abs(value) >= 100:
         return f"{value:,.0f}"

@@ -1,5 +1,6 @@
 """Throughput of the relay and of everything it is compared with, measured turn by turn."""
 
+import statistics
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,10 +17,14 @@ SMALL_BYTES = 1024
 """Payloads below this are counted by the frame, larger ones by the byte."""
 DIRECTIONS = ("host → viewer", "viewer → host")
 PER_CPU = "per CPU second"
+PURE_PYTHON = "in pure Python"
+"""What the relay without its compiled part is called."""
+BUSY_SHARE = 0.95
+"""Of its core: a generator that takes more is what the figure measures."""
 
 Turns = dict[str, list[Flow]]
 Wanted = Mapping[tuple[str, int], dict[str, str]]
-"""Goals by direction and size, then by the baseline's name ("" for the value itself)."""
+"""Goals by the figure's name and size, then by the baseline's name ("" for the value itself)."""
 
 
 def open_subjects(
@@ -42,23 +47,28 @@ def open_relays(
     sessions: int = 1,
     active: int = 1,
     certificate: Certificate | None = None,
-) -> list[Relay]:
-    """The relay, and the one of another checkout if there is one to compare with."""
-    folders = [None] if against is None else [None, against]
-    return [
-        stack.enter_context(open_relay(sessions, active=active, certificate=certificate, folder=folder))
-        for folder in folders
-    ]
+) -> dict[str, Relay]:
+    """The relay, called "", and by its name the one of another checkout if there is one to compare with."""
+
+    def opened(folder: Path | None) -> Relay:
+        return stack.enter_context(
+            open_relay(sessions, active=active, certificate=certificate, folder=folder)
+        )
+
+    relays = {"": opened(None)}
+    if against is not None:
+        relays[other_name(against)] = opened(against)
+    return relays
 
 
-def other_name(against: Path | None, suffix: str = "") -> str:
+def other_name(against: Path | None) -> str:
     """What the relay of another checkout is called in a report."""
-    return f"relay of {against.name if against else 'here'}{suffix}"
+    return f"relay of {against.name if against else 'here'}"
 
 
 def measure_throughput(
     report: Report,
-    relays: Sequence[Relay],
+    relays: Mapping[str, Relay],
     subjects: Sequence[Subject],
     *,
     sizes: Sequence[int],
@@ -66,34 +76,34 @@ def measure_throughput(
     seconds: float,
     window: int,
     wanted: Wanted,
-    against: Path | None = None,
 ) -> None:
     """Saturate one stream, in one direction at a time, with each size of payload.
 
     Args:
         report: gets the figures.
-        relays: the one that is measured and maybe the one of another checkout; each with one active session.
+        relays: the one that is measured, called "", and others by name; each with one active session.
         subjects: the baselines.
         sizes: of payloads.
         rounds, seconds: turns and the length of each.
         window: the stream's credit, bytes.
         wanted: goals.
-        against: what the second relay is called after.
     """
     for size in sizes:
-        turns: Turns = {}
+        ours: dict[tuple[str, str], list[Flow]] = {}
+        theirs: Turns = {}
         for _ in range(rounds):
-            for number, relay in enumerate(relays):
+            for name, relay in relays.items():
                 for direction in DIRECTIONS:
-                    name = direction if number == 0 else other_name(against, direction)
-                    turns.setdefault(name, []).append(_through_relay(relay, direction, size, seconds, window))
+                    flow = _through_relay(relay, direction, size, seconds, window)
+                    ours.setdefault((name, direction), []).append(flow)
             for subject in subjects:
-                turns.setdefault(subject.name, []).append(_through(subject, size, seconds))
+                theirs.setdefault(subject.name, []).append(_through(subject, size, seconds))
         for direction in DIRECTIONS:
-            baselines = {subject.name: turns[subject.name] for subject in subjects}
-            if len(relays) > 1:
-                baselines[other_name(against)] = turns[other_name(against, direction)]
-            _add_figures(report, direction, size, turns[direction], baselines, wanted)
+            others = {name: ours[name, direction] for name in relays if name}
+            _add_figures(report, direction, size, ours["", direction], {**theirs, **others}, wanted)
+            if PURE_PYTHON in others:
+                name = f"{direction}, {PURE_PYTHON}"
+                _add_figures(report, name, size, others[PURE_PYTHON], theirs, wanted)
 
 
 def _through_relay(relay: Relay, direction: str, size: int, seconds: float, window: int) -> Flow:
@@ -112,13 +122,18 @@ def _through(subject: Subject, size: int, seconds: float) -> Flow:
 
 def _add_figures(
     report: Report,
-    direction: str,
+    name: str,
     size: int,
     turns: Sequence[Flow],
     baselines: Mapping[str, Sequence[Flow]],
     wanted: Wanted,
 ) -> None:
     unit = "frames/s" if size < SMALL_BYTES else "MB/s"
+    busiest = statistics.median(flow.generator_share for flow in turns)
+    if busiest > BUSY_SHARE:
+        report.note(
+            f"{name}, {size:,} bytes: the generator took {busiest:.0%} of its core; it was the bottleneck."
+        )
 
     def rate(flow: Flow) -> float:
         return flow.frames_per_second if size < SMALL_BYTES else flow.bytes_per_second / MEGA
@@ -128,20 +143,20 @@ def _add_figures(
 
     report.add(
         compare(
-            direction,
+            name,
             size,
             unit,
             [rate(flow) for flow in turns],
-            {name: [rate(flow) for flow in flows] for name, flows in baselines.items()},
-            wanted.get((direction, size)),
+            {other: [rate(flow) for flow in flows] for other, flows in baselines.items()},
+            wanted.get((name, size)),
         )
     )
     report.add(
         compare(
-            f"{direction}, {PER_CPU}",
+            f"{name}, {PER_CPU}",
             size,
             unit,
             [rate_per_cpu(flow) for flow in turns],
-            {name: [rate_per_cpu(flow) for flow in flows] for name, flows in baselines.items()},
+            {other: [rate_per_cpu(flow) for flow in flows] for other, flows in baselines.items()},
         )
     )

@@ -1,15 +1,15 @@
 """What a path carries: plain TCP and our own streams, one after the other, between two programs.
 
 `measure_path` starts the *near* program; that one starts the relay, a host, a TCP server and the *far*
-program, the viewer, at the other end of the path: in another network namespace, behind `DelayProxy`, or both. Each
-round measures, over the same path:
+program, the viewer, at the other end of the path: in another network namespace, behind `DelayProxy`, or both.
+Each round measures, over the same path:
 
 - *plain*: how much a TCP connection carries that does nothing else;
 - *alone*: how long 64 bytes take there and back on a TCP connection of their own;
 - *files*: how much a sealed `files` stream carries through the relay, while
 - *control*: 64 bytes go there and back on a sealed `control` stream of the same two connections.
 
-The first `WARM_UP_SECONDS` of each, while windows open, are left out.
+The beginning of each, while windows open, is left out.
 """
 
 import json
@@ -35,7 +35,7 @@ from tests.helpers.process_house import ProcessHouse, open_process
 from tests.helpers.programs import Program
 from tests.helpers.relays import ActiveSession, activate
 
-WARM_UP_SECONDS: Final = 1.5
+WARM_UP_SHARE: Final = 0.4
 CONTROL_BYTES: Final = 64
 CONTROL_INTERVAL: Final = 0.02
 BLOCK: Final = bytes(256 * 1024)
@@ -55,7 +55,7 @@ class Plan:
         round_trip, bytes_per_second: of a `DelayProxy` before the relay and one before the plain server; with
             round_trip 0 there is none.
         way: in which files go.
-        seconds: of each measurement, with the warm-up.
+        seconds: of each measurement; `WARM_UP_SHARE` of them are the beginning that is left out.
         rounds: how often.
     """
 
@@ -117,9 +117,9 @@ async def _run_near(plan: Plan) -> None:
         active = await activate(house)
         tunnel = await stack.enter_async_context(active.host.connected())
         nursery = await stack.enter_async_context(trio.open_nursery())
-        listeners = await nursery.start(trio.serve_tcp, _serve_plain, 0)
+        listeners = await nursery.start(trio.serve_tcp, partial(_serve_plain, plan.seconds), 0)
         port: int = listeners[0].socket.getsockname()[1]
-        nursery.start_soon(_serve_streams, active, tunnel)
+        nursery.start_soon(_serve_streams, plan.seconds, active, tunnel)
         report = await _run_far(plan, house, active, (plan.address, port))
         print(f"turns {report}", flush=True)
         nursery.cancel_scope.cancel()
@@ -151,14 +151,14 @@ async def _run_far(plan: Plan, house: ProcessHouse, active: ActiveSession, plain
         return await trio.to_thread.run_sync(_answer_of, far)
 
 
-async def _serve_plain(connection: trio.SocketStream) -> None:
+async def _serve_plain(seconds: float, connection: trio.SocketStream) -> None:
     order = bytes(await connection.receive_some(1))
     try:
         if order == b"d":
             while True:
                 await connection.send_all(BLOCK)
         elif order == b"u":
-            rate = await _count(lambda: connection.receive_some(len(BLOCK)))
+            rate = await _count(lambda: connection.receive_some(len(BLOCK)), seconds, to_the_end=True)
             await connection.send_all(json.dumps(rate).encode())
         else:
             while data := await connection.receive_some(CONTROL_BYTES):
@@ -167,7 +167,7 @@ async def _serve_plain(connection: trio.SocketStream) -> None:
         pass
 
 
-async def _serve_streams(active: ActiveSession, tunnel: Tunnel) -> None:
+async def _serve_streams(seconds: float, active: ActiveSession, tunnel: Tunnel) -> None:
     async def serve(stream: Stream) -> None:
         try:
             sealed = await active.host.accept(stream)
@@ -176,7 +176,7 @@ async def _serve_streams(active: ActiveSession, tunnel: Tunnel) -> None:
                 while True:
                     await sealed.send(BLOCK)
             elif order == b"u":
-                rate = await _count(sealed.receive)
+                rate = await _count(sealed.receive, seconds, to_the_end=True)
                 await sealed.send(json.dumps(rate).encode())
             else:
                 while data := await sealed.receive():
@@ -275,17 +275,19 @@ class _Viewer:
         return sealed
 
 
-async def _count(receive: Callable[[], Awaitable[bytes]], seconds: float = PATIENCE) -> float:
-    """Bytes a second that come after the warm-up, until nothing more does or for `seconds` in all."""
+async def _count(
+    receive: Callable[[], Awaitable[bytes]], seconds: float, *, to_the_end: bool = False
+) -> float:
+    """Bytes a second that come behind the beginning, for `seconds` in all or until nothing more comes."""
     started = time.monotonic()
     since, count = started, 0
     while data := await receive():
         now = time.monotonic()
-        if now < started + WARM_UP_SECONDS:
+        if now < started + WARM_UP_SHARE * seconds:
             since = now
         else:
             count += len(data)
-        if now >= started + seconds:
+        if now >= started + seconds and not to_the_end:
             break
     return count / (time.monotonic() - since)
 
@@ -293,7 +295,7 @@ async def _count(receive: Callable[[], Awaitable[bytes]], seconds: float = PATIE
 async def _ping(
     send: Callable[[bytes], Awaitable[None]], receive: Callable[[], Awaitable[bytes]], seconds: float
 ) -> list[float]:
-    """Send 64 bytes again and again; the seconds until each came back, the warm-up's left out, sorted."""
+    """Send 64 bytes again and again; the seconds until each came back, sorted, without the beginning."""
     started = time.monotonic()
     total = int(seconds / CONTROL_INTERVAL)
     times: list[float] = []
@@ -305,7 +307,7 @@ async def _ping(
                 received += await receive()
             sent_at = float(received[:CONTROL_BYTES])
             received = received[CONTROL_BYTES:]
-            if number * CONTROL_INTERVAL >= WARM_UP_SECONDS:
+            if number >= WARM_UP_SHARE * total:
                 times.append(time.monotonic() - sent_at)
 
     async with trio.open_nursery() as nursery:

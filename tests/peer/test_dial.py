@@ -1,5 +1,6 @@
 """Dialling: what answers may be anything; all that goes wrong is a `ConnectionFailed` with a sentence."""
 
+import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -10,7 +11,7 @@ import pytest
 import trio
 import trio.testing
 
-from peer.dial import MAX_ANSWER_BYTES, dial
+from peer.dial import MAX_ANSWER_BYTES, dial, limit_unsent
 from peer.errors import ConnectionFailed
 from relay.protocol.close_reasons import CloseReason
 from relay.protocol.frames import SUBPROTOCOL
@@ -77,6 +78,20 @@ async def test_a_relay_is_reached_over_tls(tmp_path: Path) -> None:
         )
         assert first_bytes == b"first bytes"
         await trio.aclose_forcefully(stream)
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_NOTSENT_LOWAT"), reason="this system has no such option")
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_what_the_kernel_holds_unsent_can_be_limited(scheme: str, tmp_path: Path) -> None:
+    server_context, client_context = make_tls_contexts(tmp_path)
+    async with listening(upgrade, server_context if scheme == "https" else None) as port:
+        stream, _ = await dial(f"{scheme}://127.0.0.1:{port}", "/tunnel/host", ssl_context=client_context)
+        limit_unsent(stream, 20_000)
+        tcp = stream.transport_stream if isinstance(stream, trio.SSLStream) else stream
+        assert isinstance(tcp, trio.SocketStream)
+        assert tcp.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT) == 20_000
+        await trio.aclose_forcefully(stream)
+        limit_unsent(stream, 30_000)  # closed: to no effect
 
 
 async def test_a_certificate_that_is_not_trusted_is_named(tmp_path: Path) -> None:

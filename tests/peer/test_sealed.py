@@ -13,7 +13,7 @@ from peer.errors import StreamClosed
 from peer.sealed import REKEY_INTERVAL, SealedStream, accept_sealed, open_sealed
 from peer.tunnel import Tunnel
 from relay.protocol.close_reasons import CloseReason
-from relay.protocol.frames import Channel, Data, Frame
+from relay.protocol.frames import MAX_PAYLOAD_BYTES, Channel, Data, Frame
 from relay.protocol.pairing import HostHandshake, ViewerHandshake
 from tests.helpers.relays import closes_with
 from tests.helpers.scripted_relay import FIRST_STREAM, ScriptedRelay, admitted
@@ -52,9 +52,9 @@ async def tunnels(
         nursery.cancel_scope.cancel()
 
 
-def viewer_handshake(password: str = PASSWORD) -> ViewerHandshake:
+def viewer_handshake(password: str = PASSWORD, channel: Channel = Channel.CONTROL) -> ViewerHandshake:
     return ViewerHandshake.for_connection(
-        channel="control",
+        channel=channel.value,
         origin="https://relay.example",
         session="s",
         stream=FIRST_STREAM,
@@ -66,7 +66,7 @@ def viewer_handshake(password: str = PASSWORD) -> ViewerHandshake:
 async def accept(host: Tunnel) -> SealedStream:
     stream = await host.incoming.receive()
     handshake = HostHandshake.for_connection(
-        channel="control",
+        channel=stream.channel.value,
         origin="https://relay.example",
         session="s",
         stream=stream.number,
@@ -76,7 +76,9 @@ async def accept(host: Tunnel) -> SealedStream:
     return (await accept_sealed(stream, handshake))[0]
 
 
-async def ends(viewer: Tunnel, host: Tunnel) -> tuple[SealedStream, SealedStream]:
+async def ends(
+    viewer: Tunnel, host: Tunnel, channel: Channel = Channel.CONTROL
+) -> tuple[SealedStream, SealedStream]:
     """Both ends of a sealed stream."""
     accepted: list[SealedStream] = []
 
@@ -85,7 +87,7 @@ async def ends(viewer: Tunnel, host: Tunnel) -> tuple[SealedStream, SealedStream
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(take)
-        opened, _ = await open_sealed(viewer, Channel.CONTROL, viewer_handshake())
+        opened, _ = await open_sealed(viewer, channel, viewer_handshake(channel=channel))
     return opened, accepted[0]
 
 
@@ -107,6 +109,27 @@ async def test_more_than_any_window_arrives_whole_and_ends_with_an_authenticated
                 received += data
         assert received == sent
         assert await there.receive() == b""
+
+
+async def test_a_file_of_a_mebibyte_fits_a_fresh_stream_in_pieces(
+    autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+
+    def note(frame: Frame) -> list[Frame]:
+        if isinstance(frame, Data):
+            sizes.append(len(frame.payload))
+        return [frame]
+
+    sent = bytes(range(256)) * 4096
+    async with tunnels(monkeypatch, note) as (viewer, host), trio.open_nursery() as nursery:
+        here, there = await ends(viewer, host, Channel.FILES)
+        nursery.start_soon(here.send, sent)
+        received = b""
+        while len(received) < len(sent):
+            received += await there.receive()
+        assert received == sent
+    assert max(sizes) <= MAX_PAYLOAD_BYTES
 
 
 async def test_a_key_is_replaced_in_time(

@@ -23,6 +23,7 @@ from peer.tunnel import (
 from relay.protocol.close_reasons import CloseReason
 from relay.protocol.errors import LocalProtocolError
 from relay.protocol.frames import (
+    MAX_PAYLOAD_BYTES,
     Accept,
     Channel,
     Close,
@@ -38,7 +39,7 @@ from relay.protocol.frames import (
     encode_data,
     encode_frame,
 )
-from relay.protocol.streams import INITIAL_WINDOW_BYTES, MAX_CONTROL_BYTES
+from relay.protocol.streams import INITIAL_WINDOW_BYTES, MAX_CONTROL_BYTES, MAX_GROWTH_BYTES
 from relay.protocol.websocket import CloseReceived, Ping, Pong
 from tests.helpers.scripted_relay import FIRST_STREAM, ScriptedRelay, admitted, dialled_in_memory, hello_of
 
@@ -348,6 +349,54 @@ async def test_more_than_the_credit_ends_the_connection(
         assert await tunnel.wait_closed() is CloseReason.CREDIT_EXCEEDED
         assert stream.close_reason is CloseReason.CREDIT_EXCEEDED
         assert await relay.read() == Close(0, CloseReason.CREDIT_EXCEEDED)
+
+
+@pytest.mark.parametrize("channel", [Channel.FILES, Channel.CONTROL])
+async def test_only_files_are_granted_more_than_was_received_where_the_path_is_long(
+    autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch, channel: Channel
+) -> None:
+    payload = bytes(60_000)
+    size = len(encode_data(FIRST_STREAM, payload))
+    async with admitted(monkeypatch, "host") as (tunnel, relay):
+        await relay.send(Open(FIRST_STREAM, channel, 1000, {}))
+        stream = await tunnel.incoming.receive()
+        await stream.accept({})
+        assert isinstance(await relay.read(), Accept)
+        available = INITIAL_WINDOW_BYTES
+        for _ in range(6):
+            await trio.sleep(0.05)  # of the mock clock: one round trip
+            while available >= size:
+                await relay.send(Data(FIRST_STREAM, payload))
+                available -= size
+                assert await stream.receive() == payload
+            available += sum(it.amount for it in await relay.read_now() if isinstance(it, Credit))
+        assert (available > INITIAL_WINDOW_BYTES) == (channel is Channel.FILES)
+        stream.close()
+        assert tunnel._allowance.left == MAX_GROWTH_BYTES
+
+
+async def test_a_payload_that_might_never_fit_a_window_is_our_own_mistake(
+    autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with admitted(monkeypatch, "host") as (tunnel, relay):
+        await relay.send(Open(FIRST_STREAM, Channel.FILES, INITIAL_WINDOW_BYTES, {}))
+        stream = await tunnel.incoming.receive()
+        with pytest.raises(LocalProtocolError):
+            await stream.send(bytes(MAX_PAYLOAD_BYTES + 1))
+
+
+async def test_what_is_urgent_overtakes_what_waits_for_the_socket(
+    autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with admitted(monkeypatch) as (tunnel, relay):
+        stream = await open_stream(tunnel, relay)
+        room = trio.Event()
+        monkeypatch.setattr(tunnel._socket, "wait_send_all_might_not_block", room.wait)
+        await stream.send(b"data")
+        await trio.testing.wait_all_tasks_blocked()
+        tunnel.notify("urgent", {})
+        room.set()
+        assert [await relay.read(), await relay.read()] == [Notice("urgent", {}), Data(FIRST_STREAM, b"data")]
 
 
 # Endings
