@@ -289,6 +289,11 @@ class OutboundQueue:
                     return batch
                 stream, waiting = next(iter(streams.items()))
                 frames = waiting.popleft()
+                if len(frames) > max_bytes:  # on a slow path: a run must not hold up what is urgent
+                    end = _end_of_frame(frames, max_bytes - size)
+                    if end < len(frames):
+                        waiting.appendleft(frames[end:])
+                        frames = frames[:end]
                 batch.append(frames)
                 size += len(frames)
                 self.data_bytes -= len(frames)
@@ -298,6 +303,21 @@ class OutboundQueue:
                     del streams[stream]
                     streams[stream] = waiting
         return batch
+
+
+def _end_of_frame(frames: bytes, least: int) -> int:
+    """Where the WebSocket frame ends that holds the `least`-th byte of whole ones (RFC 6455 §5.2)."""
+    end = 0
+    while end < least:
+        length = frames[end + 1]
+        mask_bytes = length >> 7 << 2
+        length &= 0x7F
+        extended = 0 if length < 126 else 2 if length == 126 else 8
+        start = end + 2 + extended
+        if extended:
+            length = int.from_bytes(frames[end + 2 : start], "big")
+        end = start + mask_bytes + length
+    return end
 
 
 def check_viewer_stream(stream: int, viewer: int, last_number: int) -> int:

@@ -17,6 +17,9 @@ from relay.protocol.streams import (
     priority_of,
     stream_id,
 )
+from relay.protocol.websocket import WebSocketCodec
+
+CODEC = WebSocketCodec(is_client=False, max_message_bytes=1 << 20)
 
 
 def test_a_window_holds_what_was_granted_and_no_more() -> None:
@@ -119,16 +122,34 @@ def test_nothing_is_lost_and_no_stream_is_reordered(
     queue = OutboundQueue()
     expected: dict[tuple[Priority, int], bytes] = {}
     for priority, stream, chunk in pushed:
-        tagged = bytes([priority, stream]) + chunk
-        queue.push_data(priority, stream, tagged)
-        expected[priority, stream] = expected.get((priority, stream), b"") + tagged
+        frame = CODEC.encode_binary(bytes([priority, stream]) + chunk)
+        queue.push_data(priority, stream, frame)
+        expected[priority, stream] = expected.get((priority, stream), b"") + frame
     got: dict[tuple[Priority, int], bytes] = {}
     while queue:
         for chunk in queue.take(size):
-            key = Priority(chunk[0]), chunk[1]
+            reader = WebSocketCodec(is_client=True, max_message_bytes=1 << 20)
+            message = reader.receive_data(chunk)[0]
+            assert isinstance(message, bytes)
+            key = Priority(message[0]), message[1]
             got[key] = got.get(key, b"") + chunk
     assert got == expected
     assert queue.data_bytes == 0
+
+
+@pytest.mark.parametrize("is_client", [True, False])
+@pytest.mark.parametrize("length", [10, 125, 126, 1000, 0xFFFF, 0x10000])
+def test_a_long_run_is_cut_between_frames(is_client: bool, length: int) -> None:
+    codec = WebSocketCodec(is_client=is_client, max_message_bytes=1 << 20)
+    frames = [codec.encode_binary(bytes(length)) for _ in range(5)]
+    queue = OutboundQueue()
+    queue.push_data(Priority.FILES, 1, b"".join(frames))
+    queue.push_data(Priority.INPUT, 2, CODEC.encode_binary(b"click"))
+    assert queue.take(len(frames[0]) + 8) == [CODEC.encode_binary(b"click"), b"".join(frames[:2])]
+    assert queue.data_bytes == 3 * len(frames[0])
+    assert queue.take(1) == frames[2:3]
+    assert queue.take(1 << 20) == [b"".join(frames[3:])]
+    assert not queue
 
 
 def test_screens_yield_to_input_and_precede_files() -> None:
