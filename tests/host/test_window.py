@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import pytest
 import trio
+import trio.testing
 
 from host.customer import Asker
 from host.texts import Texts
@@ -75,6 +76,9 @@ class Screen:
         return answers[0]
 
     async def _use(self, *command: str) -> None:
+        # What other tasks have just asked the window for is shown first: keys go to what has the focus.
+        await trio.testing.wait_all_tasks_blocked()
+        await self.look(lambda view: view._root.update())
         with trio.fail_after(PATIENCE):
             await trio.run_process(
                 ["xdotool", *command], env=self._desktop.environment, stdout=subprocess.DEVNULL
