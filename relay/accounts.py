@@ -17,8 +17,16 @@ import trio
 from relay.auth import check_new_password, digest, hash_password, new_id, new_secret, verify_password
 from relay.errors import AuthError, Refused
 from relay.limits import KeyedBuckets, address_key
+from relay.people import (
+    MAX_SESSION_LIFETIME,
+    Company,
+    CompanyId,
+    Plan,
+    Technician,
+    TechnicianId,
+    TechnicianRole,
+)
 from relay.protocol.hidden import SecretBytes
-from relay.sessions import MAX_SESSION_LIFETIME, Company, CompanyId, Plan, Technician, TechnicianId
 from relay.store import Store, Transaction, account_rows, audit_rows
 from relay.store.audit_rows import AuditRow
 from relay.texts import mark
@@ -88,7 +96,7 @@ class Accounts:
         """A new company. (`Broker.change_company` changes it: that may end sessions.)
 
         Raises:
-            RelayError: a setting is out of the range that `relay.sessions.Company` names.
+            RelayError: a setting is out of the range that `relay.people.Company` names.
         """
         company = Company(
             id=CompanyId(new_id()),
@@ -112,7 +120,13 @@ class Accounts:
         return await self._store.write(work)
 
     async def create_technician(
-        self, company_id: CompanyId, *, name: str, email: str, language: str = "en"
+        self,
+        company_id: CompanyId,
+        *,
+        name: str,
+        email: str,
+        language: str = "en",
+        role: TechnicianRole = TechnicianRole.TECHNICIAN,
     ) -> Technician:
         """A new technician, without a password: a sign-in link lets them in.
 
@@ -125,6 +139,7 @@ class Accounts:
             name=name,
             email=normalise_email(email),
             language=language,
+            role=role,
         )
 
         now = self._now()

@@ -15,10 +15,14 @@ from pathlib import Path
 from typing import Final
 
 import argon2
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from relay.errors import AuthError, ConfigError, Refused
+from relay.errors import AuthError, ConfigError, Refused, RelayError
 from relay.protocol.errors import RemoteProtocolError
 from relay.protocol.hidden import SecretBytes
 from relay.protocol.lease import verify_join_proof
@@ -35,6 +39,7 @@ REFUSED_SENTENCE: Final = "This link, ticket or session is not valid (any more).
 """What every stranger is told, whatever was wrong."""
 
 _ID_BYTES = 16
+_NONCE_BYTES = 12
 _HASHER = argon2.PasswordHasher(time_cost=3, memory_cost=64 * 1024, parallelism=4)  # SECURITY: 125 ms
 # Of 32 random bytes that nobody kept, with the parameters above: for unknown people verifying takes as long.
 _DUMMY_HASH = (
@@ -116,6 +121,42 @@ def verify_password(stored: str | None, password: str) -> bool:
 
 def _password_bytes(password: str) -> bytes:
     return password.encode(errors="surrogatepass")  # JSON may carry lone surrogates; they are just characters
+
+
+class Sealer:
+    """Encrypts what the relay must be able to read again: AES-256-GCM under a key derived from its key file.
+
+    A copy of the database alone tells nothing of it; whoever has the key file too can read it.
+
+    Args:
+        relay_key: the relay's signing key; HKDF-SHA256 (RFC 5869) makes another key of it.
+    """
+
+    def __init__(self, relay_key: Ed25519PrivateKey) -> None:
+        derived = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"adhoc relay: secrets at rest")
+        self._cipher = AESGCM(derived.derive(relay_key.private_bytes_raw()))
+
+    def seal(self, plain: bytes, *, place: str) -> bytes:
+        """`plain`, encrypted: 12 bytes of nonce, the ciphertext, 16 of tag.
+
+        Args:
+            plain: any bytes.
+            place: where it is kept (``"technicians.totp:ID"``): nobody can move it to another row.
+        """
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        return nonce + self._cipher.encrypt(nonce, plain, place.encode())
+
+    def unseal(self, sealed: bytes, *, place: str) -> SecretBytes:
+        """What was sealed for `place`.
+
+        Raises:
+            RelayError: it was changed, moved, or sealed under another relay's key.
+        """
+        try:
+            plain = self._cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], place.encode())
+        except (InvalidTag, ValueError) as exc:
+            raise RelayError("What the database keeps encrypted does not fit the relay's key file.") from exc
+        return SecretBytes(plain)
 
 
 def load_or_make_relay_key(path: Path) -> Ed25519PrivateKey:

@@ -38,8 +38,8 @@ from relay.connections import TunnelServer, TunnelSettings
 from relay.errors import ConfigError
 from relay.http import FrontDoor, FrontDoorEvent, FrontDoorSettings, serve_front_door
 from relay.metrics import Metrics
+from relay.people import Plan, TechnicianRole
 from relay.protocol.links import encode_base64url
-from relay.sessions import Plan
 from relay.store import open_store
 from relay.texts import load_translations
 
@@ -282,7 +282,9 @@ async def first_run(
             session_lifetime=config.session_lifetime,
             preparation_timeout=config.preparation_timeout,
         )
-        owner = await accounts.create_technician(company.id, name=config.owner_name, email=config.owner_email)
+        owner = await accounts.create_technician(
+            company.id, name=config.owner_name, email=config.owner_email, role=TechnicianRole.OWNER
+        )
     token = await accounts.issue_sign_in_link(owner.id)
     return sign_in_url(origin, token)
 

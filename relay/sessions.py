@@ -14,25 +14,21 @@ records are immutable: `advance` and its siblings return the next one.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from enum import Enum, StrEnum
+from enum import Enum
 from types import MappingProxyType
 from typing import Final, Literal, NewType, TypeAlias
 
 from relay.errors import Refused, SessionUnavailable
+from relay.people import MAX_SESSION_LIFETIME, Company, CompanyId, Plan, TechnicianId
 from relay.protocol.close_reasons import CloseReason
 from relay.protocol.codes import MAX_ATTEMPTS as MAX_ATTEMPTS
 from relay.protocol.codes import MAX_CODES, MAX_TRIES_PER_CODE
 from relay.protocol.frames import Channel
 
 SessionId = NewType("SessionId", str)
-TechnicianId = NewType("TechnicianId", str)
-CompanyId = NewType("CompanyId", str)
 
 Removal: TypeAlias = Literal["none", "pending", "confirmed"]
 """Of the host: none was ever there; it should be going; it signed that it is gone."""
-
-MAX_SESSION_LIFETIME: Final = 24 * 3600
-"""The product's promise (DESIGN §2), in seconds; a company may choose less, never more."""
 
 MAX_WARNINGS: Final = 16
 """Of one session; the first ones tell the story, and a hostile host must not grow the record."""
@@ -117,67 +113,6 @@ FUNNEL_STEPS: Final = (
     "first_picture",
 )
 """The steps between preparing and seeing the desktop, in their usual order."""
-
-
-class Plan(StrEnum):
-    """What a company has subscribed to."""
-
-    FREE = "free"
-    BASE = "base"
-    PLUS = "plus"
-    PREMIER = "premier"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Company:
-    """A tenant and its settings.
-
-    Attributes:
-        id: unguessable.
-        name: what customers read.
-        phone: a number customers can call back; may be empty.
-        plan: decides the tools, see `tools_of`.
-        has_insight: has the module that adds the Dashboard to plan ``base``.
-        max_open_per_technician: open sessions at once for each technician, at least 1.
-        max_open_per_company: open sessions at once for all of them, at least 1.
-        session_lifetime: seconds from activation to the end, 1 … `MAX_SESSION_LIFETIME`.
-        preparation_timeout: seconds from preparing to lapsing, 1 … `MAX_SESSION_LIFETIME`.
-        is_suspended: nobody of it may sign in, prepare or attach.
-    """
-
-    id: CompanyId
-    name: str
-    phone: str = ""
-    plan: Plan = Plan.FREE
-    has_insight: bool = False
-    max_open_per_technician: int = 1
-    max_open_per_company: int = 5
-    session_lifetime: float = MAX_SESSION_LIFETIME
-    preparation_timeout: float = 3600.0
-    is_suspended: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Technician:
-    """A person who helps.
-
-    Attributes:
-        id: unguessable.
-        company_id: the tenant.
-        name: what customers read.
-        email: lower case, unique on the relay; what they sign in with.
-        language: ``en`` or ``es``.
-        has_password: False while only a sign-in link lets them in.
-        is_disabled: may neither sign in nor attach.
-    """
-
-    id: TechnicianId
-    company_id: CompanyId
-    name: str
-    email: str
-    language: str = "en"
-    has_password: bool = False
-    is_disabled: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

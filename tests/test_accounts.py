@@ -10,8 +10,8 @@ from sqlalchemy import update
 
 from relay import accounts as accounts_room
 from relay.errors import AuthError, LimitExceeded, Refused, RelayError
+from relay.people import CompanyId, TechnicianId
 from relay.protocol.hidden import SecretBytes
-from relay.sessions import CompanyId, TechnicianId
 from relay.store import Transaction, audit_rows
 from relay.store.tables import cookies, sign_in_links, technicians
 from tests.helpers.office import Clock, Office, open_office

@@ -12,10 +12,11 @@ import trio
 from relay.broker import HostAbout, HostAdmission
 from relay.connections import NOTICE_BURST, TunnelSettings
 from relay.errors import AuthError
+from relay.people import Plan
 from relay.protocol.close_reasons import CloseReason
 from relay.protocol.frames import Channel, Close, Credit, Data, Hello, Notice, Open, Welcome, encode_data
 from relay.protocol.lease import Receipt, sign_receipt
-from relay.sessions import Plan, Session
+from relay.sessions import Session
 from relay.tunnel import MAX_VIEWERS
 from tests.helpers.office import FakeHost
 from tests.helpers.tunnel_house import TunnelHouse, closing, open_house, until, until_notice

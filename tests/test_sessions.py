@@ -10,9 +10,10 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from relay import sessions as rules
 from relay.errors import Refused, SessionUnavailable
+from relay.people import Company, CompanyId, Plan, TechnicianId
 from relay.protocol.close_reasons import CloseReason
 from relay.protocol.frames import Channel
-from relay.sessions import Company, CompanyId, Event, Plan, Session, SessionId, SessionState, TechnicianId
+from relay.sessions import Event, Session, SessionId, SessionState
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)

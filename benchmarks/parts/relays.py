@@ -32,6 +32,7 @@ from benchmarks.parts.load import Path as LoadPath
 from benchmarks.parts.machine import first_line, running
 from relay.accounts import Accounts, AccountSettings
 from relay.auth import digest, new_id
+from relay.people import Company, Plan, Technician
 from relay.protocol.claims import PairClaims, PairFacts
 from relay.protocol.frames import SUBPROTOCOL, Accept, Channel, Fields, Frame, Hello, Notice, Open, Welcome
 from relay.protocol.lease import make_join_proof
@@ -39,7 +40,7 @@ from relay.protocol.links import decode_base64url, encode_base64url
 from relay.protocol.pairing import HostHandshake, ViewerHandshake
 from relay.protocol.runs import PURE_PYTHON_VARIABLE
 from relay.protocol.streams import MAX_WINDOW_BYTES, stream_id
-from relay.sessions import Company, Plan, Session, SessionId, Technician
+from relay.sessions import Session, SessionId
 from relay.store import Transaction, open_store, session_rows
 
 COMPANY, TECHNICIAN = "Benchmarks", "Tess Technician"

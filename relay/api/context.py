@@ -14,9 +14,9 @@ from relay.api.problems import Problem
 from relay.broker import Broker
 from relay.limits import KeyedBuckets
 from relay.metrics import Metrics
+from relay.people import Company, Permission, Technician
 from relay.protocol.hidden import SecretBytes
 from relay.protocol.links import LinkError, decode_base64url, encode_base64url
-from relay.sessions import Company, Technician
 from relay.texts import LANGUAGES, best_language, mark
 
 COOKIE_BYTES = 32
@@ -24,6 +24,7 @@ COOKIE_MAX_AGE = 12 * 3600
 """Seconds; the absolute life of a signed-in browser (SECURITY). The store enforces it, this tidies up."""
 
 SIGNED_OUT = mark("Please sign in.")
+NOT_ALLOWED = mark("Your role does not allow this.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,10 +94,17 @@ class ApiContext:
 
 @dataclass(frozen=True, kw_only=True)
 class Caller:
-    """The signed-in technician behind a request, and the cookie that said so."""
+    """The technician behind a request, the secret that said so, and what may be done with it.
+
+    Attributes:
+        technician, company: who.
+        permissions: those of the role.
+        cookie: of the browser that asks.
+    """
 
     technician: Technician
     company: Company
+    permissions: frozenset[Permission]
     cookie: SecretBytes
 
     @property
@@ -136,7 +144,30 @@ async def signed_in(request: Request) -> Caller:
     if cookie is None or known is None:
         raise Problem(401, SIGNED_OUT)
     technician, company = known
-    return Caller(technician=technician, company=company, cookie=cookie)
+    return Caller(technician=technician, company=company, permissions=technician.permissions, cookie=cookie)
+
+
+SignedIn = Annotated[Caller, Depends(signed_in)]
+
+
+class Allowed:
+    """A route's dependency: who is asking, if they may (`relay.people.PERMISSIONS`).
+
+    Args:
+        permission: what the route needs.
+
+    Raises:
+        Problem: 401, nobody that is known; 403, somebody who may not.
+    """
+
+    def __init__(self, permission: Permission) -> None:
+        self.permission = permission
+
+    async def __call__(self, caller: SignedIn) -> Caller:
+        """The caller."""
+        if self.permission not in caller.permissions:
+            raise Problem(403, NOT_ALLOWED)
+        return caller
 
 
 def language_of(request: Request) -> Literal["en", "es"]:
@@ -145,4 +176,3 @@ def language_of(request: Request) -> Literal["en", "es"]:
 
 
 Context = Annotated[ApiContext, Depends(context_of)]
-SignedIn = Annotated[Caller, Depends(signed_in)]

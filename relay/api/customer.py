@@ -14,8 +14,9 @@ from pydantic import BaseModel, Field, ValidationError
 from relay.api.context import ApiContext, Context
 from relay.api.models import HostFile, LinkAnswer, Nothing
 from relay.api.problems import answers, not_found
+from relay.people import Company
 from relay.protocol.links import INVITE_BYTES, LinkError, decode_base64url
-from relay.sessions import Company, Session, SessionState
+from relay.sessions import Session, SessionState
 
 HOST_FILE = "adhoc-host.pyz"
 HOST_FACTS = "adhoc-host.json"

@@ -32,9 +32,10 @@ from relay.api.guard import origin_allowed
 from relay.api.models import SessionBody, Time, session_body
 from relay.errors import LimitExceeded, PeerGone
 from relay.http import UpgradeRequest
+from relay.people import Company, Technician
 from relay.protocol.hidden import SecretBytes
 from relay.protocol.upgrade import UpgradeError, check_server_request
-from relay.sessions import Company, Session, Technician
+from relay.sessions import Session
 from relay.texts import LANGUAGES
 
 PATH = "/api/v1/events"

@@ -7,7 +7,7 @@ from hashlib import sha256
 import trio
 
 from relay.limits import KeyedCaps
-from relay.sessions import TechnicianId
+from relay.people import TechnicianId
 
 GOING_AWAY = 1001
 POLICY_VIOLATION = 1008

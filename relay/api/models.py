@@ -12,11 +12,12 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, SecretStr
 
 from relay.addresses import parse_address
+from relay.people import Company, Technician
 from relay.protocol.close_reasons import CloseReason
 from relay.protocol.codes import MAX_CODES, MAX_TRIES_PER_CODE
 from relay.protocol.frames import Channel
 from relay.protocol.links import INVITE_BYTES, MAX_LINK_CHARACTERS, LinkError, decode_base64url
-from relay.sessions import Company, Session, Technician, tools_of
+from relay.sessions import Session, tools_of
 from relay.texts import translate
 
 Language = Literal["en", "es"]

@@ -8,10 +8,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from relay import sessions as rules
 from relay.broker.ledger import NO_SUCH_SESSION, Ledger
 from relay.errors import Refused, SessionUnavailable
+from relay.people import Company
 from relay.protocol.close_reasons import CloseReason
 from relay.protocol.frames import Role
 from relay.protocol.lease import Lease, sign_lease
-from relay.sessions import Company, Event, Session, SessionId, SessionState
+from relay.sessions import Event, Session, SessionId, SessionState
 
 
 def count_try(ledger: Ledger, session_id: SessionId, *, code: int, attempt: int) -> Session | Refused:

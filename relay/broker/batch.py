@@ -9,7 +9,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from relay.sessions import Company, CompanyId, Session, SessionId
+from relay.people import Company, CompanyId
+from relay.sessions import Session, SessionId
 from relay.store import Transaction, account_rows, audit_rows, session_rows
 from relay.store.audit_rows import AuditRow
 from relay.store.session_rows import SecretName, Secrets, SessionChange, SessionKey

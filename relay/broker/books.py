@@ -29,8 +29,9 @@ from relay.broker.gate import Gate
 from relay.broker.ledger import Ledger, run_event
 from relay.broker.records import BrokerStatistics
 from relay.errors import Refused
+from relay.people import Company, CompanyId
 from relay.protocol.close_reasons import CloseReason
-from relay.sessions import Company, CompanyId, Session, SessionId, SessionState
+from relay.sessions import Session, SessionId, SessionState
 from relay.store import Store, StoreUnavailable, Transaction
 from relay.store.audit_rows import AuditRow
 from relay.store.session_rows import SessionKey

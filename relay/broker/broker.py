@@ -32,11 +32,12 @@ from relay.broker.records import (
     ViewerAdmission,
 )
 from relay.errors import Refused, SessionUnavailable
+from relay.people import Company, CompanyId, TechnicianId
 from relay.protocol.close_reasons import CloseReason
 from relay.protocol.frames import Channel, Fields, Role
 from relay.protocol.hidden import SecretBytes
 from relay.protocol.links import INVITE_BYTES
-from relay.sessions import Company, CompanyId, Event, Session, SessionId, SessionState, TechnicianId
+from relay.sessions import Event, Session, SessionId, SessionState
 from relay.store import Store, Transaction, account_rows, session_rows
 from relay.store.session_rows import SessionKey
 

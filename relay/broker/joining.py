@@ -11,8 +11,9 @@ from relay.auth import digest, is_same, refusal
 from relay.broker.ledger import NO_SUCH_SESSION, Ledger, technician_actor
 from relay.broker.records import HostAbout, ViewerAdmission
 from relay.errors import Refused, SessionUnavailable
+from relay.people import Company
 from relay.protocol.lease import verify_receipt
-from relay.sessions import Company, Event, Session, SessionId, SessionState
+from relay.sessions import Event, Session, SessionId, SessionState
 from relay.store import session_rows
 from relay.store.session_rows import SessionKey
 

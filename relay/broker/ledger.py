@@ -14,7 +14,8 @@ from relay import sessions as rules
 from relay.auth import refusal
 from relay.broker.batch import Batch
 from relay.errors import SessionUnavailable
-from relay.sessions import Company, CompanyId, Event, Session, SessionId, Technician, TechnicianId
+from relay.people import Company, CompanyId, Technician, TechnicianId
+from relay.sessions import Event, Session, SessionId
 from relay.store import Savepoint, Transaction, account_rows, attempt
 from relay.store.audit_rows import AuditField, AuditRow
 from relay.store.session_rows import Secrets, SessionKey

@@ -7,9 +7,10 @@ from relay import sessions as rules
 from relay.auth import digest, new_id
 from relay.broker.ledger import Ledger, technician_actor
 from relay.errors import LimitExceeded, Refused
+from relay.people import Company, TechnicianId
 from relay.protocol.close_reasons import CloseReason
 from relay.protocol.frames import Channel
-from relay.sessions import Company, Event, Session, SessionId, TechnicianId
+from relay.sessions import Event, Session, SessionId
 from relay.store import session_rows
 from relay.texts import mark
 

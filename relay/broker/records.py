@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from relay.people import Company
 from relay.protocol.frames import Channel
 from relay.protocol.hidden import SecretBytes
-from relay.sessions import Company, Session, SessionState
+from relay.sessions import Session, SessionState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

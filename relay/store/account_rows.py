@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import RowMapping, bindparam, delete, insert, select, update
 
-from relay.sessions import Company, CompanyId, Plan, Technician, TechnicianId
+from relay.people import Company, CompanyId, Plan, Technician, TechnicianId, TechnicianRole
 from relay.store.engine import Transaction
 from relay.store.tables import companies, cookies, sign_in_links, technicians
 
@@ -51,6 +51,7 @@ def insert_technician(tx: Transaction, technician: Technician) -> None:
                 "name": technician.name,
                 "email": technician.email,
                 "language": technician.language,
+                "role": technician.role.value,
                 "is_disabled": technician.is_disabled,
             }
         )
@@ -185,6 +186,8 @@ def _technician(row: RowMapping) -> Technician:
         name=row["name"],
         email=row["email"],
         language=row["language"],
+        role=TechnicianRole(row["role"]),
         has_password=row["password_hash"] is not None,
+        has_second_factor=row["totp_confirmed_at"] is not None,
         is_disabled=row["is_disabled"],
     )

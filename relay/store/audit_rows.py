@@ -7,7 +7,8 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import insert, select
 
-from relay.sessions import CompanyId, SessionId
+from relay.people import CompanyId
+from relay.sessions import SessionId
 from relay.store.engine import Transaction
 from relay.store.tables import audit
 

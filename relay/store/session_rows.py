@@ -13,9 +13,10 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from sqlalchemy import ColumnElement, RowMapping, Update, bindparam, delete, insert, select, update
 
+from relay.people import CompanyId, TechnicianId
 from relay.protocol.close_reasons import CloseReason
 from relay.protocol.frames import Channel
-from relay.sessions import CompanyId, Session, SessionId, SessionState, TechnicianId
+from relay.sessions import Session, SessionId, SessionState
 from relay.store.engine import Transaction
 from relay.store.tables import sessions, tickets
 

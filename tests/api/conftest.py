@@ -19,9 +19,9 @@ from relay.api.feeds import Feeds
 from relay.api.mail import Mailer
 from relay.broker import Broker, BrokerSettings
 from relay.metrics import Metrics
+from relay.people import Company, Plan, Technician
 from relay.protocol.hidden import SecretBytes
 from relay.protocol.links import encode_base64url
-from relay.sessions import Company, Plan, Technician
 from relay.store import open_store
 
 ORIGIN = "http://127.0.0.1:8080"

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.broker.agenda import SPARE_ENTRIES, Agenda
-from relay.sessions import CompanyId, Session, SessionId, SessionState, TechnicianId, deadline, due
+from relay.people import CompanyId, TechnicianId
+from relay.sessions import Session, SessionId, SessionState, deadline, due
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 

@@ -13,9 +13,10 @@ from sqlalchemy import update
 
 from relay.broker import Broker, BrokerSettings
 from relay.errors import AuthError, LimitExceeded, Refused, RelayError, SessionUnavailable
+from relay.people import Plan, Technician, TechnicianId
 from relay.protocol.close_reasons import CloseReason
 from relay.protocol.frames import Channel
-from relay.sessions import Plan, Session, SessionId, SessionState, Technician, TechnicianId
+from relay.sessions import Session, SessionId, SessionState
 from relay.store import audit_rows, open_store, session_rows
 from relay.store.tables import technicians
 from tests.helpers.office import Clock, Office, open_office

@@ -11,10 +11,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from relay.accounts import Accounts, AccountSettings
 from relay.broker import Broker, BrokerSettings, HostAbout, HostAdmission
+from relay.people import Company, Plan, Technician
 from relay.protocol.close_reasons import CloseReason
 from relay.protocol.frames import Fields
 from relay.protocol.lease import make_join_proof
-from relay.sessions import Company, Plan, Session, SessionId, Technician
+from relay.sessions import Session, SessionId
 from relay.store import Store, open_store
 
 ORIGIN = "https://relay.example"

@@ -17,10 +17,10 @@ import trio
 from peer.sealed import SealedStream, open_sealed
 from peer.tunnel import Tunnel
 from relay.accounts import Accounts, AccountSettings
+from relay.people import Plan, TechnicianRole
 from relay.protocol.frames import SUBPROTOCOL, Channel, Hello, Notice, Role, Welcome
 from relay.protocol.pairing import ViewerHandshake
 from relay.protocol.upgrade import client_request, make_key, split_head
-from relay.sessions import Plan
 from relay.store import open_store
 from relay.transport import SocketTransport
 from technician.attaching import attach
@@ -161,7 +161,9 @@ async def _make_room(data: Path, sessions: int) -> None:
             max_open_per_technician=sessions,
             max_open_per_company=sessions,
         )
-        await accounts.create_technician(company.id, name="Owner", email="owner@localhost")
+        await accounts.create_technician(
+            company.id, name="Owner", email="owner@localhost", role=TechnicianRole.OWNER
+        )
 
 
 @asynccontextmanager

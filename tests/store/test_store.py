@@ -19,7 +19,8 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import IntegrityError, StatementError
 
 from relay.errors import ConfigError, RelayError
-from relay.sessions import Company, CompanyId, Session, SessionId, SessionState, Technician, TechnicianId
+from relay.people import Company, CompanyId, Technician, TechnicianId
+from relay.sessions import Session, SessionId, SessionState
 from relay.store import StoreUnavailable, Transaction, account_rows, audit_rows, open_store, session_rows
 from relay.store.audit_rows import AuditRow
 from relay.store.session_rows import SessionChange, SessionKey
