@@ -14,7 +14,7 @@ import trio
 from trio.testing import assert_checkpoints, wait_all_tasks_blocked
 from typing_extensions import Buffer
 
-import relay.transport
+import relay.transport.base
 from relay.errors import PeerGone
 from relay.transport import (
     MEMORY_BYTES,
@@ -253,7 +253,7 @@ async def test_a_late_abort_does_not_take_back_what_a_close_has_sent(pair: Pair)
 async def test_closing_wakes_our_own_receiver_and_sender(
     pair: Pair, is_graceful: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(relay.transport, "CLOSE_TIMEOUT", 0.02)
+    monkeypatch.setattr(relay.transport.base, "CLOSE_TIMEOUT", 0.02)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(expect_peer_gone_receiving, pair[0])
         nursery.start_soon(expect_peer_gone_flooding, pair[0])
@@ -359,7 +359,7 @@ async def test_last_words_reach_a_peer_that_is_still_sending(pair: Pair) -> None
 
 @pytest.mark.parametrize("pair", SOCKET_KINDS, indirect=True)
 async def test_a_close_does_not_wait_for_ever(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(relay.transport, "CLOSE_TIMEOUT", 0.02)
+    monkeypatch.setattr(relay.transport.base, "CLOSE_TIMEOUT", 0.02)
     with trio.fail_after(5):
         await pair[0].aclose()
     await expect_peer_gone_receiving(pair[0])

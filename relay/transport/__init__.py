@@ -1,0 +1,22 @@
+"""Bytes in and out of one connection, with the fewest copies: plain socket, TLS socket, or in memory.
+
+A `Transport` knows nothing of frames. The tunnel reads large pieces, hands whole batches over, and is told
+of every ordinary ending in one way: `PeerGone`.
+"""
+
+from relay.transport.base import RECEIVE_BYTES, Chunk, Transport
+from relay.transport.memory import MEMORY_BYTES, MemoryTransport, memory_transport_pair
+from relay.transport.sockets import UNSENT_BYTES, SocketTransport
+from relay.transport.tls import TlsTransport
+
+__all__ = [
+    "MEMORY_BYTES",
+    "RECEIVE_BYTES",
+    "UNSENT_BYTES",
+    "Chunk",
+    "MemoryTransport",
+    "SocketTransport",
+    "TlsTransport",
+    "Transport",
+    "memory_transport_pair",
+]

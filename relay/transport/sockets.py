@@ -1,0 +1,158 @@
+"""TCP connections: what plain and encrypted ones share, and the plain one."""
+
+import socket
+from abc import abstractmethod
+from contextlib import suppress
+from struct import pack
+
+import trio
+
+from relay.transport import base
+from relay.transport.base import Chunk, Transport, drop_sent, join_small, peer_gone
+
+UNSENT_BYTES = 65536
+"""What the kernel may hold unsent (TCP_NOTSENT_LOWAT), so that a mouse click never waits behind a file; at
+first, `limit_unsent` changes it."""
+
+UNACKNOWLEDGED_TIMEOUT = 30.0
+"""Seconds without an acknowledgement of sent bytes until the kernel gives the connection up (SECURITY)."""
+
+DISCARD_BYTES = 65536
+"""One read of what nobody will look at any more."""
+
+# sendmsg takes at most IOV_MAX (1024 on Linux) buffers.
+_MAX_BUFFERS = 512
+
+
+class KernelTransport(Transport):
+    """What plain and TLS sockets share. Owns `sock`, a non-blocking stdlib socket.
+
+    Raises:
+        PeerGone: the socket is no longer connected; it is closed then.
+    """
+
+    __slots__ = ("_is_drained", "_sock")
+
+    def __init__(self, sock: socket.socket, *, is_tls: bool) -> None:
+        try:
+            _set_options(sock)
+            host, port, *_ = sock.getpeername()
+        except OSError as error:
+            sock.close()
+            raise peer_gone(error) from error
+        super().__init__((host, port), is_tls=is_tls)
+        self._sock = sock
+        # The receiver's: the last read left nothing, so that the next would only find out by failing.
+        self._is_drained = False
+
+    def limit_unsent(self, size: int) -> None:
+        option = getattr(socket, "TCP_NOTSENT_LOWAT", None)
+        if option is not None and not self._is_closed:
+            with suppress(OSError):  # of a connection that was lost meanwhile: the next send says so
+                self._sock.setsockopt(socket.IPPROTO_TCP, option, size)
+
+    async def _wait_to_receive(self) -> None:
+        if self._is_drained:
+            await self._wait_readable()
+        else:
+            await trio.lowlevel.checkpoint()
+
+    def _receive_now(self, buffer: memoryview) -> int | None:
+        count = self._read(buffer)
+        self._is_drained = count is None or count < len(buffer)
+        return count
+
+    @abstractmethod
+    def _read(self, buffer: memoryview) -> int | None:
+        """What `_receive_now` does; less than the whole buffer only if there was no more."""
+
+    async def _wait_readable(self) -> None:
+        await trio.lowlevel.wait_readable(self._sock)
+
+    async def _close_gracefully(self) -> None:
+        trio.lowlevel.notify_closing(self._sock)
+        with trio.move_on_after(base.CLOSE_TIMEOUT), suppress(OSError, trio.ClosedResourceError):
+            self._end_encryption()
+            self._sock.shutdown(socket.SHUT_WR)
+            await trio.lowlevel.checkpoint()
+            while await self._discard_some():
+                await trio.lowlevel.checkpoint()
+
+    def _end_encryption(self) -> None:
+        """Says the end one layer up; nothing in plain."""
+
+    async def _discard_some(self) -> bool:
+        """Throws away what came in; False at the end of what the other side sends."""
+        try:
+            return bool(self._sock.recv(DISCARD_BYTES))
+        except BlockingIOError:
+            await self._wait_readable()
+            return True
+
+    def _close_now(self) -> None:
+        if self._sock.fileno() >= 0:
+            trio.lowlevel.notify_closing(self._sock)
+            self._sock.close()
+
+    def _break_off(self) -> None:
+        # Lingering for 0 s means a reset: the kernel keeps nothing for a peer that may never read it.
+        with suppress(OSError):
+            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, pack("ii", 1, 0))
+        self._close_now()
+
+
+class SocketTransport(KernelTransport):
+    """A TCP connection without TLS.
+
+    Args:
+        sock: connected; taken over, not to be used by the caller any more.
+        already_read: bytes received from it before; `receive_some` returns them first.
+
+    Raises:
+        PeerGone: the socket is no longer connected; it is closed then.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, sock: trio.socket.SocketType, *, already_read: bytes = b"") -> None:
+        super().__init__(take_over(sock), is_tls=False)
+        self.unread(already_read)
+
+    def _read(self, buffer: memoryview) -> int | None:
+        try:
+            return self._sock.recv_into(buffer)
+        except BlockingIOError:
+            return None
+
+    def _send_some(self, chunks: list[Chunk]) -> list[Chunk]:
+        chunks = join_small(chunks)
+        with suppress(BlockingIOError):
+            while chunks:
+                if len(chunks) > 1 and hasattr(self._sock, "sendmsg"):
+                    sent = self._sock.sendmsg(chunks[:_MAX_BUFFERS])
+                else:
+                    sent = self._sock.send(chunks[0])
+                drop_sent(chunks, sent)
+        return chunks
+
+    async def _wait_to_send(self) -> None:
+        await trio.lowlevel.wait_writable(self._sock)
+
+
+def take_over(sock: trio.socket.SocketType) -> socket.socket:
+    """The stdlib socket behind Trio's: one layer less for each call, and what `ssl` wraps."""
+    raw = socket.socket(fileno=sock.detach())
+    raw.setblocking(False)
+    return raw
+
+
+def _set_options(sock: socket.socket) -> None:
+    for name, value in (
+        ("TCP_NODELAY", 1),
+        ("TCP_NOTSENT_LOWAT", UNSENT_BYTES),
+        ("TCP_USER_TIMEOUT", int(UNACKNOWLEDGED_TIMEOUT * 1000)),
+    ):
+        # Not every platform has the last two.
+        option = getattr(socket, name, None)
+        if option is not None:
+            sock.setsockopt(socket.IPPROTO_TCP, option, value)
