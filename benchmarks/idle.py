@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.parts.baselines import Subject, open_trio_websocket
-from benchmarks.parts.certificates import Certificate, make_certificate
 from benchmarks.parts.command import main, parse, parser
 from benchmarks.parts.crowd import Caller, Member, close_crowd, dial_crowd, make_caller, stay_quiet
 from benchmarks.parts.machine import cpu_seconds, pin_generator, resident_bytes
@@ -25,6 +24,7 @@ from benchmarks.parts.relays import Relay, open_relay
 from benchmarks.parts.report import Report, compare
 from benchmarks.parts.throughput import open_subjects, other_name
 from relay.protocol.frames import SUBPROTOCOL, encode_frame
+from tests.helpers.certificates import Certificate, make_certificate
 
 KIB = 1024
 WARM_UP_HOSTS = 32

@@ -12,11 +12,11 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from benchmarks.parts.baselines import open_direct, open_nginx, open_pump
-from benchmarks.parts.certificates import make_certificate
 from benchmarks.parts.command import main, parse, parser
 from benchmarks.parts.machine import pin_generator
 from benchmarks.parts.report import Report
 from benchmarks.parts.throughput import DIRECTIONS, Wanted, measure_throughput, open_relays, open_subjects
+from tests.helpers.certificates import make_certificate
 
 SIZES = (16 * 1024, 64 * 1024)
 WINDOW = 1024 * 1024

@@ -49,7 +49,7 @@ async def test_a_peer_that_says_nothing_is_told_and_closed(house: TunnelHouse) -
 
 async def test_a_peer_that_only_pings_is_told_and_closed(house: TunnelHouse) -> None:
     far = await house.connect("host")
-    await far.transport.send_all(far.codec.encode_ping(b"not a hello"))
+    await far.pipe.send_all(far.codec.encode_ping(b"not a hello"))
     assert await closing(far) == [CloseReason.HANDSHAKE_TIMEOUT]
 
 
@@ -113,7 +113,7 @@ async def test_a_host_with_too_many_notices_is_closed_and_its_viewer_is_not(hous
     await viewer.send(Notice("paired", {"attempt": attempt, "wrapped": None}))
     returned = await house.join(credential)
     await until_notice(viewer, "host_online")
-    await returned.transport.aclose()
+    await returned.pipe.aclose()
     await until_notice(viewer, "host_offline")
 
 
@@ -126,7 +126,7 @@ async def test_the_viewer_after_the_last_one_is_refused_by_name(house: TunnelHou
     await late.send(await house.viewer_hello(session))
     assert await closing(late) == [CloseReason.LIMIT]
     assert house.server.statistics().viewers == MAX_VIEWERS
-    await host.transport.aclose()
+    await host.pipe.aclose()
 
 
 # Two hosts
@@ -321,7 +321,7 @@ async def test_cancelling_at_any_moment_leaves_the_books_straight(
     await far.send(hello)
     if moment in ("viewer_detached", "host_dropped"):
         assert isinstance(await far.read(), Welcome)
-        await far.transport.aclose()
+        await far.pipe.aclose()
     await house.everybody_left()
     assert not house.server._tunnels
     live = await house.office.broker.session_for(session.technician_id, session.id)
@@ -364,9 +364,9 @@ async def test_coming_and_going_is_audited(house: TunnelHouse) -> None:
     viewer, _ = await house.attach(session)
     before = await house.audited(session.id)
     assert before[-3:] == ["host_returned", "admitted", "attached"]
-    await viewer.transport.aclose()
+    await viewer.pipe.aclose()
     await until_notice(host, "detached")
-    await host.transport.aclose()
+    await host.pipe.aclose()
     await house.everybody_left()
     assert sorted((await house.audited(session.id))[len(before) :]) == ["detached", "host_offline"]
 

@@ -110,7 +110,7 @@ async def test_what_receive_returns_is_awaited_before_the_next_message(
         log.append("end")
 
     async with running(decide) as it:
-        await it.far.transport.send_all(it.far.codec.encode_binary(b"1") + it.far.codec.encode_binary(b"2"))
+        await it.far.pipe.send_all(it.far.codec.encode_binary(b"1") + it.far.codec.encode_binary(b"2"))
         await trio.sleep(5)
     assert log == ["begin", "end", "begin", "end"]
 
@@ -140,7 +140,7 @@ async def test_nothing_is_received_any_more_once_closed(autojump_clock: trio.tes
         await it.far.send(Notice("early", {}))
         await trio.testing.wait_all_tasks_blocked()
         it.peer.close(CloseReason.REVOKED)
-        assert it.far.transport.send_now([it.far.codec.encode_binary(encode_frame(Notice("late", {})))]) == []
+        assert it.far.pipe.send_now([it.far.codec.encode_binary(encode_frame(Notice("late", {})))]) == []
         await trio.sleep(1)
         assert len(it.received) == 1
 
@@ -158,26 +158,26 @@ async def test_broken_websocket_framing_closes_with_its_reason(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     async with running() as it:
-        await it.far.transport.send_all(b"\xff\xff\xff\xff")
+        await it.far.pipe.send_all(b"\xff\xff\xff\xff")
         assert (await it.far.read_all())[0] == Close(0, CloseReason.BAD_WEBSOCKET)
 
 
 async def test_a_text_message_is_refused_by_name(autojump_clock: trio.testing.MockClock) -> None:
     async with running() as it:
-        await it.far.transport.send_all(b"\x81\x82\x00\x00\x00\x00hi")
+        await it.far.pipe.send_all(b"\x81\x82\x00\x00\x00\x00hi")
         assert (await it.far.read_all())[0] == Close(0, CloseReason.TEXT_MESSAGE)
 
 
 async def test_a_peer_that_hangs_up_is_an_ordinary_end(autojump_clock: trio.testing.MockClock) -> None:
     async with running() as it:
-        await it.far.transport.aclose()
+        await it.far.pipe.aclose()
         await trio.testing.wait_all_tasks_blocked()
         assert it.ended == [CloseReason.DEAD]
 
 
 async def test_a_close_frame_is_an_ordinary_end(autojump_clock: trio.testing.MockClock) -> None:
     async with running() as it:
-        await it.far.transport.send_all(it.far.codec.encode_close(1000, "bye"))
+        await it.far.pipe.send_all(it.far.codec.encode_close(1000, "bye"))
         await it.far.read_all()
         await trio.testing.wait_all_tasks_blocked()
         assert it.ended == [CloseReason.NORMAL]
@@ -185,7 +185,7 @@ async def test_a_close_frame_is_an_ordinary_end(autojump_clock: trio.testing.Moc
 
 async def test_pings_are_answered_and_sent(autojump_clock: trio.testing.MockClock) -> None:
     async with running() as it:
-        await it.far.transport.send_all(it.far.codec.encode_ping(b"are you there"))
+        await it.far.pipe.send_all(it.far.codec.encode_ping(b"are you there"))
         assert getattr(await it.far.read(), "payload", None) == b"are you there"
         await trio.sleep(SETTINGS.ping_interval * 1.2)
         it.peer.check_health(trio.current_time())
@@ -225,7 +225,7 @@ async def test_a_peer_that_reads_slowly_is_not_stalled(autojump_clock: trio.test
             it.peer.queue_data(Priority.FILES, STREAM, on_wire(Data(STREAM, bytes(60_000))))
         for _ in range(20):
             await trio.sleep(SETTINGS.stall_timeout * 0.9)
-            await it.far.transport.receive_some(10_000)
+            await it.far.pipe.receive_some(10_000)
             await it.far.send(Notice("alive", {}))
             await trio.testing.wait_all_tasks_blocked()
             it.peer.check_health(trio.current_time())
@@ -247,7 +247,7 @@ async def test_what_one_read_causes_leaves_in_one_send(
 
         monkeypatch.setattr(transport, "send_now", count)
         pings = b"".join(it.far.codec.encode_ping(b"%d" % number) for number in range(5))
-        await it.far.transport.send_all(pings)
+        await it.far.pipe.send_all(pings)
         assert [getattr(await it.far.read(), "payload", None) for _ in range(5)] == [
             b"0",
             b"1",
@@ -290,7 +290,7 @@ async def test_the_first_message_is_waited_for_through_pings(
     nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
 ) -> None:
     peer, far = connected(nursery)
-    await far.transport.send_all(
+    await far.pipe.send_all(
         far.codec.encode_ping() + far.codec.encode_binary(b"first") + far.codec.encode_binary(b"x")
     )
     assert await peer.receive_first() == b"first"
@@ -302,8 +302,8 @@ async def test_messages_that_came_with_the_first_are_not_lost(
     nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
 ) -> None:
     peer, far = connected(nursery)
-    await far.transport.send_all(far.codec.encode_binary(b"first") + far.codec.encode_binary(b"second"))
-    await far.transport.send_all(far.codec.encode_close(1000))
+    await far.pipe.send_all(far.codec.encode_binary(b"first") + far.codec.encode_binary(b"second"))
+    await far.pipe.send_all(far.codec.encode_close(1000))
     received: list[bytes] = []
     assert await peer.receive_first() == b"first"
     assert await peer.run(received.append, forward_nothing) is CloseReason.NORMAL
@@ -315,7 +315,7 @@ async def test_a_peer_that_hangs_up_before_its_first_message_is_gone(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     peer, far = connected(nursery)
-    await far.transport.aclose()
+    await far.pipe.aclose()
     with pytest.raises(PeerGone):
         await peer.receive_first()
 
@@ -386,7 +386,7 @@ async def test_a_connection_closed_before_it_runs_hands_nothing_over(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     near, far = connected(nursery)
-    await far.transport.send_all(far.codec.encode_binary(b"hello") + far.codec.encode_binary(b"too late"))
+    await far.pipe.send_all(far.codec.encode_binary(b"hello") + far.codec.encode_binary(b"too late"))
     assert await near.receive_first() == b"hello"
     near.close(CloseReason.EXPIRED)
     received: list[bytes] = []
@@ -428,7 +428,7 @@ async def test_a_peer_that_grants_credit_and_reads_next_to_nothing_is_let_go(
             it.peer.queue_data(Priority.SCREEN, STREAM, message)
             sent += len(message)
             if sent % 16 == 0:  # just enough not to look stalled
-                await it.far.transport.receive_some(60_000)
+                await it.far.pipe.receive_some(60_000)
         assert it.peer.close_reason is CloseReason.STALLED
         assert MAX_QUEUED_BYTES < sent < MAX_QUEUED_BYTES * 1.2
         assert it.peer.queued_bytes < 2 * MAX_BATCH_BYTES
@@ -449,7 +449,7 @@ async def test_a_flood_of_tiny_messages_leaves_others_their_turn(
     seen: list[int] = []
     count = 10 * MESSAGES_A_TURN
     near, far = connected(nursery)
-    await far.transport.send_all(far.codec.encode_binary(b"") * count)
+    await far.pipe.send_all(far.codec.encode_binary(b"") * count)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(count_turns)
         nursery.start_soon(near.run, lambda message: seen.append(turns), forward_nothing)

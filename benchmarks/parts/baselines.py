@@ -23,7 +23,6 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.parts.certificates import Certificate
 from benchmarks.parts.legs import (
     Leg,
     Socket,
@@ -37,6 +36,7 @@ from benchmarks.parts.legs import (
 from benchmarks.parts.load import Framing
 from benchmarks.parts.load import Path as LoadPath
 from benchmarks.parts.machine import first_line, free_port, running, wait_listening
+from tests.helpers.certificates import Certificate
 
 NGINX = """
 daemon off; master_process off; worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/error.log;

@@ -25,7 +25,6 @@ import httpx
 import trio
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from benchmarks.parts.certificates import Certificate
 from benchmarks.parts.legs import Leg, open_leg
 from benchmarks.parts.load import Framing
 from benchmarks.parts.load import Path as LoadPath
@@ -42,6 +41,7 @@ from relay.protocol.runs import PURE_PYTHON_VARIABLE
 from relay.protocol.streams import MAX_WINDOW_BYTES, stream_id
 from relay.sessions import Session, SessionId
 from relay.store import Transaction, open_store, session_rows
+from tests.helpers.certificates import Certificate
 
 COMPANY, TECHNICIAN = "Benchmarks", "Tess Technician"
 ACCESS_PASSWORD = "correct horse"  # noqa: S105 - opens nothing but the session of a benchmark

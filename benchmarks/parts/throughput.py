@@ -6,11 +6,11 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from benchmarks.parts.baselines import Missing, Opener, Subject
-from benchmarks.parts.certificates import Certificate
 from benchmarks.parts.load import Flow, measure_flow
 from benchmarks.parts.relays import Relay, open_relay
 from benchmarks.parts.report import Report, compare
 from relay.protocol.frames import Channel
+from tests.helpers.certificates import Certificate
 
 MEGA = 1e6
 SMALL_BYTES = 1024

@@ -20,7 +20,7 @@ from pydantic import SecretStr
 
 from relay.api.mail import DeploymentMail, Mailer, MailFailed, compose
 from relay.config import SmtpServer
-from tests.api.certificates import Certificate, make_certificate
+from tests.helpers.certificates import Certificate, make_certificate
 
 LINK = "https://relay.example/d/AAECAwQFBgcICQoLDA0ODw#EBESExQVFhcYGRobHB0eHw.corr%C3%A9ct%20horse"
 MAIL = DeploymentMail(

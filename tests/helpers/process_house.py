@@ -98,10 +98,10 @@ class ProcessHouse:
 
     async def _upgrade(self, far: FarEnd, role: Role) -> None:
         authority = self.origin.partition("://")[2]
-        await far.transport.send_all(client_request(authority, f"/tunnel/{role}", make_key(), SUBPROTOCOL))
+        await far.pipe.send_all(client_request(authority, f"/tunnel/{role}", make_key(), SUBPROTOCOL))
         head = b""
         while (split := split_head(head)) is None:
-            piece = await far.transport.receive_some()
+            piece = await far.pipe.receive_some()
             assert piece, f"the relay hung up after {head!r}"
             head += piece
         assert head.startswith(b"HTTP/1.1 101 "), head

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import pytest
 import trio
@@ -13,49 +14,26 @@ from peer.tunnel import Tunnel, open_tunnel
 from relay.protocol.frames import (
     MAX_MESSAGE_BYTES,
     Fields,
-    Frame,
     Hello,
     Role,
     Welcome,
-    decode_frame,
-    encode_frame,
 )
 from relay.protocol.websocket import WebSocketCodec
+from tests.helpers.wire_end import WireEnd
 
 VIEWER = 3
 FIRST_STREAM = VIEWER << 16 | 1
+MemoryStream: TypeAlias = trio.StapledStream[trio.testing.MemorySendStream, trio.testing.MemoryReceiveStream]
 WELCOMES: dict[Role, Fields] = {"viewer": {"viewer": VIEWER}, "host": {"session": "s"}}
 
 
 @dataclass
-class ScriptedRelay:
+class ScriptedRelay(WireEnd[MemoryStream]):
     """The relay's side of one connection."""
 
-    stream: trio.StapledStream[trio.testing.MemorySendStream, trio.testing.MemoryReceiveStream]
     codec: WebSocketCodec = field(
         default_factory=lambda: WebSocketCodec(is_client=False, max_message_bytes=MAX_MESSAGE_BYTES)
     )
-    events: list[object] = field(default_factory=list)
-
-    async def send(self, *frames: Frame) -> None:
-        await self.stream.send_all(b"".join(self.codec.encode_binary(encode_frame(it)) for it in frames))
-
-    async def read(self) -> object:
-        """The next event: a decoded frame, a Ping, a CloseReceived; None when the peer hung up."""
-        while not self.events:
-            data = await self.stream.receive_some()
-            if not data:
-                return None
-            self.events += self.codec.receive_data(data)
-        event = self.events.pop(0)
-        return decode_frame(event) if isinstance(event, bytes) else event
-
-    async def read_all(self) -> list[object]:
-        """Every event until the peer hangs up."""
-        got = []
-        while (event := await self.read()) is not None:
-            got.append(event)
-        return got
 
     async def read_now(self) -> list[object]:
         """The events that are there once the peer has nothing to do."""

@@ -173,7 +173,7 @@ async def closing(far: FarEnd) -> list[CloseReason]:
     """Read to the end: the reasons of the CLOSE frames for the connection."""
     with trio.fail_after(10):
         events = await far.read_all()
-    await far.transport.aclose()
+    await far.pipe.aclose()
     return [event.reason for event in events if isinstance(event, Close) and event.stream == 0]
 
 

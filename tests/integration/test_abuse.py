@@ -122,7 +122,7 @@ async def test_viewer_on_a_slow_line_is_not_taken_for_a_stalled_one(house: Proce
                 event = await slow.read()
                 assert isinstance(event, Data | Ping), event  # and no CLOSE
                 read += len(event.payload)
-                await slow.transport.send_all(slow.codec.encode_pong(b"still here"))
+                await slow.pipe.send_all(slow.codec.encode_pong(b"still here"))
                 await trio.sleep_until(started + read / rate)  # the line's speed, not a wait for something
         nursery.cancel_scope.cancel()
 

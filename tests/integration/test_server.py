@@ -16,7 +16,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from relay.protocol.links import encode_base64url
-from tests.api.certificates import make_certificate
+from tests.helpers.certificates import make_certificate
 
 pytestmark = [pytest.mark.slow, pytest.mark.sockets]
 

@@ -58,8 +58,8 @@ def test_whatever_a_relay_sends_nothing_but_a_peer_error_comes_of_it(
             if is_admitted:
                 await relay.send(Welcome({"viewer": VIEWER}))
             for message in messages:
-                await relay.stream.send_all(relay.codec.encode_binary(message))
-            await relay.stream.send_all(rest)
+                await relay.pipe.send_all(relay.codec.encode_binary(message))
+            await relay.pipe.send_all(rest)
             with pytest.raises(PeerError):
                 async with open_tunnel("http://relay", hello_of(role)) as tunnel:
                     await use(tunnel)

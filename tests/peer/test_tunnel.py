@@ -113,7 +113,7 @@ async def test_another_first_answer_is_a_failed_connection(
 ) -> None:
     answer, reason = FIRST_ANSWERS[name]
     relay = dialled_in_memory(monkeypatch)
-    await relay.stream.send_all(relay.codec.encode_binary(answer))
+    await relay.pipe.send_all(relay.codec.encode_binary(answer))
     with pytest.raises(ConnectionFailed) as caught:
         await entered("viewer")
     assert not isinstance(caught.value, NotAdmitted)
@@ -125,7 +125,7 @@ async def test_a_websocket_close_before_welcome_is_a_failed_connection(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     relay = dialled_in_memory(monkeypatch)
-    await relay.stream.send_all(relay.codec.encode_close(CloseReason.GOING_AWAY.ws_code))
+    await relay.pipe.send_all(relay.codec.encode_close(CloseReason.GOING_AWAY.ws_code))
     with pytest.raises(ConnectionFailed) as caught:
         await entered("viewer")
     assert caught.value.close_reason is CloseReason.GOING_AWAY
@@ -136,7 +136,7 @@ async def test_a_relay_that_hangs_up_or_never_answers_is_a_failed_connection(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     relay = dialled_in_memory(monkeypatch)
-    await relay.stream.aclose()
+    await relay.pipe.aclose()
     with pytest.raises(ConnectionFailed) as caught:
         await entered("viewer")
     assert caught.value.close_reason is CloseReason.DEAD
@@ -422,7 +422,7 @@ async def test_a_websocket_close_alone_has_its_codes_reason(
 ) -> None:
     async with admitted(monkeypatch) as (tunnel, relay):
         frames = relay.codec.encode_binary(encode_frame(Notice("host_offline", {})))
-        await relay.stream.send_all(frames + relay.codec.encode_close(CloseReason.GOING_AWAY.ws_code))
+        await relay.pipe.send_all(frames + relay.codec.encode_close(CloseReason.GOING_AWAY.ws_code))
         assert await tunnel.wait_closed() is CloseReason.GOING_AWAY
         assert [notice.name async for notice in tunnel.notices] == ["host_offline"]
 
@@ -431,7 +431,7 @@ async def test_a_lost_connection_is_dead(
     autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with admitted(monkeypatch) as (tunnel, relay):
-        await relay.stream.aclose()
+        await relay.pipe.aclose()
         assert await tunnel.wait_closed() is CloseReason.DEAD
         tunnel.notify("too late", {})
         assert [notice async for notice in tunnel.notices] == []
@@ -452,11 +452,11 @@ async def test_a_relay_that_answers_pings_is_alive_and_gets_answers(
     autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with admitted(monkeypatch) as (tunnel, relay):
-        await relay.stream.send_all(relay.codec.encode_ping(b"there?"))
+        await relay.pipe.send_all(relay.codec.encode_ping(b"there?"))
         assert await relay.read() == Pong(b"there?")
         for _ in range(10):
             assert await relay.read() == Ping(b"")
-            await relay.stream.send_all(relay.codec.encode_pong())
+            await relay.pipe.send_all(relay.codec.encode_pong())
         assert tunnel.close_reason is None
 
 
@@ -604,7 +604,7 @@ async def test_answers_that_the_relay_does_not_read_are_bounded(
         tunnel._socket.send_stream.send_all_hook = trio.sleep_forever  # type: ignore[attr-defined]  # memory
         ping = relay.codec.encode_ping(bytes(125))
         for _ in range(MAX_CONTROL_BYTES // len(ping) + 3):
-            await relay.stream.send_all(ping)
+            await relay.pipe.send_all(ping)
             await trio.testing.wait_all_tasks_blocked()
         assert tunnel.close_reason is CloseReason.STALLED
 

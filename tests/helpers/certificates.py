@@ -1,4 +1,4 @@
-"""A throw-away certificate for 127.0.0.1, which everybody in a benchmark shows and trusts."""
+"""A throw-away certificate for 127.0.0.1, which every side of a test or benchmark shows and trusts."""
 
 import ssl
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from cryptography.x509.oid import NameOID
 
 @dataclass(frozen=True)
 class Certificate:
-    """A self-signed certificate and its key, as PEM files."""
+    """A self-signed certificate and its key, as files."""
 
     certificate: Path
     key: Path
@@ -34,19 +34,28 @@ def make_certificate(folder: Path) -> Certificate:
     """A fresh one in `folder`, good for a day."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    names = x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))])
     now = datetime.now(UTC)
-    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-    builder = builder.not_valid_before(now - timedelta(minutes=5)).not_valid_after(now + timedelta(days=1))
-    builder = builder.add_extension(names, critical=False)
-    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-    made = Certificate(folder / "certificate.pem", folder / "key.pem")
-    made.certificate.write_bytes(builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
-    made.key.write_bytes(
+    built = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(minutes=5))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]), critical=False
+        )
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    certificate = Certificate(folder / "certificate.pem", folder / "key.pem")
+    certificate.certificate.write_bytes(built.public_bytes(serialization.Encoding.PEM))
+    certificate.key.write_bytes(
         key.private_bytes(
             serialization.Encoding.PEM,
             serialization.PrivateFormat.PKCS8,
             serialization.NoEncryption(),
         )
     )
-    return made
+    return certificate
