@@ -177,7 +177,9 @@ class Config(BaseModel):
     A field's name is its TOML key; the option is ``--like-this`` and the variable ``ADHOC_LIKE_THIS``.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True
+    )
 
     listen: Listen = ListenAddress("127.0.0.1", 8080)
     """The one port: pages, API, tunnels. Loopback, because a fresh relay should be nobody else's business."""
@@ -297,6 +299,59 @@ def load(arguments: Mapping[str, object], environment: Mapping[str, str], file: 
     Raises:
         ConfigError: something is wrong; `str(error)` has one line for each problem.
     """
+    values, sources = _collect(arguments, environment, file)
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError("\n".join(_complaints(error, sources))) from None
+
+
+class SettingFact(NamedTuple):
+    """One setting: name, value as people may see it (no secret), where that comes from, what it is for."""
+
+    name: str
+    value: str
+    source: str
+    meaning: str
+
+
+def explain(
+    arguments: Mapping[str, object], environment: Mapping[str, str], file: Path | None = None
+) -> list[SettingFact]:
+    """Every setting, in the order of `Config`; arguments as for `load`.
+
+    Raises:
+        ConfigError: as `load`.
+    """
+    config = load(arguments, environment, file)
+    _, sources = _collect(arguments, environment, file)
+    return [
+        SettingFact(name, _shown(getattr(config, name)), sources.get(name, "default"), meaning_of(name))
+        for name in Config.model_fields
+    ]
+
+
+def meaning_of(name: str) -> str:
+    """What the setting called `name` is for."""
+    return Config.model_fields[name].description or ""
+
+
+def _shown(value: object) -> str:
+    match value:
+        case None:
+            return "not set"
+        case SmtpServer():
+            user = f", as {value.user}, password set" if value.user else ""
+            return f"{value.host}:{value.port}, {value.security}{user}"
+        case tuple() if not isinstance(value, ListenAddress):
+            return ", ".join(map(str, value)) or "none"
+    return str(value)
+
+
+def _collect(
+    arguments: Mapping[str, object], environment: Mapping[str, str], file: Path | None
+) -> tuple[dict[str, object], dict[str, str]]:
+    """Values by name, and where each comes from; nothing is checked yet but that the file can be read."""
     values: dict[str, object] = {}
     sources: dict[str, str] = {}
     if file is not None:
@@ -311,10 +366,7 @@ def load(arguments: Mapping[str, object], environment: Mapping[str, str], file: 
         if arguments.get(name) is not None:
             values[name] = arguments[name]
             sources[name] = "--" + name.replace("_", "-")
-    try:
-        return Config.model_validate(values)
-    except ValidationError as error:
-        raise ConfigError("\n".join(_complaints(error, sources))) from None
+    return values, sources
 
 
 def _read_file(file: Path) -> dict[str, object]:

@@ -1,5 +1,6 @@
 """The command line: a person's mistake is one line and exit code 2, never a traceback."""
 
+import json
 import os
 import socket
 import subprocess
@@ -97,3 +98,49 @@ def test_unknown_options_exit_with_2() -> None:
 def test_version_is_printed() -> None:
     run = relay("version")
     assert (run.returncode, run.stdout) == (0, "0.1.0\n")
+
+
+def test_init_writes_a_file_that_explains_itself_and_works(tmp_path: Path) -> None:
+    file = tmp_path / "relay.toml"
+    run = relay(
+        "init", "--config", str(file), "--company", 'Help & "Söhne"', "--owner-email", "ana@help.example"
+    )
+    assert run.returncode == 0, run.stderr
+    assert file.stat().st_mode & 0o777 == 0o600
+    text = file.read_text()
+    assert "# Name of the company made at the first run" in text
+    shown = relay("config", "show", "--json", "--config", str(file))
+    facts = {fact["name"]: fact for fact in json.loads(shown.stdout)}
+    assert facts["company"]["value"] == 'Help & "Söhne"'
+    assert facts["company"]["source"] == f"{file}: company"
+    assert facts["listen"]["source"] == "default"
+    again = relay("init", "--config", str(file))
+    assert_refused(again, "is there already; it stays as it is")
+    assert file.read_text() == text
+
+
+def test_init_writes_nothing_that_cannot_be_used(tmp_path: Path) -> None:
+    file = tmp_path / "relay.toml"
+    run = relay("init", "--config", str(file), "--listen", "0.0.0.0:80", "--public-url", "http://example.com")
+    assert run.returncode == 2
+    assert not file.exists()
+
+
+def test_config_show_tells_no_password(tmp_path: Path) -> None:
+    url = "smtp://relay:very-secret@mail.example:587?starttls=1"
+    run = relay(
+        "config", "show", "--json", environment={"ADHOC_SMTP_URL": url, "ADHOC_MAIL_FROM": "r@help.example"}
+    )
+    facts = {fact["name"]: fact for fact in json.loads(run.stdout)}
+    assert facts["smtp_url"]["value"] == "mail.example:587, starttls, as relay, password set"
+    assert facts["smtp_url"]["source"] == "ADHOC_SMTP_URL"
+    assert "very-secret" not in run.stdout
+
+
+def test_backup_and_restore_say_what_they_did(tmp_path: Path) -> None:
+    assert_refused(
+        relay("backup", str(tmp_path / "b.tar"), "--data", str(tmp_path)), "not the folder of a relay"
+    )
+    assert_refused(
+        relay("restore", str(tmp_path / "b.tar"), "--data", str(tmp_path / "new")), "cannot be restored"
+    )

@@ -6,6 +6,22 @@ are held by constraints (`tables`), so that they hold for any number of relays o
 `sqlite.py` knows SQLite.
 """
 
-from relay.store.engine import Savepoint, Store, StoreUnavailable, Transaction, attempt, open_store
+from relay.store.engine import (
+    Savepoint,
+    Store,
+    StoreUnavailable,
+    Transaction,
+    attempt,
+    newest_revision,
+    open_store,
+)
 
-__all__ = ["Savepoint", "Store", "StoreUnavailable", "Transaction", "attempt", "open_store"]
+__all__ = [
+    "Savepoint",
+    "Store",
+    "StoreUnavailable",
+    "Transaction",
+    "attempt",
+    "newest_revision",
+    "open_store",
+]

@@ -7,6 +7,7 @@ from typing import TypeAlias, TypeVar
 
 import alembic.command
 import alembic.config
+import alembic.script
 import alembic.util
 import trio
 from sqlalchemy import Connection, Engine, NestedTransaction, create_engine, make_url
@@ -160,9 +161,22 @@ def _create_engine(url: str) -> Engine:
 
 def upgrade(connection: Connection) -> None:
     """Brings the tables up to the newest revision, within the connection's transaction."""
+    config = _migrations()
+    config.attributes["connection"] = connection
+    alembic.command.upgrade(config, "head")
+
+
+def newest_revision() -> str:
+    """What `upgrade` brings tables up to."""
+    head = alembic.script.ScriptDirectory.from_config(_migrations()).get_current_head()
+    if head is None:
+        raise AssertionError("there are no migrations")
+    return head
+
+
+def _migrations() -> alembic.config.Config:
     config = alembic.config.Config()
     # % is configparser's own sign and may be in a path.
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
-    config.attributes["connection"] = connection
-    alembic.command.upgrade(config, "head")
+    return config

@@ -1,9 +1,4 @@
-"""The command line: settings in, a running relay out.
-
-Exit codes: 0 after an orderly end, 1 if the relay failed, 2 if what it was told cannot be used; then each
-problem is one line on standard error. Log lines go to standard error too; standard output has only what was
-asked for, so that it can be piped: the relay's address and sign-in links.
-"""
+"""``relay up``: run a relay until it is told to stop."""
 
 import gc
 import os
@@ -11,47 +6,18 @@ import resource
 import signal
 import sys
 from contextlib import suppress
-from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import trio
 import typer
 
-import relay
-from relay.config import ENVIRONMENT_PREFIX, Config, load
+from relay.cli.common import EXIT_FAILED, ConfigFile, Data, PublicUrl, Setting, refuse
+from relay.config import Config, load
 from relay.errors import ConfigError, RelayError
 from relay.logging import set_up_logging
-from relay.server import Running, issue_sign_in_link, serve
-
-EXIT_FAILED = 1
-EXIT_BAD_SETTINGS = 2
-
-SETTINGS_HELP = (
-    "Every option but --config is a setting: it can also stand in the TOML file (like_this = ...) or in the "
-    f"environment ({ENVIRONMENT_PREFIX}LIKE_THIS). The command line wins, then the environment."
-)
-
-app = typer.Typer(
-    name="relay",
-    help="Ad hoc remote support, self-hosted.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,  # its tracebacks show local variables, and those may be keys
-)
-
-# Settings are taken as text and checked by relay.config, which complains about all of them at once.
-Setting = str | None
-ConfigFile = Annotated[Path | None, typer.Option("--config", help="TOML file with settings.")]
-Data = Annotated[Setting, typer.Option(help="Folder of database, key and outbox. [default: var/relay]")]
-PublicUrl = Annotated[Setting, typer.Option(help="What links begin with; needed behind a proxy.")]
+from relay.server import Running, serve
 
 
-@app.callback()
-def describe() -> None:
-    """Ad hoc remote support, self-hosted."""
-
-
-@app.command(epilog=SETTINGS_HELP)
 def up(
     config: ConfigFile = None,
     listen: Annotated[Setting, typer.Option(help="ADDRESS:PORT. [default: 127.0.0.1:8080]")] = None,
@@ -88,41 +54,10 @@ def up(
         _raise_descriptor_limit()
         trio.run(_run, settings, print_link)
     except ConfigError as error:
-        _refuse(error)
+        refuse(error)
     except RelayError as error:
         print(error, file=sys.stderr)
         raise typer.Exit(EXIT_FAILED) from None
-
-
-@app.command("sign-in-link")
-def sign_in_link(
-    data: Data = None,
-    email: Annotated[str | None, typer.Option(help="Whom it is for, if there are several.")] = None,
-    public_url: PublicUrl = None,
-    config: ConfigFile = None,
-) -> None:
-    """Print a link that signs a technician in: once, within an hour. The relay may be running or not."""
-    try:
-        settings = load({"data": data, "public_url": public_url}, os.environ, config)
-        set_up_logging(settings.log_format)
-
-        async def issue() -> str:
-            return await issue_sign_in_link(settings.data, email=email, origin=settings.public_url)
-
-        print(trio.run(issue))
-    except ConfigError as error:
-        _refuse(error)
-
-
-@app.command()
-def version() -> None:
-    """Print the version."""
-    print(relay.__version__)
-
-
-def main() -> None:
-    """Entry point of the ``relay`` command."""
-    app()
 
 
 async def _run(config: Config, print_link: bool) -> None:
@@ -191,9 +126,3 @@ def _first(group: ExceptionGroup[RelayError]) -> RelayError:
     """Any one of the errors in `group`: they are about the same thing."""
     error = group.exceptions[0]
     return _first(error) if isinstance(error, ExceptionGroup) else error
-
-
-def _refuse(error: ConfigError) -> NoReturn:
-    for line in str(error).splitlines():
-        print(f"relay: {line}", file=sys.stderr)
-    raise typer.Exit(EXIT_BAD_SETTINGS) from None
