@@ -137,7 +137,7 @@ def test_config_show_tells_no_password(tmp_path: Path) -> None:
     assert "very-secret" not in run.stdout
 
 
-def test_backup_and_restore_say_what_they_did(tmp_path: Path) -> None:
+def test_backup_and_restore_refuse_in_one_line(tmp_path: Path) -> None:
     assert_refused(
         relay("backup", str(tmp_path / "b.tar"), "--data", str(tmp_path)), "not the folder of a relay"
     )

@@ -159,11 +159,11 @@ def _create_engine(url: str) -> Engine:
         raise ConfigError("The database's URL cannot be used.") from exc
 
 
-def upgrade(connection: Connection) -> None:
-    """Brings the tables up to the newest revision, within the connection's transaction."""
+def upgrade(connection: Connection, revision: str = "head") -> None:
+    """Brings the tables up to a revision, the newest by default, within the connection's transaction."""
     config = _migrations()
     config.attributes["connection"] = connection
-    alembic.command.upgrade(config, "head")
+    alembic.command.upgrade(config, revision)
 
 
 def newest_revision() -> str:

@@ -13,8 +13,6 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import IntegrityError, StatementError
 
@@ -71,14 +69,6 @@ async def test_file_and_folder_belong_to_their_owner_only(tmp_path: Path) -> Non
         modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     assert modes == {"relay.db": 0o600, "relay.db-wal": 0o600, "relay.db-shm": 0o600}
-
-
-async def test_migrations_make_exactly_the_tables_of_the_code(tmp_path: Path) -> None:
-    def differences(tx: Connection) -> list[object]:
-        return list(compare_metadata(MigrationContext.configure(tx), metadata))
-
-    async with open_store(tmp_path / "relay.db") as store:
-        assert await store.read(differences) == []
 
 
 async def test_connections_are_set_up_to_lose_nothing(tmp_path: Path) -> None:
