@@ -150,3 +150,8 @@ def may_manage(actor: TechnicianRole, subject: TechnicianRole) -> bool:
     if Permission.MANAGE_PEOPLE not in PERMISSIONS[actor]:
         return False
     return actor is TechnicianRole.OWNER or subject is not TechnicianRole.OWNER
+
+
+def lacks_second_factor(technician: Technician, company: Company) -> bool:
+    """Whether somebody must set up a second factor before they may do anything else."""
+    return company.requires_second_factor and not technician.has_second_factor

@@ -31,7 +31,11 @@ from relay.api.events import EventFeed
 from relay.api.feeds import Feeds
 from relay.api.mail import Mailer
 from relay.api.scrape import create_scrape_app
-from relay.auth import load_or_make_relay_key
+from relay.audit.heads import HEADS_FILE, HeadSigner
+from relay.audit.log import AuditLog
+from relay.audit.recorder import Recorder
+from relay.audit.retention import Retention
+from relay.auth import Sealer, load_or_make_relay_key
 from relay.broker import Broker, BrokerSettings
 from relay.config import Config, ListenAddress
 from relay.connections import TunnelServer, TunnelSettings
@@ -138,16 +142,32 @@ async def serve(
         origin = config.origin_at(address.port)
         _remember_origin(config.data, origin)
 
+        recorder = Recorder(store, now=_now)
+        signer = HeadSigner(store, relay_key, config.data / HEADS_FILE, now=_now)
+        audit = AuditLog(store, relay_key.public_key(), config.data / HEADS_FILE, now=_now)
         broker = Broker(store, BrokerSettings(), now=_now, relay_key=relay_key)
-        accounts = Accounts(store, AccountSettings(), now=_now)
+        accounts = Accounts(
+            store,
+            AccountSettings(),
+            now=_now,
+            sealer=Sealer(relay_key),
+            origin=origin,
+            refused=recorder.refused,
+        )
         tunnels = TunnelServer(
             broker, metrics, origin=origin, allowed_origins=[origin], settings=rooms.tunnels
         )
         broker.revoke = tunnels.revoke
         broker.recheck = tunnels.recheck
         broker.notify = tunnels.notify
-        context = make_api_context(config, origin, broker, accounts, metrics)
+        context = make_api_context(config, origin, broker, accounts, metrics, audit)
         publish_statistics(metrics, broker, tunnels, context.feeds)
+        metrics.watch(
+            "relay_audit_broken_chains",
+            "Companies whose audit log was changed; see relay audit verify.",
+            "",
+            lambda: {"": len(signer.broken)},
+        )
         link = await first_run(config, accounts, origin, make_sign_in_link=make_sign_in_link)
         # What the first request would else do on the event loop, for tens of milliseconds.
         load_translations()
@@ -164,7 +184,10 @@ async def serve(
         )
 
         async with trio.open_nursery() as background:
+            await background.start(signer.run)
+            await background.start(recorder.run)
             await background.start(broker.run_deadlines)
+            background.start_soon(Retention(store, now=_now).run)
             await background.start(tunnels.run_housekeeping)
             background.start_soon(measure_lag, metrics)
             if metrics_listeners:
@@ -195,7 +218,12 @@ async def serve(
 
 
 def make_api_context(
-    config: Config, origin: str, broker: Broker, accounts: Accounts, metrics: Metrics
+    config: Config,
+    origin: str,
+    broker: Broker,
+    accounts: Accounts,
+    metrics: Metrics,
+    audit: AuditLog,
 ) -> ApiContext:
     """What the API works with, from the settings."""
     settings = ApiSettings(origin=origin, static=STATIC_FOLDER, downloads=config.downloads_folder)
@@ -212,6 +240,7 @@ def make_api_context(
         mailer=mailer,
         metrics=metrics,
         feeds=Feeds(settings.max_feeds_per_technician),
+        audit=audit,
     )
 
 
@@ -304,7 +333,8 @@ async def issue_sign_in_link(data: Path, *, email: str | None, origin: str | Non
         raise ConfigError(f"{data} is not the folder of a relay; start one with: relay up --data {data}")
     origin = origin or _last_origin(data)
     async with open_store(data / "relay.db") as store:
-        accounts = Accounts(store, AccountSettings(), now=_now)
+        key = await trio.to_thread.run_sync(load_or_make_relay_key, data / "relay.key")
+        accounts = Accounts(store, AccountSettings(), now=_now, sealer=Sealer(key), origin=origin)
         technicians = await accounts.technicians()
         if email is not None:
             technicians = [technician for technician in technicians if technician.email == email.lower()]

@@ -1,14 +1,26 @@
-"""Attaching a viewer: a ticket from the API, then the tunnel."""
+"""Attaching a viewer: a ticket from the API, the tunnel, and a sealed stream for one tool."""
 
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
+from typing import Final
+
+import trio
 
 from peer.errors import ConnectionFailed
+from peer.sealed import SealedStream, open_sealed
 from peer.tunnel import Tunnel, open_tunnel
 from relay import __version__
 from relay.protocol.close_reasons import CloseReason
+from relay.protocol.errors import RemoteProtocolError
 from relay.protocol.frames import PROTOCOL_VERSION, Channel, Hello
+from relay.protocol.hidden import SecretBytes
+from relay.protocol.pairing import ViewerHandshake
+from relay.protocol.wrapping import unwrap_pairing_key
+from technician.errors import ToolFailed
 from technician.relay_client import RelayClient
+
+OPEN_TIMEOUT: Final = 15.0
+"""Seconds for the host to accept a stream and prove itself; it answers by itself, nobody is asked."""
 
 
 @asynccontextmanager
@@ -25,3 +37,51 @@ async def attach(relay: RelayClient, session: str, kinds: Collection[Channel]) -
     hello = Hello(PROTOCOL_VERSION, "viewer", ticket.ticket, {"program": f"technician {__version__}"})
     async with open_tunnel(ticket.url, hello) as tunnel:
         yield tunnel
+
+
+async def fetch_pairing_key(relay: RelayClient, session: str, access_password: str) -> SecretBytes:
+    """The pairing key as the relay keeps it, for a computer that did not do the pairing.
+
+    Raises:
+        ToolFailed: the relay keeps none, or the access password does not open it.
+        CodeError: the access password cannot be one.
+    """
+    wrapped = await relay.wrapped_key(session)
+    if wrapped is None:
+        raise ToolFailed("This computer was not used to pair the session, and the relay keeps no key of it.")
+    try:
+        return await trio.to_thread.run_sync(unwrap_pairing_key, wrapped, access_password, session)
+    except RemoteProtocolError as exc:
+        raise ToolFailed(str(exc)) from exc
+
+
+@asynccontextmanager
+async def open_tool(
+    relay: RelayClient, session: str, channel: Channel, pairing_key: bytes, access_password: str
+) -> AsyncIterator[SealedStream]:
+    """A viewer's stream of one tool for the time of the block, on a connection of its own.
+
+    Raises:
+        StreamClosed: the access password is wrong, the computer is offline, or the session is not active.
+        ToolFailed: the computer does not answer.
+        RelayRefused, RelayUnreachable, ConnectionFailed: no ticket, or no tunnel.
+        CodeError: the access password cannot be one.
+    """
+    async with attach(relay, session, [channel]) as tunnel:
+        handshake = ViewerHandshake.for_connection(
+            channel=channel,
+            origin=relay.origin,
+            session=session,
+            stream=tunnel.next_stream_id(),
+            pairing_key=pairing_key,
+            access_password=access_password,
+        )
+        try:
+            with trio.fail_after(OPEN_TIMEOUT):
+                stream, _ = await open_sealed(tunnel, channel, handshake)
+        except trio.TooSlowError as exc:
+            raise ToolFailed("The computer does not answer.") from exc
+        try:
+            yield stream
+        finally:
+            stream.close(CloseReason.DETACHED)

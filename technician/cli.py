@@ -1,4 +1,5 @@
-"""The command line: ``technician sign-in``, ``prepare``, ``pair``, ``connect``, ``vnc``, ``list``, ``end``.
+"""The command line: ``technician sign-in``, ``prepare``, ``pair``, ``connect``, ``vnc``, ``files``, ``list``,
+``end``.
 
 Results go to stdout (tables on a terminal, plain lines or ``--json`` in a pipe), the rest to stderr.
 Exit codes: 0 done; 1 it could not be done, with one line that says why; 2 it was asked for in a wrong way.
@@ -6,9 +7,8 @@ Exit codes: 0 done; 1 it could not be done, with one line that says why; 2 it wa
 
 import ipaddress
 import sys
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Annotated, NoReturn, TypeVar
+from typing import Annotated, NoReturn
 
 import trio
 import typer
@@ -18,6 +18,7 @@ from relay.protocol.codes import CodeError, normalise_access_password
 from relay.protocol.hidden import SecretBytes
 from relay.protocol.links import LinkError, parse_deployment_link
 from technician.errors import RelayRefused, TechnicianError
+from technician.files.commands import app as files
 from technician.keyring import Keyring, SessionSecrets, SignIn, default_folder
 from technician.models import PreparedSession, Session
 from technician.pairing import PairingEvents, pair
@@ -30,9 +31,17 @@ from technician.printing import (
     say,
 )
 from technician.relay_client import RelayClient, open_relay_client, split_sign_in_link
-from technician.remote_control import fetch_pairing_key, measure_desktop, open_control, serve_vnc
-
-Result = TypeVar("Result")
+from technician.remote_control import measure_desktop, open_control, serve_vnc
+from technician.running import (
+    AccessPassword,
+    AsJson,
+    SessionArgument,
+    UsageProblem,
+    ask_secret,
+    choose_session,
+    run_signed_in,
+    unlock,
+)
 
 app = typer.Typer(
     help="Help a customer's computer from the command line.",
@@ -40,20 +49,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-SessionArgument = Annotated[
-    str | None,
-    typer.Argument(metavar="[SESSION]", help="Its id or the beginning of it; not needed when one is open."),
-]
-AccessPassword = Annotated[
-    str | None,
-    typer.Option(envvar="ADHOC_ACCESS_PASSWORD", help="Better in the environment; asked for when not given."),
-]
-
-
-class UsageProblem(Exception):
-    """What was asked for cannot be meant; exit code 2."""
+app.add_typer(files, name="files")
 
 
 def main() -> None:
@@ -85,9 +81,16 @@ def sign_in(
     async def run() -> None:
         async with open_relay_client(origin) as relay:
             if token is None:
-                await relay.sign_in(email or typer.prompt("E-mail", err=True), _ask_secret("Password"))
+                challenge = await relay.sign_in(
+                    email or typer.prompt("E-mail", err=True), ask_secret("Password")
+                )
             else:
-                await relay.sign_in_by_token(token)
+                challenge = await relay.sign_in_by_token(token)
+            if challenge is not None:
+                if not {"totp", "recovery"} & set(challenge.ways):
+                    raise TechnicianError("Only a passkey signs you in; use the browser.")
+                code = ask_secret("Code of your authenticator app, or a recovery code")
+                await relay.finish_sign_in(challenge, code)
             me = await relay.me()
             Keyring(default_folder()).keep_sign_in(SignIn(origin=relay.origin, cookie=relay.cookie or ""))
             say(f"Signed in at {origin} as {me.technician.name}, {me.company.name}.")
@@ -107,7 +110,7 @@ def sign_out() -> None:
                 raise
         keyring.forget_sign_in()
 
-    _run(run)
+    run_signed_in(run)
 
 
 # -- sessions --
@@ -126,7 +129,7 @@ def prepare(
     as_json: AsJson = False,
 ) -> None:
     """Prepare a session: prints the deployment link, the access password and the security code, once."""
-    password = normalise_access_password(_ask_secret("Access password")) if choose_password else None
+    password = normalise_access_password(ask_secret("Access password")) if choose_password else None
 
     async def run(relay: RelayClient, keyring: Keyring) -> PreparedSession:
         prepared = await relay.prepare(
@@ -138,7 +141,7 @@ def prepare(
         keyring.keep_session(prepared.session.id, secrets)
         return prepared
 
-    prepared = _run(run)
+    prepared = run_signed_in(run)
     if as_json:
         print_json(prepared_document(prepared))
         return
@@ -166,7 +169,7 @@ def list_sessions(
         keyring.keep_only(relay.origin, (session.id for session in sessions if session.state != "ended"))
         return sessions
 
-    sessions = _run(run)
+    sessions = run_signed_in(run)
     if as_json:
         print_json(sessions)
     else:
@@ -178,7 +181,7 @@ def pair_session(session: SessionArgument = None) -> None:
     """Pair a session: shows the security code and waits for the customer to type it and to allow."""
 
     async def run(relay: RelayClient, keyring: Keyring) -> None:
-        chosen = await _choose(relay, session)
+        chosen = await choose_session(relay, session)
         secrets = keyring.session(chosen.id)
         if secrets is not None and secrets.pairing_key is not None:
             say("This session is paired already.")
@@ -202,7 +205,7 @@ def pair_session(session: SessionArgument = None) -> None:
         await pair(relay, chosen.id, link, secrets.security_code, events)
         say("Paired: the session is active. Connect with: technician connect")
 
-    _run(run)
+    run_signed_in(run)
 
 
 @app.command()
@@ -210,12 +213,12 @@ def end(session: SessionArgument = None) -> None:
     """End a session for good; the host removes itself from the computer."""
 
     async def run(relay: RelayClient, keyring: Keyring) -> None:
-        chosen = await _choose(relay, session)
+        chosen = await choose_session(relay, session)
         ended = await relay.end(chosen.id)
         keyring.forget_session(chosen.id)
         say(ended.end_sentence or "The session is ended.")
 
-    _run(run)
+    run_signed_in(run)
 
 
 # -- Remote Control --
@@ -228,8 +231,8 @@ def connect(
     """Test the connection: opens Remote Control, prints the desktop's name, size and round trip."""
 
     async def run(relay: RelayClient, keyring: Keyring) -> dict[str, str]:
-        chosen = await _choose(relay, session, "active")
-        password, key = await _unlock(relay, keyring, chosen, access_password)
+        chosen = await choose_session(relay, session, "active")
+        password, key = await unlock(relay, keyring, chosen, access_password)
         async with open_control(relay, chosen.id, key, password) as stream:
             facts = await measure_desktop(stream)
         return {
@@ -239,7 +242,7 @@ def connect(
             "round trip": f"{facts.round_trip * 1000:.1f} ms",
         }
 
-    facts = _run(run)
+    facts = run_signed_in(run)
     if as_json:
         print_json({name.replace(" ", "_"): value for name, value in facts.items()})
     else:
@@ -258,69 +261,14 @@ def vnc(
     address, port = _parse_listen(listen)
 
     async def run(relay: RelayClient, keyring: Keyring) -> None:
-        chosen = await _choose(relay, session, "active")
-        password, key = await _unlock(relay, keyring, chosen, access_password)
+        chosen = await choose_session(relay, session, "active")
+        password, key = await unlock(relay, keyring, chosen, access_password)
         listener = await _listen(address, port)
         host, port_in_use = listener.socket.getsockname()[:2]
         say(f"VNC viewers of this computer may connect to {host}:{port_in_use}; Ctrl-C ends it.")
         await serve_vnc(listener, lambda: open_control(relay, chosen.id, key, password), say)
 
-    _run(run)
-
-
-# -- what they share --
-
-
-def _run(command: Callable[[RelayClient, Keyring], Awaitable[Result]]) -> Result:
-    """Runs `command` with the relay that was signed in to."""
-    keyring = Keyring(default_folder())
-    sign_in = keyring.sign_in()
-    if sign_in is None:
-        raise TechnicianError("Nobody is signed in here; use: technician sign-in ADDRESS")
-
-    async def run() -> Result:
-        async with open_relay_client(sign_in.origin, cookie=sign_in.cookie) as relay:
-            return await command(relay, keyring)
-
-    try:
-        return trio.run(run)
-    except RelayRefused as exc:
-        if exc.is_sign_in_needed:
-            raise TechnicianError("You are signed out (by now); use: technician sign-in ADDRESS") from exc
-        raise
-
-
-async def _choose(relay: RelayClient, wanted: str | None, state: str | None = None) -> Session:
-    """The open session whose id begins with `wanted`, or the only one."""
-    found = [session for session in await relay.sessions() if session.id.startswith(wanted or "")]
-    if not found:
-        raise TechnicianError("No session is open." if wanted is None else "There is no such open session.")
-    if len(found) > 1:
-        raise UsageProblem("More than one session fits; say which: technician list")
-    if state is not None and found[0].state != state:
-        raise TechnicianError(f"The session is not {state} yet; use: technician pair")
-    return found[0]
-
-
-async def _unlock(
-    relay: RelayClient, keyring: Keyring, session: Session, access_password: str | None
-) -> tuple[str, SecretBytes]:
-    """The access password, and the pairing key: from here or, wrapped, from the relay."""
-    password = normalise_access_password(access_password or _ask_secret("Access password"))
-    secrets = keyring.session(session.id)
-    if secrets is not None and secrets.pairing_key is not None:
-        return password, secrets.pairing_key
-    key = await fetch_pairing_key(relay, session.id, password)
-    keyring.keep_session(session.id, SessionSecrets(origin=relay.origin, pairing_key=key))
-    return password, key
-
-
-def _ask_secret(what: str) -> str:
-    """A secret typed without being shown, or one line of a pipe."""
-    if sys.stdin.isatty():
-        typed: str = typer.prompt(what, hide_input=True, err=True)
-        return typed
-    return sys.stdin.readline().rstrip("\r\n")
+    run_signed_in(run)
 
 
 def _parse_listen(text: str) -> tuple[str, int]:

@@ -36,5 +36,5 @@ class PairingFailed(TechnicianError):
     """The session cannot be paired (any more): declined, too many wrong codes, or ended."""
 
 
-class RemoteControlFailed(TechnicianError):
+class ToolFailed(TechnicianError):
     """The desktop cannot be shown: no pairing key is known, or the computer answers wrongly."""

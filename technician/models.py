@@ -51,6 +51,24 @@ class Company(Answer):
     preparation_timeout: float
 
 
+class Challenge(Answer):
+    """A sign-in that waits for a second factor.
+
+    Attributes:
+        token: goes with it; worth something for some minutes.
+        ways: ``totp``, ``recovery``, ``passkey``.
+    """
+
+    token: str
+    ways: list[str]
+
+
+class SignInAnswer(Answer):
+    """What came of a sign-in: a cookie beside this answer, or a challenge."""
+
+    challenge: Challenge | None
+
+
 class Me(Answer):
     """Who is signed in, where, and how mail leaves.
 

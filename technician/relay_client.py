@@ -27,6 +27,7 @@ from relay.protocol.links import (
 from technician.errors import RelayRefused, RelayUnreachable, TechnicianError
 from technician.models import (
     Answer,
+    Challenge,
     Me,
     PreparedAnswer,
     PreparedSession,
@@ -34,6 +35,7 @@ from technician.models import (
     Session,
     SessionAnswer,
     SessionsAnswer,
+    SignInAnswer,
     Ticket,
     WrappedAnswer,
 )
@@ -87,13 +89,18 @@ class RelayClient:
 
     # -- who --
 
-    async def sign_in(self, email: str, password: str) -> None:
-        """Signs in by password; from here on the other methods work."""
-        await self._sign_in("/api/v1/sign-in", {"email": email, "password": password})
+    async def sign_in(self, email: str, password: str) -> Challenge | None:
+        """Signs in by password; from here on the other methods work, unless a second factor is asked for."""
+        return await self._sign_in("/api/v1/sign-in", {"email": email, "password": password})
 
-    async def sign_in_by_token(self, token: str) -> None:
-        """Signs in by the token of a sign-in link, which works once."""
-        await self._sign_in("/api/v1/sign-in/link", {"token": token})
+    async def sign_in_by_token(self, token: str) -> Challenge | None:
+        """Signs in by the token of a sign-in link, which works once; as `sign_in`."""
+        return await self._sign_in("/api/v1/sign-in/link", {"token": token})
+
+    async def finish_sign_in(self, challenge: Challenge, code: str) -> None:
+        """Shows a second factor: six digits are the authenticator app's, all else a recovery code."""
+        way = "totp" if code.replace(" ", "").isdigit() else "recovery"
+        await self._sign_in("/api/v1/sign-in/second", {"token": challenge.token, "way": way, "code": code})
 
     async def sign_out(self) -> None:
         """Ends the sign-in at the relay; the cookie is worthless afterwards."""
@@ -181,12 +188,15 @@ class RelayClient:
 
     # -- requests --
 
-    async def _sign_in(self, path: str, body: dict[str, str]) -> None:
+    async def _sign_in(self, path: str, body: dict[str, str]) -> Challenge | None:
         response = await self._request("POST", path, body)
+        challenge = self._read(SignInAnswer, response).challenge
+        if challenge is not None:
+            return challenge
         for name, value in response.cookies.items():
             if name.endswith("adhoc_session"):
                 self.cookie = f"{name}={value}"
-                return
+                return None
         raise RelayUnreachable(f"What answers at {self.origin} is not a relay.")
 
     async def _get(self, kind: type[AnAnswer], path: str) -> AnAnswer:

@@ -5,27 +5,21 @@ prove that the desktop answers; `serve_vnc` speaks none of it and copies bytes, 
 """
 
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
 from typing import Final
 
 import trio
 
 from peer.errors import PeerError, StreamClosed
-from peer.sealed import SealedStream, open_sealed
+from peer.sealed import SealedStream
 from relay.protocol.close_reasons import CloseReason
-from relay.protocol.errors import RemoteProtocolError
 from relay.protocol.frames import Channel
-from relay.protocol.hidden import SecretBytes
-from relay.protocol.pairing import ViewerHandshake
-from relay.protocol.wrapping import unwrap_pairing_key
-from technician.attaching import attach
-from technician.errors import RemoteControlFailed, TechnicianError
+from technician.attaching import open_tool
+from technician.errors import TechnicianError, ToolFailed
 from technician.relay_client import RelayClient
 
-OPEN_TIMEOUT: Final = 15.0
-"""Seconds for the host to accept a stream and prove itself; it answers by itself, nobody is asked."""
 MEASURE_TIMEOUT: Final = 15.0
 ROUND_TRIPS: Final = 5
 MAX_NAME_BYTES: Final = 4096  # of a desktop; ours are a computer's name
@@ -52,68 +46,25 @@ class DesktopFacts:
     round_trip: float
 
 
-async def fetch_pairing_key(relay: RelayClient, session: str, access_password: str) -> SecretBytes:
-    """The pairing key as the relay keeps it, for a computer that did not do the pairing.
-
-    Raises:
-        RemoteControlFailed: the relay keeps none, or the access password does not open it.
-        CodeError: the access password cannot be one.
-    """
-    wrapped = await relay.wrapped_key(session)
-    if wrapped is None:
-        raise RemoteControlFailed(
-            "This computer was not used to pair the session, and the relay keeps no key of it."
-        )
-    try:
-        return await trio.to_thread.run_sync(unwrap_pairing_key, wrapped, access_password, session)
-    except RemoteProtocolError as exc:
-        raise RemoteControlFailed(str(exc)) from exc
-
-
-@asynccontextmanager
-async def open_control(
+def open_control(
     relay: RelayClient, session: str, pairing_key: bytes, access_password: str
-) -> AsyncIterator[SealedStream]:
-    """A viewer's `control` stream for the time of the block, on a connection of its own.
-
-    Raises:
-        StreamClosed: the access password is wrong, the computer is offline, or the session is not active.
-        RemoteControlFailed: the computer does not answer.
-        RelayRefused, RelayUnreachable, ConnectionFailed: no ticket, or no tunnel.
-        CodeError: the access password cannot be one.
-    """
-    async with attach(relay, session, [Channel.CONTROL]) as tunnel:
-        handshake = ViewerHandshake.for_connection(
-            channel=Channel.CONTROL,
-            origin=relay.origin,
-            session=session,
-            stream=tunnel.next_stream_id(),
-            pairing_key=pairing_key,
-            access_password=access_password,
-        )
-        try:
-            with trio.fail_after(OPEN_TIMEOUT):
-                stream, _ = await open_sealed(tunnel, Channel.CONTROL, handshake)
-        except trio.TooSlowError as exc:
-            raise RemoteControlFailed("The computer does not answer.") from exc
-        try:
-            yield stream
-        finally:
-            stream.close(CloseReason.DETACHED)
+) -> AbstractAsyncContextManager[SealedStream]:
+    """A viewer's `control` stream for the time of the block; raises as `technician.attaching.open_tool`."""
+    return open_tool(relay, session, Channel.CONTROL, pairing_key, access_password)
 
 
 async def measure_desktop(stream: SealedStream) -> DesktopFacts:
     """Opens the desktop as a VNC viewer would, and measures how fast it answers.
 
     Raises:
-        RemoteControlFailed: it does not answer in time, or not as RFC 6143 says.
+        ToolFailed: it does not answer in time, or not as RFC 6143 says.
         StreamClosed: the stream ended.
     """
     try:
         with trio.fail_after(MEASURE_TIMEOUT):
             return await _measure(_Reader(stream), stream.send)
     except trio.TooSlowError as exc:
-        raise RemoteControlFailed("The desktop does not answer.") from exc
+        raise ToolFailed("The desktop does not answer.") from exc
 
 
 async def serve_vnc(
@@ -194,18 +145,18 @@ class _Reader:
 async def _measure(reader: _Reader, send: Callable[[bytes], Awaitable[None]]) -> DesktopFacts:
     # RFC 6143 §7.1: version, security, initialisation.
     if await reader.read(len(_VERSION)) != _VERSION:
-        raise RemoteControlFailed("The computer serves its desktop in a way not understood.")
+        raise ToolFailed("The computer serves its desktop in a way not understood.")
     await send(_VERSION)
     (count,) = await reader.read(1)
     if _SECURITY_NONE not in await reader.read(count):
-        raise RemoteControlFailed("The computer refused to show its desktop.")
+        raise ToolFailed("The computer refused to show its desktop.")
     await send(bytes([_SECURITY_NONE]))
     if await reader.read(4) != bytes(4):
-        raise RemoteControlFailed("The computer refused to show its desktop.")
+        raise ToolFailed("The computer refused to show its desktop.")
     await send(b"\x01")  # shared: other viewers stay
     width, height, bits, name_length = struct.unpack(">HHB15xI", await reader.read(24))
     if name_length > MAX_NAME_BYTES:
-        raise RemoteControlFailed("The computer serves its desktop in a way not understood.")
+        raise ToolFailed("The computer serves its desktop in a way not understood.")
     name = (await reader.read(name_length)).decode(errors="replace")
     # §7.5.2: with Raw alone, what comes back has a length that can be told.
     await send(struct.pack(">BxHi", 2, 1, _RAW))
@@ -221,11 +172,11 @@ async def _time_one_pixel(
     await send(struct.pack(">BBHHHH", 3, 0, 0, 0, 1, 1))
     kind, rectangles = struct.unpack(">BxH", await reader.read(4))
     if kind != 0:
-        raise RemoteControlFailed("The computer sent something else than a picture.")
+        raise ToolFailed("The computer sent something else than a picture.")
     took = trio.current_time() - asked_at
     for _ in range(rectangles):
         width, height, encoding = struct.unpack(">4xHHi", await reader.read(12))
         if encoding != _RAW:
-            raise RemoteControlFailed("The computer sent a picture of a kind it was not asked for.")
+            raise ToolFailed("The computer sent a picture of a kind it was not asked for.")
         await reader.skip(width * height * bytes_per_pixel)
     return took

@@ -1,6 +1,6 @@
 /**
- * Builds the two pages of the relay into `relay/api/static/`: the technician's console (`index.html`) and the
- * customer's page (`deploy.html`). Nothing is inlined into the HTML, so that both live under the relay's
+ * Builds the pages of the relay into `relay/api/static/`: the technician's console (`index.html`), the
+ * customer's page (`deploy.html`) and the one for addresses that lead nowhere (`missing.html`). Nothing is inlined into the HTML, so that both live under the relay's
  * Content-Security-Policy without exceptions.
  */
 import { fileURLToPath } from "node:url";
@@ -16,7 +16,9 @@ export default defineConfig({
     target: "es2022",
     // Every browser that has X25519 (docs/protocol.md §5) preloads modules by itself.
     modulePreload: { polyfill: false },
-    rollupOptions: { input: { console: page("index.html"), customer: page("deploy.html") } },
+    rollupOptions: {
+      input: { console: page("index.html"), customer: page("deploy.html"), missing: page("missing.html") },
+    },
   },
   oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
 });

@@ -30,7 +30,7 @@ from benchmarks.parts.load import Framing
 from benchmarks.parts.load import Path as LoadPath
 from benchmarks.parts.machine import first_line, running
 from relay.accounts import Accounts, AccountSettings
-from relay.auth import digest, new_id
+from relay.auth import Sealer, digest, load_or_make_relay_key, new_id
 from relay.people import Company, Plan, Technician
 from relay.protocol.claims import PairClaims, PairFacts
 from relay.protocol.frames import SUBPROTOCOL, Accept, Channel, Fields, Frame, Hello, Notice, Open, Welcome
@@ -373,7 +373,13 @@ def _address_in(line: str) -> str:
 async def _prepare(data: Path, count: int, terms: Terms) -> tuple[bytes, list[Seat]]:
     """A company with a technician and `count` sessions; the token of a sign-in link, and the seats."""
     async with open_store(data / DATABASE) as store:
-        accounts = Accounts(store, AccountSettings(), now=lambda: datetime.now(UTC))
+        accounts = Accounts(
+            store,
+            AccountSettings(),
+            now=lambda: datetime.now(UTC),
+            sealer=Sealer(load_or_make_relay_key(data / "relay.key")),
+            origin="http://127.0.0.1",
+        )
         company = await accounts.create_company(
             name=COMPANY,
             plan=Plan.PREMIER,

@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp
 
 import relay
-from relay.api import customer, pages, problems, technician
+from relay.api import account, audit, customer, pages, problems, sign_in, technician
 from relay.api.context import ApiContext
 from relay.api.guard import Guard
 
@@ -43,10 +43,13 @@ def create_routes(context: ApiContext) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.context = context
+    app.include_router(sign_in.router)
+    app.include_router(account.router)
     app.include_router(technician.router)
+    app.include_router(audit.router)
     app.include_router(customer.router)
     pages.add_pages(app)
-    problems.install(app)
+    problems.install(app, pages.missing_page)
 
     async def describe(request: Request) -> JSONResponse:
         # Made once, in 50 ms of computing: too long for the event loop, and FastAPI's own route is on it.

@@ -11,10 +11,11 @@ from relay.accounts import Accounts
 from relay.api.feeds import Feeds
 from relay.api.mail import Mailer
 from relay.api.problems import Problem
+from relay.audit.log import AuditLog
 from relay.broker import Broker
 from relay.limits import KeyedBuckets
 from relay.metrics import Metrics
-from relay.people import Company, Permission, Technician
+from relay.people import Company, Permission, Technician, lacks_second_factor
 from relay.protocol.hidden import SecretBytes
 from relay.protocol.links import LinkError, decode_base64url, encode_base64url
 from relay.texts import LANGUAGES, best_language, mark
@@ -25,6 +26,7 @@ COOKIE_MAX_AGE = 12 * 3600
 
 SIGNED_OUT = mark("Please sign in.")
 NOT_ALLOWED = mark("Your role does not allow this.")
+SECOND_FACTOR_REQUIRED = mark("Your company requires a second factor; set one up first.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +82,7 @@ class ApiContext:
     mailer: Mailer
     metrics: Metrics
     feeds: Feeds
+    audit: AuditLog
     stopping: trio.Event = field(default_factory=trio.Event)
     mails: KeyedBuckets = field(init=False)
 
@@ -90,6 +93,10 @@ class ApiContext:
             burst=self.settings.mails_per_technician,
         )
         object.__setattr__(self, "mails", buckets)
+
+    def revoke_asker(self, asked_by_hash: bytes) -> None:
+        """Close what was opened with a cookie or API token that is dead now (its SHA-256)."""
+        self.feeds.close(asked_by_hash)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,8 +139,8 @@ def write_cookie(secret: bytes) -> str:
     return encode_base64url(secret)
 
 
-async def signed_in(request: Request) -> Caller:
-    """Who is asking.
+async def signed_on(request: Request) -> Caller:
+    """Who is asking, even if all they may do is to set up a second factor.
 
     Raises:
         Problem: 401, nobody that is known.
@@ -145,6 +152,34 @@ async def signed_in(request: Request) -> Caller:
         raise Problem(401, SIGNED_OUT)
     technician, company = known
     return Caller(technician=technician, company=company, permissions=technician.permissions, cookie=cookie)
+
+
+SignedOn = Annotated[Caller, Depends(signed_on)]
+
+
+async def own_account(caller: SignedOn) -> Caller:
+    """Who is asking about their own account: themselves, at a browser.
+
+    Raises:
+        Problem: 401, nobody that is known; 403, an API token.
+    """
+    if Permission.MANAGE_ACCOUNT not in caller.permissions:
+        raise Problem(403, NOT_ALLOWED)
+    return caller
+
+
+OwnAccount = Annotated[Caller, Depends(own_account)]
+
+
+async def signed_in(caller: SignedOn) -> Caller:
+    """Who is asking.
+
+    Raises:
+        Problem: 401, nobody that is known; 403, somebody who must set up a second factor before all else.
+    """
+    if lacks_second_factor(caller.technician, caller.company):
+        raise Problem(403, SECOND_FACTOR_REQUIRED, code="second_factor_required")
+    return caller
 
 
 SignedIn = Annotated[Caller, Depends(signed_in)]

@@ -60,9 +60,9 @@ class Feeds:
                 del self._feeds[key]
             self._caps.release(technician)
 
-    def close(self, cookie: bytes) -> None:
-        """End every feed that was opened with `cookie`; it is worth nothing any more."""
-        self._end(self._feeds.get(sha256(cookie).digest(), ()), POLICY_VIOLATION, "signed out")
+    def close(self, cookie_hash: bytes) -> None:
+        """End every feed that was opened with the cookie of this SHA-256; it is worth nothing any more."""
+        self._end(self._feeds.get(cookie_hash, ()), POLICY_VIOLATION, "signed out")
 
     def close_all(self) -> None:
         """End every feed: the relay is going down."""

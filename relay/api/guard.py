@@ -4,7 +4,8 @@ An ASGI middleware around the whole app, so that no route can forget it (and non
 
 1. *Host* must be the relay's own (against DNS rebinding). A person who typed another name of the same relay
    is sent to the right one; programs get 421. ``/healthz`` is exempt, load balancers ask by address.
-2. *Fetch metadata*: nothing under ``/api/`` answers a request that another site's page caused.
+2. *Fetch metadata*: nothing under ``/api/`` answers a request that another site's page caused. But for one:
+   identity providers send the browser itself back to `RETURN_PATH`, which trusts nothing but its own state.
 3. *Unsafe methods*: JSON content type, the header ``X-Adhoc-Csrf: 1`` (a page of another origin cannot set it
    without a preflight that nobody answers), and the exact Origin. A client that is no browser sends neither
    Origin nor Sec-Fetch-Site; a browser always sends an Origin with a POST.
@@ -29,6 +30,7 @@ from relay.metrics import Metrics
 from relay.texts import best_language, mark
 
 CSRF_HEADER = "x-adhoc-csrf"
+RETURN_PATH = "/api/v1/sign-in/oidc/callback"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 KNOWN_METHODS = SAFE_METHODS | {"POST", "PUT", "PATCH", "DELETE"}
 
@@ -127,7 +129,7 @@ class Guard:
             if scope["method"] in SAFE_METHODS and _PAGE.fullmatch(path):
                 return RedirectResponse(self._origin + path, status_code=308)
             problem = Problem(421, mark("This relay is known by another name."))
-        elif path.startswith("/api/"):
+        elif path.startswith("/api/") and not _is_return(scope["method"], path, headers):
             problem = self._forgery(scope["method"], headers)
         return None if problem is None else problem_response(problem, language=_language(scope))
 
@@ -162,6 +164,13 @@ class Guard:
         self._metrics.requests_total.labels(method, route, str(status or 0)).inc()
         self._metrics.request_seconds.observe(seconds)
         _log.info("request", method=method, route=route, status=status, milliseconds=round(seconds * 1000, 1))
+
+
+def _is_return(method: str, path: str, headers: Headers) -> bool:
+    """True for a browser that another site has sent back here, as a whole page and not as part of one."""
+    modes, targets = headers.getlist("sec-fetch-mode"), headers.getlist("sec-fetch-dest")
+    is_page = modes in ([], ["navigate"]) and targets in ([], ["document"])
+    return method == "GET" and path == RETURN_PATH and is_page
 
 
 def _route(scope: Scope) -> str:

@@ -86,25 +86,6 @@ class Nothing(Incoming):
     """`{}`: a request that says all with its path."""
 
 
-class SignIn(Incoming):
-    """With a password."""
-
-    email: Annotated[str, Field(max_length=300), BeforeValidator(_utf8_only)]
-    password: Annotated[Secret, Field(max_length=1024)]
-
-
-class SignInByLink(Incoming):
-    """With the token of ``ORIGIN/sign-in#TOKEN``."""
-
-    token: Token = Field(description="32 bytes, base64url.")
-
-
-class NewPassword(Incoming):
-    """At least 12 characters, of any kind."""
-
-    password: Annotated[Secret, Field(max_length=1024)]
-
-
 class Prepare(Incoming):
     """A session to prepare. The link's secret and the access password stay in the page if it mails it."""
 
@@ -148,22 +129,9 @@ class TechnicianBody(BaseModel):
     name: str = Field(examples=["Alice"])
     email: str = Field(examples=["alice@example.com"])
     language: str = Field(examples=["en"])
+    role: str = Field(examples=["technician"])
     has_password: bool
-
-
-class SignedIn(BaseModel):
-    """Who is signed in now."""
-
-    technician: TechnicianBody
-    company: CompanyBody
-
-
-class Me(SignedIn):
-    """Who is signed in, and what the relay is like."""
-
-    mail: Literal["smtp", "outbox"] = Field(description="Where mails go: out, or into a folder of the relay.")
-    origin: str = Field(examples=["https://support.example.com"])
-    now: Time
+    has_second_factor: bool
 
 
 class TechnicianName(BaseModel):
@@ -321,7 +289,9 @@ def technician_body(technician: Technician) -> TechnicianBody:
         name=technician.name,
         email=technician.email,
         language=technician.language,
+        role=technician.role.value,
         has_password=technician.has_password,
+        has_second_factor=technician.has_second_factor,
     )
 
 

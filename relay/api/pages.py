@@ -7,7 +7,7 @@ here; there is no catch-all, an unknown path is a 404 (SECURITY, "exact, default
 import re
 from pathlib import Path
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import FileResponse, HTMLResponse, Response
 
 from relay.api.context import ApiContext, Context
@@ -16,6 +16,7 @@ from relay.api.problems import answers, not_found, restarting
 
 CONSOLE_PAGE = "index.html"
 DEPLOYMENT_PAGE = "deploy.html"
+MISSING_PAGE = "missing.html"
 
 NOT_BUILT = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Pages not built</title></head>
@@ -40,6 +41,7 @@ CONTENT_TYPES = {
     ".woff2": "font/woff2",
 }
 
+_NO_STORE = {"Cache-Control": "no-store"}
 _ASSET_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,150}")
 """Vite writes one flat folder; whatever else a name could be (dots in front, slashes) is not asked for."""
 
@@ -95,9 +97,19 @@ def add_pages(app: FastAPI) -> None:
     app.include_router(router)
 
 
+def missing_page(request: Request) -> Response | None:
+    """The 404 for a person who followed an address to nowhere; None for programs, and for all of the API."""
+    context: ApiContext = request.app.state.context
+    path = context.settings.static / MISSING_PAGE
+    is_person = request.method in ("GET", "HEAD") and "text/html" in request.headers.get("accept", "")
+    if not is_person or request.url.path.startswith("/api/") or not path.is_file():
+        return None
+    return FileResponse(path, status_code=404, media_type=CONTENT_TYPES[".html"], headers=_NO_STORE)
+
+
 def _page(context: ApiContext, name: str) -> Response:
     path = context.settings.static / name
     headers = {"Cache-Control": "no-cache"}
     if not path.is_file():
-        return HTMLResponse(NOT_BUILT, status_code=503, headers={"Cache-Control": "no-store"})
+        return HTMLResponse(NOT_BUILT, status_code=503, headers=_NO_STORE)
     return FileResponse(path, media_type=CONTENT_TYPES[".html"], headers=headers)

@@ -5,13 +5,13 @@ FastAPI's into answers of one shape. Sentences are translated here, by the reque
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
@@ -46,6 +46,9 @@ class ProblemBody(BaseModel):
         None, description="The limit that is reached.", examples=["sessions_per_technician"]
     )
     session: str | None = Field(None, description="The session that is in the way.")
+    code: str | None = Field(
+        None, description="Names what programs act upon.", examples=["second_factor_required"]
+    )
     errors: list[FieldError] | None = Field(None, description="What is wrong with which field.")
 
 
@@ -97,14 +100,23 @@ def problem_response(problem: Problem, *, language: str) -> JSONResponse:
     return JSONResponse(body, status_code=problem.status, headers=problem.headers, media_type=CONTENT_TYPE)
 
 
-def install(app: FastAPI) -> None:
-    """Make every error of `app` a problem answer."""
+def install(app: FastAPI, missing_page: Callable[[Request], Response | None]) -> None:
+    """Make every error of `app` a problem answer.
 
-    async def on_error(request: Request, error: Exception) -> JSONResponse:
+    Args:
+        app: the application.
+        missing_page: the page that tells a person at a browser of a 404, or None where JSON is the answer.
+    """
+
+    async def on_error(request: Request, error: Exception) -> Response:
+        problem = problem_of(error)
+        page = missing_page(request) if problem.status == HTTPStatus.NOT_FOUND else None
+        if page is not None:
+            return page
         language = best_language(request.headers.get("accept-language", ""))
-        return problem_response(problem_of(error), language=language)
+        return problem_response(problem, language=language)
 
-    async def on_crash(request: Request, error: Exception) -> JSONResponse:
+    async def on_crash(request: Request, error: Exception) -> Response:
         # Answers only; the guard logs and counts, Starlette raises `error` again after this.
         return await on_error(request, Problem(500, mark("Something went wrong inside the relay.")))
 

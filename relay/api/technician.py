@@ -1,4 +1,4 @@
-"""What technicians do: sign in, prepare sessions, look after them, end them."""
+"""What technicians do: prepare sessions, look after them, end them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,16 +6,14 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 import trio
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Query
 
-from relay.api.context import COOKIE_MAX_AGE, ApiContext, Caller, Context, SignedIn, read_cookie, write_cookie
+from relay.api.context import ApiContext, Caller, Context, SignedIn
 from relay.api.mail import DeploymentMail, MailFailed
 from relay.api.models import (
     IssueTicket,
     MailAnswer,
     MailBody,
-    Me,
-    NewPassword,
     Nothing,
     PairingAnswer,
     Prepare,
@@ -23,16 +21,11 @@ from relay.api.models import (
     SendMail,
     SessionAnswer,
     SessionsAnswer,
-    SignIn,
-    SignInByLink,
     TicketAnswer,
-    company_body,
     session_body,
-    technician_body,
 )
-from relay.api.models import SignedIn as SignedInBody
 from relay.api.problems import Problem, answers, restarting
-from relay.errors import AuthError, LimitExceeded, SessionUnavailable
+from relay.errors import LimitExceeded, SessionUnavailable
 from relay.protocol.close_reasons import CloseReason
 from relay.protocol.links import (
     INVITE_BYTES,
@@ -47,58 +40,6 @@ from relay.texts import mark, translate
 router = APIRouter(prefix="/api/v1", tags=["technician"])
 
 WRONG_LINK = mark("This is not the deployment link of this session.")
-
-
-@router.post("/sign-in", responses=answers(400, 401, 403, 415, 422, 429))
-async def sign_in(body: SignIn, request: Request, response: Response, context: Context) -> SignedInBody:
-    """Sign in with a password. Unknown people, wrong passwords and disabled accounts get the same answer."""
-    address = request.client.host if request.client else ""
-    try:
-        cookie = await context.accounts.sign_in(body.email, body.password.get_secret_value(), address)
-    except (AuthError, LimitExceeded) as error:
-        _count_sign_in(context, "password", error)
-        raise
-    return await _welcome(request, response, context, cookie, way="password")
-
-
-@router.post("/sign-in/link", responses=answers(400, 401, 403, 415, 422, 429))
-async def sign_in_by_link(
-    body: SignInByLink, request: Request, response: Response, context: Context
-) -> SignedInBody:
-    """Sign in with the token of a sign-in link; it works once."""
-    try:
-        cookie = await context.accounts.sign_in_by_link(decode_base64url(body.token, 32))
-    except (AuthError, LimitExceeded) as error:
-        _count_sign_in(context, "link", error)
-        raise
-    return await _welcome(request, response, context, cookie, way="link")
-
-
-@router.post("/sign-out", status_code=204, responses=answers(401, 403, 415))
-async def sign_out(body: Nothing, response: Response, context: Context, caller: SignedIn) -> None:
-    """Sign out this browser; its live feeds are closed."""
-    await context.accounts.sign_out(caller.cookie)
-    context.feeds.close(caller.cookie)
-    _set_cookie(response, context, "", max_age=0)
-
-
-@router.post("/me/password", status_code=204, responses=answers(400, 401, 403, 409, 415, 422))
-async def set_password(body: NewPassword, context: Context, caller: SignedIn) -> None:
-    """Set or change one's own password (12 characters or more); signs out one's other browsers."""
-    password = body.password.get_secret_value()
-    await context.accounts.set_password(caller.technician.id, password, cookie=caller.cookie)
-
-
-@router.get("/me", responses=answers(401))
-async def me(context: Context, caller: SignedIn) -> Me:
-    """Who is signed in, and what the relay is like."""
-    return Me(
-        technician=technician_body(caller.technician),
-        company=company_body(caller.company),
-        mail=context.mailer.way,
-        origin=context.settings.origin,
-        now=_now(),
-    )
 
 
 @router.get("/sessions", responses=answers(401, 422))
@@ -196,40 +137,6 @@ def _state_is_a_conflict() -> Iterator[None]:
         yield
     except SessionUnavailable as error:
         raise Problem(409, str(error)) from error
-
-
-async def _welcome(
-    request: Request, response: Response, context: ApiContext, cookie: bytes, *, way: str
-) -> SignedInBody:
-    """Hand the new cookie out; one that came with the request is of no use any more."""
-    known = await context.accounts.technician_of_cookie(cookie)
-    if known is None:
-        raise Problem(401, mark("Please sign in."))
-    old = read_cookie(request.cookies.get(context.settings.cookie_name))
-    if old is not None:
-        await context.accounts.sign_out(old)
-        context.feeds.close(old)
-    _count_sign_in(context, way, None)
-    _set_cookie(response, context, write_cookie(cookie), max_age=COOKIE_MAX_AGE)
-    technician, company = known
-    return SignedInBody(technician=technician_body(technician), company=company_body(company))
-
-
-def _set_cookie(response: Response, context: ApiContext, value: str, *, max_age: int) -> None:
-    response.set_cookie(
-        context.settings.cookie_name,
-        value,
-        max_age=max_age,
-        path="/",
-        secure=context.settings.has_tls,
-        httponly=True,
-        samesite="strict",
-    )
-
-
-def _count_sign_in(context: ApiContext, way: str, error: Exception | None) -> None:
-    outcome = {type(None): "accepted", LimitExceeded: "throttled"}.get(type(error), "refused")
-    context.metrics.sign_ins_total.labels(way, outcome).inc()
 
 
 def _checked_link(text: str, context: ApiContext, invite: str | None) -> str:

@@ -1,4 +1,4 @@
-"""Rows of companies, technicians, cookies and sign-in links. Queries only.
+"""Rows of companies, technicians and sign-in links. Queries only.
 
 Every function runs inside the caller's transaction.
 """
@@ -7,11 +7,11 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import RowMapping, bindparam, delete, insert, select, update
+from sqlalchemy import RowMapping, bindparam, delete, exists, insert, select, update
 
 from relay.people import Company, CompanyId, Plan, Technician, TechnicianId, TechnicianRole
 from relay.store.engine import Transaction
-from relay.store.tables import companies, cookies, sign_in_links, technicians
+from relay.store.tables import companies, passkeys, sign_in_links, technicians
 
 
 def insert_company(tx: Transaction, company: Company) -> None:
@@ -60,19 +60,19 @@ def insert_technician(tx: Transaction, technician: Technician) -> None:
 
 def technician_by_id(tx: Transaction, technician_id: TechnicianId) -> Technician | None:
     """The technician, or None."""
-    row = tx.execute(select(technicians).where(technicians.c.id == technician_id)).mappings().one_or_none()
+    row = tx.execute(_PEOPLE.where(technicians.c.id == technician_id)).mappings().one_or_none()
     return None if row is None else _technician(row)
 
 
 def technician_by_email(tx: Transaction, email: str) -> tuple[Technician, str | None] | None:
     """The technician with this address (lower case) and their password's hash, or None."""
-    row = tx.execute(select(technicians).where(technicians.c.email == email)).mappings().one_or_none()
+    row = tx.execute(_PEOPLE.where(technicians.c.email == email)).mappings().one_or_none()
     return None if row is None else (_technician(row), row["password_hash"])
 
 
 def all_technicians(tx: Transaction) -> list[Technician]:
     """Every technician, by address."""
-    query = select(technicians).order_by(technicians.c.email)
+    query = _PEOPLE.order_by(technicians.c.email)
     return [_technician(row) for row in tx.execute(query).mappings()]
 
 
@@ -83,57 +83,20 @@ def set_password_hash(tx: Transaction, technician_id: TechnicianId, password_has
     )
 
 
-def insert_cookie(
-    tx: Transaction,
-    *,
-    cookie_hash: bytes,
-    technician_id: TechnicianId,
-    seen_at: datetime,
-    expires_at: datetime,
-) -> None:
-    """Adds a cookie."""
-    tx.execute(
-        insert(cookies).values(
-            {
-                "cookie_hash": cookie_hash,
-                "technician_id": technician_id,
-                "seen_at": seen_at,
-                "expires_at": expires_at,
-            }
-        )
-    )
+def save_person(tx: Transaction, technician: Technician) -> None:
+    """Writes what a technician's record says of the person: name, language, role, is_disabled."""
+    values = {
+        "name": technician.name,
+        "language": technician.language,
+        "role": technician.role.value,
+        "is_disabled": technician.is_disabled,
+    }
+    tx.execute(update(technicians).where(technicians.c.id == technician.id).values(values))
 
 
-def cookie_by_hash(tx: Transaction, cookie_hash: bytes) -> tuple[TechnicianId, datetime, datetime] | None:
-    """Whose cookie it is, when it was last seen, and when it ends at the latest; or None."""
-    row = tx.execute(select(cookies).where(cookies.c.cookie_hash == cookie_hash)).one_or_none()
-    return None if row is None else (TechnicianId(row.technician_id), row.seen_at, row.expires_at)
-
-
-def touch_cookie(tx: Transaction, cookie_hash: bytes, seen_at: datetime) -> None:
-    """Notes that a cookie was seen."""
-    tx.execute(update(cookies).where(cookies.c.cookie_hash == cookie_hash).values({"seen_at": seen_at}))
-
-
-def delete_cookie(tx: Transaction, cookie_hash: bytes) -> TechnicianId | None:
-    """Kills a cookie; whose it was, or None if there was none."""
-    found = tx.execute(
-        delete(cookies).where(cookies.c.cookie_hash == cookie_hash).returning(cookies.c.technician_id)
-    ).scalar_one_or_none()
-    return None if found is None else TechnicianId(found)
-
-
-def delete_cookies_of(tx: Transaction, technician_id: TechnicianId, *, but: bytes | None = None) -> None:
-    """Kills a technician's cookies, all or all but one (its hash)."""
-    query = delete(cookies).where(cookies.c.technician_id == technician_id)
-    tx.execute(query if but is None else query.where(cookies.c.cookie_hash != but))
-
-
-def delete_dead_cookies(tx: Transaction, *, expired_before: datetime, unseen_since: datetime) -> None:
-    """Forgets cookies past their absolute or idle end."""
-    tx.execute(
-        delete(cookies).where((cookies.c.expires_at < expired_before) | (cookies.c.seen_at < unseen_since))
-    )
+def note_sign_in(tx: Transaction, technician_id: TechnicianId, now: datetime) -> None:
+    """Notes when somebody last signed in."""
+    tx.execute(update(technicians).where(technicians.c.id == technician_id).values({"signed_in_at": now}))
 
 
 def insert_sign_in_link(
@@ -167,6 +130,10 @@ def delete_dead_sign_in_links(tx: Transaction, before: datetime) -> None:
     tx.execute(delete(sign_in_links).where(sign_in_links.c.expires_at < before))
 
 
+_PEOPLE = select(
+    technicians,
+    exists().where(passkeys.c.technician_id == technicians.c.id).label("has_passkey"),
+)
 _COMPANIES = select(companies).where(companies.c.id.in_(bindparam("ids", expanding=True)))
 
 
@@ -188,6 +155,6 @@ def _technician(row: RowMapping) -> Technician:
         language=row["language"],
         role=TechnicianRole(row["role"]),
         has_password=row["password_hash"] is not None,
-        has_second_factor=row["totp_confirmed_at"] is not None,
+        has_second_factor=row["totp_confirmed_at"] is not None or row["has_passkey"],
         is_disabled=row["is_disabled"],
     )

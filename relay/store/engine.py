@@ -10,10 +10,11 @@ import alembic.config
 import alembic.script
 import alembic.util
 import trio
-from sqlalchemy import Connection, Engine, NestedTransaction, create_engine, make_url
+from sqlalchemy import Connection, Engine, NestedTransaction, make_url
 from sqlalchemy.exc import ArgumentError, DataError, IntegrityError, SQLAlchemyError
 
 from relay.errors import ConfigError, RelayError
+from relay.store.postgres import create_postgres_engine
 from relay.store.sqlite import create_sqlite_engine
 
 Transaction: TypeAlias = Connection
@@ -154,7 +155,9 @@ def _create_engine(url: str) -> Engine:
             if not parsed.database:
                 raise ConfigError("The database needs a file: sqlite:///PATH.")
             return create_sqlite_engine(Path(parsed.database))
-        return create_engine(parsed, hide_parameters=True, pool_pre_ping=True)
+        if parsed.get_backend_name() == "postgresql":
+            return create_postgres_engine(parsed)
+        raise ConfigError("The database must be SQLite or PostgreSQL.")
     except (ArgumentError, SQLAlchemyError, ImportError) as exc:
         raise ConfigError("The database's URL cannot be used.") from exc
 

@@ -67,6 +67,9 @@ class UtcDateTime(TypeDecorator[datetime]):
 ID = String(22)
 HASH = LargeBinary(32)
 IS_OPEN = text("state != 'ended'")
+IS_USED = text("ended_at IS NULL")
+IS_KEPT = text("NOT is_forgotten")
+WANTS_RECEIPT = text("wants_receipt")
 
 companies = Table(
     "companies",
@@ -290,6 +293,8 @@ sessions = Table(
         sqlite_where=IS_OPEN,
         postgresql_where=IS_OPEN,
     ),
+    Index("ix_sessions_kept", "company_id", "ended_at", sqlite_where=IS_KEPT, postgresql_where=IS_KEPT),
+    Index("ix_sessions_receipt", "ended_at", sqlite_where=WANTS_RECEIPT, postgresql_where=WANTS_RECEIPT),
 )
 
 tickets = Table(
@@ -333,6 +338,10 @@ uses = Table(
     Column("reason", Text, nullable=False),
     Column("began_at", UtcDateTime, nullable=False),
     Column("ended_at", UtcDateTime),
+    # The last sign of life; the end of a use whose relay was killed is estimated by it.
+    Column("seen_at", UtcDateTime, nullable=False),
+    Column("is_estimated", Boolean, nullable=False, server_default=false()),
+    Index("ix_uses_open", "id", sqlite_where=IS_USED, postgresql_where=IS_USED),
     sqlite_autoincrement=True,
 )
 
@@ -386,13 +395,32 @@ webhook_deliveries = Table(
 audit = Table(
     "audit",
     metadata,
-    # No foreign keys: the log outlives what it tells of. Rows are only ever added.
+    # No foreign keys: the log outlives what it tells of. Rows are only ever added, each to the chain of its
+    # company; retention empties `fields` and `salt`; the chain does not need them (`relay.store.audit_chain`).
     Column("id", Integer, primary_key=True, autoincrement=True),
     Column("at", UtcDateTime, nullable=False),
-    Column("company_id", ID, index=True),
+    Column("company_id", ID),
     Column("session_id", ID, index=True),
     Column("actor", Text, nullable=False),
     Column("action", String(32), nullable=False),
     Column("fields", JSON, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("salt", LargeBinary(16)),
+    Column("fields_hash", HASH, nullable=False),
+    Column("hash", HASH, nullable=False),
+    Index("uq_audit_chain", "company_id", "number", unique=True),
     sqlite_autoincrement=True,
+)
+
+audit_chains = Table(
+    "audit_chains",
+    metadata,
+    # The head of each chain, by company ("": rows about none), and as it was when the relay last signed it.
+    Column("chain", ID, primary_key=True),
+    Column("number", Integer, nullable=False),
+    Column("hash", HASH, nullable=False),
+    Column("signed_number", Integer, nullable=False, server_default="0"),
+    Column("signed_hash", HASH),
+    Column("signed_at", UtcDateTime),
+    Column("signature", LargeBinary(64)),
 )

@@ -17,6 +17,9 @@ from relay.api.app import create_app
 from relay.api.context import ApiContext, ApiSettings
 from relay.api.feeds import Feeds
 from relay.api.mail import Mailer
+from relay.audit.heads import HEADS_FILE
+from relay.audit.log import AuditLog
+from relay.auth import Sealer
 from relay.broker import Broker, BrokerSettings
 from relay.metrics import Metrics
 from relay.people import Company, Plan, Technician
@@ -79,6 +82,14 @@ class World:
         return self.client(await self.sign_in(technician))
 
 
+def assert_problem(response: httpx.Response, *statuses: int) -> None:
+    assert response.status_code in statuses, (response.request.url.path, response.status_code)
+    assert response.headers["content-type"] == "application/problem+json"
+    body = response.json()
+    assert body["status"] == response.status_code
+    assert body["detail"].endswith(".")
+
+
 @pytest.fixture(autouse=True)
 def log_lines() -> Iterator[list[MutableMapping[str, Any]]]:
     """What was logged."""
@@ -97,8 +108,9 @@ async def world(tmp_path: Path, origin: str) -> AsyncIterator[World]:
     """A fresh world."""
     clock, metrics = Clock(), Metrics()
     async with open_store(tmp_path / "relay.db") as store:
-        broker = Broker(store, BrokerSettings(), now=clock.now, relay_key=Ed25519PrivateKey.generate())
-        accounts = Accounts(store, AccountSettings(), now=clock.now)
+        relay_key = Ed25519PrivateKey.generate()
+        broker = Broker(store, BrokerSettings(), now=clock.now, relay_key=relay_key)
+        accounts = Accounts(store, AccountSettings(), now=clock.now, sealer=Sealer(relay_key), origin=origin)
         company = await accounts.create_company(name="Help Ltd", phone="+44 20 7946 0000", plan=Plan.BASE)
         others = await accounts.create_company(name="Others", plan=Plan.PREMIER)
         settings = ApiSettings(
@@ -115,6 +127,7 @@ async def world(tmp_path: Path, origin: str) -> AsyncIterator[World]:
             mailer=Mailer(server=None, sender="relay@localhost", outbox=outbox, timeout=5),
             metrics=metrics,
             feeds=Feeds(max_per_technician=2),
+            audit=AuditLog(store, relay_key.public_key(), tmp_path / HEADS_FILE, now=clock.now),
         )
         yield World(
             app=create_app(context),

@@ -8,12 +8,19 @@ import pytest
 from fastapi.routing import APIRoute, iter_route_contexts
 
 from relay.api.app import OPENAPI_PATH, create_routes
-from tests.api.conftest import INVITE, ORIGIN, World
+from tests.api.conftest import INVITE, ORIGIN, World, assert_problem
 
 PUBLIC = {
     ("POST", "/api/v1/sign-in"),
     ("POST", "/api/v1/sign-in/link"),
+    ("POST", "/api/v1/sign-in/second"),
+    ("POST", "/api/v1/sign-in/passkey"),
+    ("POST", "/api/v1/sign-in/passkey/options"),
+    ("GET", "/api/v1/sign-in/providers"),
+    ("GET", "/api/v1/sign-in/oidc/{company_id}/start"),
+    ("GET", "/api/v1/sign-in/oidc/callback"),
     ("GET", "/api/v1/links/{invite}"),
+    ("GET", "/api/v1/links/{invite}/receipt"),
     ("POST", "/api/v1/links/{invite}/opened"),
     ("GET", "/d/{invite}/adhoc-host.pyz"),
     ("GET", "/d/{invite}"),
@@ -50,17 +57,9 @@ def filled(path: str, session: str = "AAAAAAAAAAAAAAAAAAAAAA") -> str:
 async def ask(
     client: httpx.AsyncClient, method: str, path: str, url: str, headers: dict[str, str] | None = None
 ) -> httpx.Response:
-    if method == "POST":
-        return await client.post(url, json=BODIES.get(path, {}), headers=headers)
+    if method in ("POST", "PUT", "PATCH", "DELETE"):
+        return await client.request(method, url, json=BODIES.get(path, {}), headers=headers)
     return await client.request(method, url, headers=headers)
-
-
-def assert_problem(response: httpx.Response, *statuses: int) -> None:
-    assert response.status_code in statuses, (response.request.url.path, response.status_code)
-    assert response.headers["content-type"] == "application/problem+json"
-    body = response.json()
-    assert body["status"] == response.status_code
-    assert body["detail"].endswith(".")
 
 
 async def test_walk_finds_the_routes(world: World) -> None:

@@ -1,4 +1,4 @@
-"""What technicians do with the API: sign in, prepare, mail, ticket, end; and every way to ask it wrongly."""
+"""What technicians do with the API: prepare, mail, ticket, end; and every way to ask it wrongly."""
 
 import json
 import re
@@ -21,75 +21,6 @@ async def prepared(client: httpx.AsyncClient, **fields: object) -> dict[str, Any
     assert response.status_code == 201, response.text
     answer: dict[str, Any] = response.json()
     return answer
-
-
-async def test_sign_in_with_a_password_and_out(world: World) -> None:
-    await world.accounts.set_password(world.alice.id, "correct horse battery")
-    async with world.client() as client:
-        answer = await client.post(
-            "/api/v1/sign-in", json={"email": "Alice@Help.example", "password": "correct horse battery"}
-        )
-        assert answer.status_code == 200
-        assert answer.json()["technician"]["name"] == "Alice"
-        cookie = answer.headers["set-cookie"]
-        assert re.fullmatch(
-            r"adhoc_session=[\w-]{43}; HttpOnly; Max-Age=43200; Path=/; SameSite=strict", cookie
-        )
-        me = (await client.get("/api/v1/me")).json()
-        assert me["company"]["name"] == "Help Ltd"
-        assert me["technician"]["has_password"] is True
-        assert me["mail"] == "outbox"
-        assert me["origin"] == ORIGIN
-        assert me["now"].endswith("Z")
-        gone = await client.post("/api/v1/sign-out", json={})
-        assert gone.status_code == 204
-        assert 'adhoc_session=""; HttpOnly; Max-Age=0' in gone.headers["set-cookie"]
-        client.cookies.set("adhoc_session", re.findall(r"=([\w-]{43});", cookie)[0])
-        assert (await client.get("/api/v1/me")).status_code == 401
-
-
-async def test_unknown_people_and_wrong_passwords_get_the_same_answer(world: World) -> None:
-    await world.accounts.set_password(world.alice.id, "correct horse battery")
-    async with world.client() as client:
-        wrong = await client.post("/api/v1/sign-in", json={"email": "alice@help.example", "password": "x"})
-        unknown = await client.post("/api/v1/sign-in", json={"email": "nobody@help.example", "password": "x"})
-    assert wrong.status_code == unknown.status_code == 401
-    assert wrong.content == unknown.content
-    assert "set-cookie" not in wrong.headers
-
-
-async def test_too_many_passwords_are_throttled(world: World) -> None:
-    async with world.client() as client:
-        for _ in range(11):
-            response = await client.post("/api/v1/sign-in", json={"email": "a@b.example", "password": "x"})
-    assert response.status_code == 429
-    assert int(response.headers["retry-after"]) >= 1
-    assert response.json()["limit"] == "sign_ins_per_address"
-    text = world.metrics.render().decode()
-    assert 'relay_sign_ins_total{outcome="refused",way="password"} 10.0' in text
-    assert 'relay_sign_ins_total{outcome="throttled",way="password"} 1.0' in text
-
-
-async def test_a_sign_in_link_works_once_and_replaces_the_old_cookie(world: World) -> None:
-    old = await world.sign_in(world.alice)
-    token = {"token": encode_base64url(await world.accounts.issue_sign_in_link(world.alice.id))}
-    async with world.client(old) as client:
-        assert (await client.post("/api/v1/sign-in/link", json=token)).status_code == 200
-        assert (await client.post("/api/v1/sign-in/link", json=token)).status_code == 401
-    async with world.client(old) as client:
-        assert (await client.get("/api/v1/me")).status_code == 401
-
-
-async def test_a_new_password_signs_out_the_other_browsers(world: World) -> None:
-    async with await world.client_of(world.alice) as here, await world.client_of(world.alice) as elsewhere:
-        short = await here.post("/api/v1/me/password", json={"password": "short"})
-        assert short.status_code == 409
-        assert "12 characters" in short.json()["detail"]
-        assert (
-            await here.post("/api/v1/me/password", json={"password": "long enough now"})
-        ).status_code == 204
-        assert (await here.get("/api/v1/me")).status_code == 200
-        assert (await elsewhere.get("/api/v1/me")).status_code == 401
 
 
 async def test_a_prepared_session_is_all_there(world: World) -> None:

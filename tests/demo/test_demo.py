@@ -13,8 +13,9 @@ import pytest
 import trio
 
 from demo.__main__ import HOST_FILE, NOTE, ROOT
+from technician.attaching import fetch_pairing_key
 from technician.relay_client import open_relay_client, split_sign_in_link
-from technician.remote_control import fetch_pairing_key, measure_desktop, open_control
+from technician.remote_control import measure_desktop, open_control
 
 pytestmark = [
     pytest.mark.slow,

@@ -10,6 +10,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from relay.accounts import Accounts, AccountSettings
+from relay.auth import Sealer
 from relay.broker import Broker, BrokerSettings, HostAbout, HostAdmission
 from relay.people import Company, Plan, Technician
 from relay.protocol.close_reasons import CloseReason
@@ -56,7 +57,8 @@ class FakeHost:
 
 @dataclass
 class Office:
-    """Everything behind the connections. `revoked` and `notices` collect what the broker said, in order."""
+    """Everything behind the connections. `revoked` and `notices` collect what the broker said,
+    `refused` the ways of sign-ins that were refused, in order."""
 
     store: Store
     broker: Broker
@@ -66,6 +68,7 @@ class Office:
     relay_key: Ed25519PrivateKey
     revoked: list[tuple[SessionId, CloseReason]] = field(default_factory=list)
     notices: list[tuple[str, str, Fields]] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
     host: FakeHost = field(default_factory=FakeHost)
     invite: bytes = b""
 
@@ -117,10 +120,18 @@ async def open_office(
     async with open_store(path) as store:
         relay_key = Ed25519PrivateKey.generate()
         broker = Broker(store, settings or BrokerSettings(), now=now, relay_key=relay_key)
-        accounts = Accounts(store, AccountSettings(), now=now)
+        refused: list[str] = []
+        accounts = Accounts(
+            store,
+            AccountSettings(),
+            now=now,
+            sealer=Sealer(relay_key),
+            origin=ORIGIN,
+            refused=lambda action, **about: refused.append(about["reason"]),
+        )
         company = await accounts.create_company(name="Company", plan=plan, session_lifetime=session_lifetime)
         technician = await accounts.create_technician(company.id, name="Tess", email=email)
-        office = Office(store, broker, accounts, company, technician, relay_key)
+        office = Office(store, broker, accounts, company, technician, relay_key, refused=refused)
         broker.revoke = lambda session_id, reason: office.revoked.append((session_id, reason))
         broker.notify = lambda session_id, role, name, fields: office.notices.append((role, name, fields))
         yield office

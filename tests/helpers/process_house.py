@@ -17,6 +17,7 @@ import trio
 from peer.sealed import SealedStream, open_sealed
 from peer.tunnel import Tunnel
 from relay.accounts import Accounts, AccountSettings
+from relay.auth import Sealer, load_or_make_relay_key
 from relay.people import Plan, TechnicianRole
 from relay.protocol.frames import SUBPROTOCOL, Channel, Hello, Notice, Role, Welcome
 from relay.protocol.pairing import ViewerHandshake
@@ -154,7 +155,13 @@ async def open_process(
 async def _make_room(data: Path, sessions: int) -> None:
     """Make company and owner before the relay does, with larger limits."""
     async with open_store(data / "relay.db") as store:
-        accounts = Accounts(store, AccountSettings(), now=lambda: datetime.now(UTC))
+        accounts = Accounts(
+            store,
+            AccountSettings(),
+            now=lambda: datetime.now(UTC),
+            sealer=Sealer(load_or_make_relay_key(data / "relay.key")),
+            origin="http://127.0.0.1",
+        )
         company = await accounts.create_company(
             name="Acme Support",
             plan=Plan.PREMIER,

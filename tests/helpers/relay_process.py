@@ -112,6 +112,14 @@ class RelayProcess:
             if any(spelling in content for spelling in _spellings(secret))
         ]
 
+    def find_said(self, words: Mapping[str, str | bytes]) -> list[str]:
+        """Where the running relay says in logs or metrics what only its database should hold.
+
+        Args:
+            words: names, and addresses or other personal data.
+        """
+        return [found for found in self.find_kept(words) if found.endswith((" in logs", " in metrics"))]
+
     def sample(self, name: str, **labels: str) -> float:
         """One of its metrics now; 0 if it was never counted."""
         with urllib.request.urlopen(self.metrics_url, timeout=PATIENCE) as answer:  # noqa: S310 - our own

@@ -14,11 +14,12 @@ from relay.protocol.close_reasons import CloseReason
 from relay.protocol.codes import MAX_CODES, MAX_TRIES_PER_CODE
 from relay.protocol.hidden import SecretBytes
 from relay.server import Running
+from technician.attaching import fetch_pairing_key
 from technician.errors import PairingFailed, RelayRefused, RelayUnreachable, TechnicianError
 from technician.models import PreparedSession
 from technician.pairing import PairingEvents, pair
 from technician.relay_client import RelayClient, open_relay_client, split_sign_in_link
-from technician.remote_control import fetch_pairing_key, measure_desktop, open_control, serve_vnc
+from technician.remote_control import measure_desktop, open_control, serve_vnc
 from tests.technician.conftest import OpenRelay, signed_in
 from tests.technician.scripted_host import DESKTOP_NAME, HEIGHT, WIDTH, ScriptedHost
 

@@ -11,10 +11,11 @@ import pytest
 import trio
 
 from relay.protocol.links import parse_deployment_link
-from technician.cli import UsageProblem, _parse_listen
+from technician.cli import _parse_listen
 from technician.errors import TechnicianError
 from technician.printing import format_left, printable
 from technician.relay_client import split_sign_in_link
+from technician.running import UsageProblem
 from tests.technician.conftest import OpenRelay
 from tests.technician.scripted_host import DESKTOP_NAME, ScriptedHost
 

@@ -217,6 +217,8 @@ def upgrade() -> None:
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("began_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("is_estimated", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.ForeignKeyConstraint(["session_id"], ["sessions.id"], name=op.f("fk_uses_session_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_uses")),
         sqlite_autoincrement=True,

@@ -1,43 +1,23 @@
 """Technicians sign in, by password or link, and stay signed in as long as they may."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import trio
 from sqlalchemy import update
 
-from relay import accounts as accounts_room
+from relay.accounts import Visit, desk
+from relay.accounts.signing_in import WRONG_LINK, WRONG_PASSWORD
 from relay.errors import AuthError, LimitExceeded, Refused, RelayError
 from relay.people import CompanyId, TechnicianId
 from relay.protocol.hidden import SecretBytes
 from relay.store import Transaction, audit_rows
 from relay.store.tables import cookies, sign_in_links, technicians
-from tests.helpers.office import Clock, Office, open_office
+from tests.helpers.office import Clock, Office
 
 PASSWORD = "correct horse battery"
-ADDRESS = "192.0.2.1"
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-async def office(tmp_path: Path, clock: Clock) -> AsyncIterator[Office]:
-    async with open_office(tmp_path / "relay.db", now=clock) as opened:
-        yield opened
-
-
-@pytest.fixture
-def quick_hashing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hashing that costs nothing, for tests that are about something else."""
-    monkeypatch.setattr(accounts_room, "hash_password", lambda password: f"hash of {password}")
-    monkeypatch.setattr(
-        accounts_room, "verify_password", lambda stored, password: stored == f"hash of {password}"
-    )
+VISIT = Visit(address="192.0.2.1")
 
 
 async def sign_in_by_link(office: Office) -> SecretBytes:
@@ -61,7 +41,8 @@ async def actions(office: Office) -> list[str]:
 @pytest.mark.slow
 async def test_a_password_signs_in_and_the_cookie_says_who(office: Office) -> None:
     await office.accounts.set_password(office.technician.id, PASSWORD)
-    cookie = await office.accounts.sign_in(" Tess@Example.com ", PASSWORD, ADDRESS)
+    cookie = await office.accounts.signing_in.by_password(" Tess@Example.com ", PASSWORD, VISIT)
+    assert isinstance(cookie, SecretBytes)
     assert len(cookie) == 32
     known = await office.accounts.technician_of_cookie(cookie)
     assert known == (replace(office.technician, has_password=True), office.company)
@@ -76,8 +57,8 @@ async def test_a_password_signs_in_and_the_cookie_says_who(office: Office) -> No
 async def test_wrong_and_unknown_look_alike(office: Office, email: str, password: str) -> None:
     await office.accounts.set_password(office.technician.id, PASSWORD)
     with pytest.raises(AuthError) as caught:
-        await office.accounts.sign_in(email, password, ADDRESS)
-    assert str(caught.value) == accounts_room.WRONG_PASSWORD
+        await office.accounts.signing_in.by_password(email, password, VISIT)
+    assert str(caught.value) == WRONG_PASSWORD
 
 
 @pytest.mark.usefixtures("quick_hashing")
@@ -86,12 +67,13 @@ async def test_who_is_shut_out_looks_like_nobody(
     office: Office, shut_out: Callable[[Office], Awaitable[None]]
 ) -> None:
     await office.accounts.set_password(office.technician.id, PASSWORD)
-    cookie = await office.accounts.sign_in("tess@example.com", PASSWORD, ADDRESS)
+    cookie = await office.accounts.signing_in.by_password("tess@example.com", PASSWORD, VISIT)
+    assert isinstance(cookie, SecretBytes)
     token = await office.accounts.issue_sign_in_link(office.technician.id)
     await shut_out(office)
     with pytest.raises(AuthError) as caught:
-        await office.accounts.sign_in("tess@example.com", PASSWORD, ADDRESS)
-    assert str(caught.value) == accounts_room.WRONG_PASSWORD
+        await office.accounts.signing_in.by_password("tess@example.com", PASSWORD, VISIT)
+    assert str(caught.value) == WRONG_PASSWORD
     with pytest.raises(AuthError):
         await office.accounts.sign_in_by_link(token)
     assert await office.accounts.technician_of_cookie(cookie) is None
@@ -107,9 +89,9 @@ async def test_a_password_changed_while_it_was_hashed_lets_nobody_in(
         trio.from_thread.run(office.accounts.set_password, office.technician.id, "another password")
         return True
 
-    monkeypatch.setattr(accounts_room, "verify_password", verify)
+    monkeypatch.setattr(desk, "verify_password", verify)
     with pytest.raises(AuthError):
-        await office.accounts.sign_in("tess@example.com", PASSWORD, ADDRESS)
+        await office.accounts.signing_in.by_password("tess@example.com", PASSWORD, VISIT)
 
 
 @pytest.mark.usefixtures("quick_hashing")
@@ -118,29 +100,33 @@ async def test_one_address_is_throttled_before_any_hashing(
 ) -> None:
     for number in range(10):
         with pytest.raises(AuthError):
-            await office.accounts.sign_in(f"somebody{number}@example.com", PASSWORD, ADDRESS)
+            await office.accounts.signing_in.by_password(f"somebody{number}@example.com", PASSWORD, VISIT)
 
     def never(stored: str | None, password: str) -> bool:
         raise AssertionError("hashed although throttled")
 
     with monkeypatch.context() as patch:
-        patch.setattr(accounts_room, "verify_password", never)
+        patch.setattr(desk, "verify_password", never)
         with pytest.raises(LimitExceeded) as caught:
-            await office.accounts.sign_in("tess@example.com", PASSWORD, ADDRESS)
+            await office.accounts.signing_in.by_password("tess@example.com", PASSWORD, VISIT)
     assert caught.value.limit == "sign_ins_per_address"
     assert caught.value.retry_after is not None
     assert 0 < caught.value.retry_after <= 60
     with pytest.raises(AuthError):
-        await office.accounts.sign_in("tess@example.com", PASSWORD, "192.0.2.2")
+        await office.accounts.signing_in.by_password("tess@example.com", PASSWORD, Visit(address="192.0.2.2"))
 
 
 @pytest.mark.usefixtures("quick_hashing")
 async def test_one_account_is_throttled_from_all_addresses(office: Office) -> None:
     for number in range(20):
         with pytest.raises(AuthError):
-            await office.accounts.sign_in("tess@example.com", "wrong", f"192.0.2.{number}")
+            await office.accounts.signing_in.by_password(
+                "tess@example.com", "wrong", Visit(address=f"192.0.2.{number}")
+            )
     with pytest.raises(LimitExceeded) as caught:
-        await office.accounts.sign_in("TESS@example.com", PASSWORD, "198.51.100.1")
+        await office.accounts.signing_in.by_password(
+            "TESS@example.com", PASSWORD, Visit(address="198.51.100.1")
+        )
     assert caught.value.limit == "sign_ins_per_account"
 
 
@@ -183,7 +169,7 @@ async def test_a_sign_in_link_works_once(office: Office) -> None:
     async with trio.open_nursery() as nursery:
         for _ in range(5):
             nursery.start_soon(use)
-    assert sorted(outcomes) == [accounts_room.WRONG_LINK] * 4 + ["signed in"]
+    assert sorted(outcomes) == [WRONG_LINK] * 4 + ["signed in"]
 
 
 async def test_a_sign_in_link_is_dead_after_an_hour(office: Office, clock: Clock) -> None:

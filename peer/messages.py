@@ -1,0 +1,69 @@
+"""Messages on a sealed stream, for both ends of the File Manager (`relay.protocol.messages`)."""
+
+from collections import deque
+from collections.abc import Mapping
+from typing import Protocol
+
+from peer.errors import StreamClosed
+from relay.protocol.close_reasons import CloseReason
+from relay.protocol.errors import RemoteProtocolError
+from relay.protocol.messages import Message, MessageDecoder, encode_message
+
+
+class ByteStream(Protocol):
+    """What a `SealedStream` is to messages."""
+
+    async def send(self, data: bytes) -> None: ...
+    async def receive(self) -> bytes: ...
+    def close(self, reason: CloseReason = ...) -> None: ...
+
+
+class MessageStream:
+    """A sealed stream on which messages go both ways.
+
+    Concurrency: one task may send and one receive at a time.
+    """
+
+    def __init__(self, stream: ByteStream) -> None:
+        self._stream = stream
+        self._decoder = MessageDecoder()
+        self._ready: deque[Message] = deque()
+
+    async def send(self, head: Mapping[str, object], body: bytes = b"") -> None:
+        """Send one message; returns once it is queued within the other side's credit.
+
+        Raises:
+            StreamClosed: the stream is closed.
+
+        Cancellation: part of the message may be on its way; all that is left to do is `close`.
+        """
+        await self._stream.send(encode_message(head, body))
+
+    async def receive(self) -> Message | None:
+        """The next message; None after the other side's authenticated end.
+
+        Raises:
+            StreamClosed: the stream was cut, also in the middle of a message, or the other side broke the
+                protocol, and was closed for it.
+        """
+        while not self._ready:
+            data = await self._stream.receive()
+            if not data:
+                if self._decoder.is_between_messages:
+                    return None
+                self._stream.close(CloseReason.BAD_FRAME)
+                raise StreamClosed(CloseReason.BAD_FRAME, "The stream ended inside a message.")
+            try:
+                self._ready.extend(self._decoder.feed(data))
+            except RemoteProtocolError as exc:
+                self._stream.close(exc.close_reason)
+                raise StreamClosed(exc.close_reason, str(exc)) from exc
+        return self._ready.popleft()
+
+    def receive_nowait(self) -> Message | None:
+        """A message that is there already, or None."""
+        return self._ready.popleft() if self._ready else None
+
+    def close(self, reason: CloseReason = CloseReason.DONE) -> None:
+        """Close the stream."""
+        self._stream.close(reason)
