@@ -13,10 +13,13 @@ from typing import Final
 import trio
 
 from host.customer import Customer, clean
+from host.files import serve_files
+from host.files.places import Places
 from host.remote_control import DesktopUnavailable, RfbProtocolError, serve_rfb
 from host.remote_control.x11 import open_desktop
 from host.state import HostState
 from peer.errors import StreamClosed
+from peer.messages import MessageStream
 from peer.sealed import SealedStream, accept_sealed
 from peer.tunnel import Stream
 from relay.protocol.close_reasons import CloseReason
@@ -79,11 +82,16 @@ class Channels:
         self._names = names
         self._on_first_picture = on_first_picture
         self._connected: Counter[str] = Counter()
+        self._serving = {Channel.CONTROL: self._serve_control, Channel.FILES: self._serve_files}
 
     async def serve(self, stream: Stream) -> None:
         """Serve one stream until it ends. Raises nothing that one stream could do to the others."""
-        if stream.channel is not Channel.CONTROL or not self._state.pairing_key:
+        if stream.channel not in self._serving or not self._state.pairing_key:
             stream.close(CloseReason.UNAVAILABLE)
+            return
+        if stream.channel.value not in self._state.kinds:
+            # What the customer allowed when they paired, whatever the relay says by now.
+            stream.close(CloseReason.KIND_NOT_GRANTED)
             return
         try:
             await self._serve_proven(stream)
@@ -100,7 +108,7 @@ class Channels:
         self._connected[technician] += 1
         self._show_connected()
         try:
-            await self._serve_control(sealed)
+            await self._serving[stream.channel](sealed)
         finally:
             self._connected -= Counter([technician])
             self._show_connected()
@@ -136,9 +144,19 @@ class Channels:
         finally:
             sealed.close(reason)
 
+    async def _serve_files(self, sealed: SealedStream) -> None:
+        try:
+            await serve_files(MessageStream(sealed), Places(), tell=_log_change)
+        finally:
+            sealed.close()
+
     def _show_connected(self) -> None:
         names = [clean(name) for name, count in sorted(self._connected.items()) for _ in range(count)]
         self._customer.show_viewers(names)
+
+
+def _log_change(word: str, path: str) -> None:
+    log.info("files: %s", word)  # the path is the customer's business
 
 
 class _WatchedStream:

@@ -234,7 +234,8 @@ class Pairing:
     ) -> _Outcome:
         """Ask the customer, now that both sides have proven that they know the code."""
         try:
-            is_allowed = await self._ask_allow(sealed, PairClaims.unpack(handshake.claims))
+            claims = PairClaims.unpack(handshake.claims)
+            is_allowed = await self._ask_allow(sealed, claims)
             if is_allowed is None:
                 return _Outcome.ABANDONED
             await sealed.send(pack_answer(is_allowed=is_allowed))
@@ -248,6 +249,7 @@ class Pairing:
         finally:
             sealed.close(CloseReason.DONE)
         self._state.pairing_key = bytes(pairing_key)
+        self._state.kinds = claims.kinds
         self._state.paired_attempt = self._relay_attempts = handshake.attempt
         self._save()
         return _Outcome.PAIRED

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from relay.protocol.errors import RemoteProtocolError
 from relay.protocol.hidden import SecretBytes
 from relay.protocol.links import DeploymentLink
-from relay.protocol.maps import Shape, binary, binary_up_to, decode_map, encode_map, integer, text
+from relay.protocol.maps import Shape, binary, binary_up_to, decode_map, encode_map, integer, text, texts
 
 FILE_NAME: Final = "state"
 _NOTHING: Final = b""
@@ -34,6 +34,7 @@ _SHAPE: Shape = {
     "lease": binary_up_to(2048),
     "attempts": integer(0, 1000),
     "paired_attempt": integer(0, 1000),
+    "kinds": texts,
     "wall_deadline": integer(0, 1 << 53),
     "boot_deadline": integer(0, 1 << 53),
     "boot_id": text,
@@ -54,6 +55,7 @@ class HostState:
         lease: as it came (docs/protocol.md §7).
         attempts: the greatest number of a pairing try, by the relay's count or this host's.
         paired_attempt: the try that yielded `pairing_key`.
+        kinds: the channels that both sides proved to mean when they paired; no other is served.
         wall_deadline, boot_deadline, boot_id: see `host.deadline`; seconds.
     """
 
@@ -69,6 +71,7 @@ class HostState:
     lease: bytes = field(default=_NOTHING, repr=False)
     attempts: int = 0
     paired_attempt: int = 0
+    kinds: list[str] = field(default_factory=list)
     wall_deadline: int = 0
     boot_deadline: int = 0
     boot_id: str = ""

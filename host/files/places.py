@@ -1,0 +1,142 @@
+"""Where a path leads, safely: every step by a descriptor, nothing that can be swapped in between.
+
+A `Place` is an open folder and a name in it; whatever is done is done to that name, relative to that
+descriptor, so that a folder that is replaced by a link meanwhile leads nowhere else.
+
+Two modes. Without a limit paths mean what they mean to the computer's user: links on the way are followed, as
+their own programs do. With a limit (the customer's choice) every name on the way is opened with `O_NOFOLLOW`
+beneath one of the chosen folders; links and other tricks are refused by the kernel, not by looking at text.
+"""
+
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Final
+
+from host.files.errors import FileProblem
+
+MAX_PATH_BYTES: Final = 4096  # PATH_MAX, with the system's own terminator
+MAX_NAME_BYTES: Final = 255  # NAME_MAX of every usual file system
+
+_FOLDER: Final = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A name in an open folder.
+
+    Attributes:
+        folder: descriptor (`O_PATH`), open as long as the block that made this place.
+        name: one component; ``.`` for a limit's own top or the root.
+        follows_links: reading a link reads what it leads to; never so beneath a limit.
+    """
+
+    folder: int
+    name: str
+    follows_links: bool
+
+    def stat(self) -> os.stat_result:
+        """Of the thing itself, never of what a link leads to."""
+        return os.stat(self.name, dir_fd=self.folder, follow_symlinks=False)
+
+    def open_to_read(self, flags: int = 0) -> int:
+        """A descriptor of it, or of what it leads to where links are followed.
+
+        Raises:
+            OSError: it is missing, denied, or a link beneath a limit (ELOOP).
+        """
+        if not self.follows_links:
+            flags |= os.O_NOFOLLOW
+        # Without O_NONBLOCK a named pipe would hold the thread until somebody writes into it.
+        return os.open(self.name, flags | os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=self.folder)
+
+
+class Places:
+    """What of this computer may be reached.
+
+    Args:
+        limit: folders (absolute) that the customer chose; None for all that the user may reach.
+    """
+
+    def __init__(self, limit: Sequence[str] | None = None) -> None:
+        self.limit = None if limit is None else tuple(os.path.normpath(folder) for folder in limit)
+
+    @contextmanager
+    def at(self, path: str) -> Iterator[Place]:
+        """The place that `path` names, for the time of the block. The thing itself may not exist.
+
+        Args:
+            path: absolute, untrusted; may not contain ``..`` or NUL.
+
+        Raises:
+            FileProblem: it is no path, or leads outside the limit.
+            OSError: a folder on the way cannot be passed.
+        """
+        names = parse_path(path)
+        if self.limit is None:
+            folder = os.open("/" + "/".join(names[:-1]), _FOLDER)
+            rest: Sequence[str] = names[-1:]
+        else:
+            folder, rest = self._beneath(path, names)
+        try:
+            yield Place(folder, rest[-1] if rest else ".", self.limit is None)
+        finally:
+            os.close(folder)
+
+    def _beneath(self, path: str, names: Sequence[str]) -> tuple[int, Sequence[str]]:
+        """The folder that holds the last name, reached from a chosen folder without following any link."""
+        for top in self.limit or ():
+            inner = PurePosixPath("/", *names)
+            if inner.is_relative_to(top):
+                rest = inner.relative_to(top).parts
+                break
+        else:
+            raise FileProblem("outside", path)
+        folder = os.open(top, _FOLDER)
+        for name in rest[:-1]:
+            try:
+                deeper = os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=folder)
+            finally:
+                os.close(folder)
+            folder = deeper
+        return folder, rest
+
+
+def parse_path(path: str) -> tuple[str, ...]:
+    """The names of an absolute path, from the root; none for the root itself.
+
+    Raises:
+        FileProblem: it is not absolute, too long, or has a name that no path has.
+    """
+    if not path.startswith("/") or "\0" in path:
+        raise FileProblem("bad_name", "a path begins with / and has no NUL")
+    names = tuple(name for name in path.split("/") if name not in ("", "."))
+    for name in names:
+        check_name(name)
+    if len(os.fsencode(path)) >= MAX_PATH_BYTES:
+        raise FileProblem("bad_name", "the path is too long")
+    return names
+
+
+def check_name(name: str) -> None:
+    """Refuses what cannot be one component of a path.
+
+    Raises:
+        FileProblem: it is empty, ``.`` or ``..``, too long, or has a slash or NUL in it.
+    """
+    if name in ("", ".", "..") or "/" in name or "\0" in name:
+        raise FileProblem("bad_name", name)
+    if len(os.fsencode(name)) > MAX_NAME_BYTES:
+        raise FileProblem("bad_name", "the name is too long")
+
+
+def kind_of(mode: int) -> str:
+    """``file``, ``folder``, ``link`` or ``other``."""
+    if stat.S_ISREG(mode):
+        return "file"
+    if stat.S_ISDIR(mode):
+        return "folder"
+    return "link" if stat.S_ISLNK(mode) else "other"

@@ -1,0 +1,188 @@
+"""Writing what a viewer sends: into a part beside the target, checked, then renamed. Blocking, for a worker
+thread.
+
+A part is called ``.NAME.TRANSFER.part`` after the target and the transfer's id, so that an interrupted
+transfer finds it again. Nothing half-written ever has the final name. Parts that are not finished are
+deleted at the latest with the session (`Parts`).
+"""
+
+import errno
+import hashlib
+import os
+import stat
+from contextlib import suppress
+from typing import Final, Self
+
+from host.files.errors import FileProblem
+from host.files.places import MAX_NAME_BYTES, Place, check_name
+from relay.protocol.messages import MAX_BODY_BYTES
+
+TRANSFER_CHARACTERS: Final = 32
+"""A transfer's id: 16 random bytes as lower-case hex, the viewer's choice."""
+
+_TAIL_BYTES: Final = TRANSFER_CHARACTERS + len("..") + len(".part")
+
+
+class Writing:
+    """A part being written; a context manager that closes it and leaves it, unless it was finished or
+    dropped.
+
+    Attributes:
+        offset: how much is there already.
+        prefix: SHA-256 of it.
+    """
+
+    def __init__(self, place: Place, transfer: str, *, size: int, overwrite: bool) -> None:
+        """Opens the part, which an earlier connection may have begun.
+
+        Args:
+            place: the target.
+            transfer: the transfer's id.
+            size: of the whole, bytes.
+            overwrite: what has the final name may be replaced.
+
+        Raises:
+            FileProblem: ``exists``; ``full``, there is no room for it; ``is_folder``, a folder has the name.
+            OSError: it may not be written.
+        """
+        check_name(place.name)
+        self._place, self._size, self._overwrite = place, size, overwrite
+        self._check_target()
+        self._part = part_name(place.name, transfer)
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+        self._descriptor = os.open(self._part, flags, 0o600, dir_fd=place.folder)
+        try:
+            self._begin()
+        except BaseException:
+            os.close(self._descriptor)
+            raise
+
+    def _begin(self) -> None:
+        found = os.fstat(self._descriptor)
+        if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid() or found.st_nlink != 1:
+            raise FileProblem("denied", "something else has the name of the part")
+        self._hash = hashlib.sha256()
+        self.offset = 0
+        if found.st_size > self._size:
+            os.ftruncate(self._descriptor, 0)
+        while piece := os.read(self._descriptor, MAX_BODY_BYTES):
+            self._hash.update(piece)
+            self.offset += len(piece)
+        space = os.fstatvfs(self._descriptor)
+        if space.f_bavail * space.f_frsize < self._size - self.offset:
+            if self.offset == 0:
+                self.drop()
+            raise FileProblem("full", "there is not enough room on the disk")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        os.close(self._descriptor)
+
+    @property
+    def prefix(self) -> bytes:
+        """SHA-256 of what is there."""
+        return self._hash.digest()
+
+    def restart(self) -> None:
+        """Forgets what is there: it is not the beginning of what the viewer has."""
+        os.ftruncate(self._descriptor, 0)
+        os.lseek(self._descriptor, 0, os.SEEK_SET)
+        self._hash, self.offset = hashlib.sha256(), 0
+
+    def write(self, offset: int, data: bytes) -> None:
+        """Appends a piece.
+
+        Raises:
+            FileProblem: it does not follow the last one, or goes beyond the size that was announced.
+            OSError: the disk is full, or gone.
+        """
+        if offset != self.offset or self.offset + len(data) > self._size:
+            raise FileProblem("changed", "the pieces do not fit the size that was announced")
+        view = memoryview(data)
+        while view:
+            view = view[os.write(self._descriptor, view) :]
+        self._hash.update(data)
+        self.offset += len(data)
+
+    def finish(self, sha256: bytes, *, modified: int, mode: int | None) -> None:
+        """Checks the whole, and gives it its name, times and mode.
+
+        Raises:
+            FileProblem: ``changed``, it is not what the viewer meant (the part is dropped); ``exists``.
+            OSError: it may not be renamed; the part stays.
+        """
+        if self.offset != self._size or self._hash.digest() != sha256:
+            self.drop()
+            raise FileProblem("changed", "what arrived is not what was sent")
+        if mode is not None:
+            os.fchmod(self._descriptor, mode & 0o777)
+        else:
+            os.fchmod(self._descriptor, 0o666 & ~_umask())
+        os.utime(self._descriptor, ns=(modified * 1_000_000, modified * 1_000_000))
+        self._check_target()
+        folder = self._place.folder
+        if self._overwrite:
+            os.rename(self._part, self._place.name, src_dir_fd=folder, dst_dir_fd=folder)
+            return
+        try:
+            # A link, unlike renaming, fails if somebody took the name meanwhile.
+            os.link(self._part, self._place.name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
+        except OSError as exc:
+            if exc.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS):
+                raise
+            os.rename(self._part, self._place.name, src_dir_fd=folder, dst_dir_fd=folder)  # FAT has no links
+            return
+        os.unlink(self._part, dir_fd=folder)
+
+    def drop(self) -> None:
+        """Deletes the part."""
+        with suppress(FileNotFoundError):
+            os.unlink(self._part, dir_fd=self._place.folder)
+
+    def _check_target(self) -> None:
+        try:
+            found = self._place.stat()
+        except FileNotFoundError:
+            return
+        if stat.S_ISDIR(found.st_mode):
+            raise FileProblem("is_folder", self._place.name)
+        if not self._overwrite:
+            raise FileProblem("exists", self._place.name)
+
+
+def part_name(name: str, transfer: str) -> str:
+    """What the part of a transfer to `name` is called, beside it.
+
+    Raises:
+        FileProblem: `transfer` is no id.
+    """
+    if len(transfer) != TRANSFER_CHARACTERS or not set(transfer) <= set("0123456789abcdef"):
+        raise FileProblem("bad_name", "a transfer's id is 32 hexadecimal digits")
+    short = os.fsencode(name)[: MAX_NAME_BYTES - _TAIL_BYTES]
+    return f".{os.fsdecode(short)}.{transfer}.part"
+
+
+def put(
+    place: Place, data: bytes, *, sha256: bytes, modified: int, mode: int | None, overwrite: bool
+) -> None:
+    """A small file at once, with the same checks; nothing of it stays if it fails.
+
+    Raises:
+        FileProblem, OSError: as for `Writing`.
+    """
+    with Writing(place, os.urandom(16).hex(), size=len(data), overwrite=overwrite) as writing:
+        try:
+            writing.write(0, data)
+            writing.finish(sha256, modified=modified, mode=mode)
+        except (FileProblem, OSError):
+            writing.drop()
+            raise
+
+
+def _umask() -> int:
+    """The process's; there is no way to read it without setting it, but this file of the kernel's."""
+    with suppress(OSError, ValueError, StopIteration), open("/proc/self/status", encoding="ascii") as lines:
+        return int(next(line for line in lines if line.startswith("Umask:")).split()[1], 8)
+    return 0o022

@@ -1,0 +1,62 @@
+"""Reading requests of the File Manager: untrusted maps in, typed values out.
+
+A name on a POSIX disk is any bytes; one that is no UTF-8 travels as msgpack's bin and is kept in Python with
+surrogates (PEP 383), so that it can be opened again.
+"""
+
+import os
+from typing import Final
+
+from relay.protocol.errors import RemoteProtocolError
+from relay.protocol.frames import FieldReader
+from relay.protocol.messages import Message
+
+MAX_ID: Final = (1 << 32) - 1
+_MAX_PATH: Final = 4096
+
+
+class Request:
+    """One request; every miss is a `RemoteProtocolError`, which ends the stream: our viewers make none.
+
+    Attributes:
+        id: which answer belongs to it; chosen by the viewer.
+        op: what is wanted.
+        body: bytes that came with it.
+    """
+
+    def __init__(self, message: Message) -> None:
+        self._head = message.head
+        self.fields = FieldReader(message.head)
+        self.id = self.fields.number("id", at_most=MAX_ID)
+        self.op = self.fields.text("op", max_length=16)
+        self.body = message.body
+
+    def path(self, name: str = "path") -> str:
+        """The path in the field `name`: text, or bytes that are none."""
+        value = self._head.get(name)
+        if isinstance(value, bytes) and len(value) <= _MAX_PATH:
+            return os.fsdecode(value)
+        return self.fields.text(name, max_length=_MAX_PATH)
+
+    def optional_flag(self, name: str) -> bool:
+        """The boolean in the field `name`; False where it is absent."""
+        return self.fields.flag(name) if name in self._head else False
+
+    def has(self, name: str) -> bool:
+        """Whether there is a field `name`."""
+        return self._head.get(name) is not None
+
+
+def wire_name(name: str) -> str | bytes:
+    """A name or path as it travels."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return os.fsencode(name)
+    return name
+
+
+def require(is_good: bool, sentence: str) -> None:
+    """Raises RemoteProtocolError unless `is_good`."""
+    if not is_good:
+        raise RemoteProtocolError(sentence)

@@ -1,0 +1,355 @@
+"""One `files` stream: requests in, answers out, strictly one after the other (docs/protocol.md §8).
+
+A viewer opens one stream to look around and some more for transfers, and may send requests without waiting
+for answers. A request that takes long holds up its own stream only; to give it up, close the stream. That
+the viewer does not read holds up the sending, by credit; nothing is kept for it here but one piece.
+
+Requests that cannot be done are answered with a word and go no further; a viewer that breaks the protocol
+loses its stream.
+"""
+
+import errno
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack
+from functools import partial
+from typing import Any, Final, TypeVar
+
+import trio
+
+from host.files import changes, listing
+from host.files.errors import FileProblem, problem_of
+from host.files.places import Place, Places
+from host.files.receiving import Writing, put
+from host.files.requests import MAX_ID, Request, require
+from host.files.sending import Reading
+from peer.errors import StreamClosed
+from peer.messages import MessageStream
+from relay.protocol.close_reasons import CloseReason
+from relay.protocol.errors import RemoteProtocolError
+from relay.protocol.frames import FieldReader
+
+MAX_THREADS: Final = 4
+MAX_SIZE: Final = 1 << 53
+"""Of a file, bytes: what every number of JavaScript can say."""
+MAX_SMALL_BYTES: Final = 256 * 1024
+"""Of a file that is put at once, without asking first."""
+MAX_PUTS_AT_ONCE: Final = 64
+"""Small files that wait already and are written in one go of a thread."""
+
+_T = TypeVar("_T")
+
+
+async def serve_files(stream: MessageStream, places: Places, *, tell: Callable[[str, str], None]) -> None:
+    """Serve a stream until the viewer ends it.
+
+    Args:
+        stream: just proven.
+        places: what may be reached.
+        tell: called with a word and a path after each thing that was changed (the session's record).
+
+    Raises:
+        StreamClosed: the stream was cut, or the viewer broke the protocol and it was closed for that.
+
+    Cancellation: what is just being written stays as a part; what was being deleted may be half deleted.
+    """
+    service = _Service(stream, places, tell)
+    try:
+        while (message := await stream.receive()) is not None:
+            await service.answer(Request(message))
+    except RemoteProtocolError as exc:
+        stream.close(exc.close_reason)
+        raise StreamClosed(exc.close_reason, str(exc)) from exc
+
+
+class _Service:
+    def __init__(self, stream: MessageStream, places: Places, tell: Callable[[str, str], None]) -> None:
+        self._stream = stream
+        self._places = places
+        self._tell = tell
+        self._limiter = trio.CapacityLimiter(MAX_THREADS)
+        self._pending: Request | None = None
+        self._operations: dict[str, Callable[[Request], Awaitable[None]]] = {
+            "roots": self._roots,
+            "list": self._list,
+            "stat": self._stat,
+            "search": self._search,
+            "measure": self._measure,
+            "make": self._make,
+            "move": self._move,
+            "copy": self._copy,
+            "delete": self._delete,
+            "read": self._read,
+            "write": self._write,
+            "put": self._put,
+        }
+
+    async def answer(self, request: Request) -> None:
+        """Do what is asked, and say what became of it."""
+        while True:
+            operation = self._operations.get(request.op)
+            if operation is None:
+                raise RemoteProtocolError("There is no such request.")
+            try:
+                await operation(request)
+            except FileProblem as problem:
+                await self._refuse(request, problem)
+            except OSError as error:
+                await self._refuse(request, problem_of(error))
+            if self._pending is None:
+                return
+            request, self._pending = self._pending, None
+
+    async def _refuse(self, request: Request, problem: FileProblem) -> None:
+        await self._stream.send({"id": request.id, "error": problem.code, "detail": problem.detail[:500]})
+
+    async def _done(self, request: Request, **fields: Any) -> None:
+        await self._stream.send({"id": request.id, "ok": fields})
+
+    async def _thread(self, work: Callable[[], _T]) -> _T:
+        return await trio.to_thread.run_sync(work, limiter=self._limiter)
+
+    async def _at(self, request: Request, work: Callable[[Place], _T], name: str = "path") -> _T:
+        path = request.path(name)
+
+        def run() -> _T:
+            with self._places.at(path) as place:
+                return work(place)
+
+        return await self._thread(run)
+
+    # Looking
+
+    async def _roots(self, request: Request) -> None:
+        await self._done(request, roots=await self._thread(partial(listing.roots, self._places)))
+
+    async def _stat(self, request: Request) -> None:
+        name = request.path().rstrip("/").rpartition("/")[2]
+        await self._done(request, entry=await self._at(request, lambda place: listing.stat_one(place, name)))
+
+    async def _list(self, request: Request) -> None:
+        show_hidden = request.optional_flag("hidden")
+        await self._pages(
+            request, lambda place: listing.list_folder(place, show_hidden=show_hidden), "entries"
+        )
+
+    async def _search(self, request: Request) -> None:
+        pattern = request.fields.text("pattern", max_length=200)
+        show_hidden = request.optional_flag("hidden")
+        await self._pages(
+            request, lambda place: listing.search(place, pattern, show_hidden=show_hidden), "entries"
+        )
+
+    async def _measure(self, request: Request) -> None:
+        def totals(place: Place) -> Iterator[dict[str, int]]:
+            told = dict.fromkeys(("size", "files", "folders"), 0)
+            for told["size"], told["files"], told["folders"] in listing.measure(place):
+                yield dict(told)
+
+        last: dict[str, int] = {}
+        with ExitStack() as stack:
+            found = await self._thread(lambda: totals(stack.enter_context(self._places.at(request.path()))))
+            while (now := await self._thread(partial(next, found, None))) is not None:
+                last = now
+        await self._done(request, **last)
+
+    async def _pages(
+        self, request: Request, find: Callable[[Place], Iterator[list[listing.Entry]]], name: str
+    ) -> None:
+        """Send pages as they are found, so that neither side keeps a whole folder of a million things."""
+        path = request.path()
+        with ExitStack() as stack:
+            pages = await self._thread(lambda: find(stack.enter_context(self._places.at(path))))
+            while (page := await self._thread(partial(next, pages, None))) is not None:
+                if page:
+                    await self._stream.send({"id": request.id, name: page})
+        await self._done(request)
+
+    # Changing
+
+    async def _make(self, request: Request) -> None:
+        await self._at(request, changes.make_folder)
+        self._tell("made", request.path())
+        await self._done(request)
+
+    async def _move(self, request: Request) -> None:
+        source, target, overwrite = request.path(), request.path("to"), request.optional_flag("overwrite")
+
+        def work() -> None:
+            with self._places.at(source) as old, self._places.at(target) as new:
+                try:
+                    changes.move(old, new, overwrite=overwrite)
+                except OSError as error:
+                    if error.errno != errno.EXDEV:
+                        raise
+                    changes.copy(old, new, overwrite=overwrite)
+                    changes.delete(old)
+
+        await self._thread(work)
+        self._tell("moved", source)
+        await self._done(request)
+
+    async def _copy(self, request: Request) -> None:
+        source, target, overwrite = request.path(), request.path("to"), request.optional_flag("overwrite")
+
+        def work() -> int:
+            with self._places.at(source) as old, self._places.at(target) as new:
+                return changes.copy(old, new, overwrite=overwrite)
+
+        count = await self._thread(work)
+        self._tell("copied", target)
+        await self._done(request, count=count)
+
+    async def _delete(self, request: Request) -> None:
+        path, is_final = request.path(), request.fields.flag("final")
+        if is_final:
+            await self._at(request, changes.delete)
+        else:
+            await self._at(request, lambda place: changes.trash(place, path))
+        self._tell("deleted" if is_final else "trashed", path)
+        await self._done(request)
+
+    # Transfers
+
+    async def _read(self, request: Request) -> None:
+        offset, prefix = 0, b""
+        if request.has("offset"):
+            offset = request.fields.number("offset", at_most=MAX_SIZE)
+            prefix = request.fields.binary("prefix", length=32)
+
+        def begin() -> tuple[Reading, int, bytes]:
+            with self._places.at(request.path()) as place:
+                reading = Reading(place)
+            start = offset if offset and reading.skip(offset, prefix) else 0
+            return reading, start, reading.read()
+
+        reading, at, piece = await self._thread(begin)
+        with reading:
+            facts = {"size": reading.size, "modified": reading.modified, "mode": reading.mode}
+            if at == 0 and len(piece) == reading.size:
+                # All of a small file in one message: a tree of thousands costs a message each.
+                sha256 = await self._thread(reading.finish)
+                await self._stream.send({"id": request.id, "ok": {**facts, "sha256": sha256}}, piece)
+                return
+            await self._stream.send({"id": request.id, "begins": {**facts, "offset": at}})
+            while piece:
+                await self._stream.send({"id": request.id, "offset": at}, piece)
+                at += len(piece)
+                piece = await self._thread(reading.read)
+            sha256 = await self._thread(reading.finish)
+        await self._done(request, **facts, sha256=sha256)
+
+    async def _write(self, request: Request) -> None:
+        fields = request.fields
+        size = fields.number("size", at_most=MAX_SIZE)
+        modified = fields.number("modified", at_least=-(1 << 43), at_most=1 << 43)
+        mode = fields.optional_number("mode")
+        transfer = fields.text("transfer", max_length=32)
+        overwrite = request.optional_flag("overwrite")
+        path = request.path()
+        with ExitStack() as stack:
+
+            def begin() -> Writing:
+                place = stack.enter_context(self._places.at(path))
+                return stack.enter_context(Writing(place, transfer, size=size, overwrite=overwrite))
+
+            writing = await self._thread(begin)
+            await self._stream.send(
+                {"id": request.id, "go": {"offset": writing.offset, "prefix": writing.prefix}}
+            )
+            sha256 = await self._take_pieces(request, writing)
+            if sha256 is None:
+                return
+            await self._thread(partial(writing.finish, sha256, modified=modified, mode=mode))
+        self._tell("written", path)
+        await self._done(request, size=size, sha256=sha256)
+
+    async def _take_pieces(self, request: Request, writing: Writing) -> bytes | None:
+        """Write what comes, until its end; the SHA-256 that the viewer has, or None after a refusal."""
+        is_refused = False
+        while True:
+            message = await self._stream.receive()
+            if message is None:
+                raise StreamClosed(CloseReason.BAD_FRAME, "The stream ended inside a file.")
+            fields = FieldReader(message.head)
+            require(
+                fields.number("id", at_most=MAX_ID) == request.id, "A file is followed by another request."
+            )
+            if "end" in message.head:
+                sha256 = fields.binary("end", length=32)
+                return None if is_refused else sha256
+            if is_refused:
+                continue  # sent before the viewer could hear of it
+            try:
+                if "drop" in message.head:
+                    await self._thread(writing.drop)
+                    raise FileProblem("dropped")
+                if "restart" in message.head:
+                    await self._thread(writing.restart)
+                else:
+                    offset = fields.number("offset", at_most=MAX_SIZE)
+                    await self._thread(partial(writing.write, offset, message.body))
+            except FileProblem as problem:
+                is_refused = True
+                await self._refuse(request, problem)
+            except OSError as error:
+                is_refused = True
+                await self._refuse(request, problem_of(error))
+
+    async def _put(self, request: Request) -> None:
+        """This small file, and the ones that wait behind it already, in one go of a thread."""
+        puts = [_SmallFile(request)]
+        while len(puts) < MAX_PUTS_AT_ONCE and (message := self._stream.receive_nowait()) is not None:
+            following = Request(message)
+            if following.op != "put":
+                self._pending = following
+                break
+            puts.append(_SmallFile(following))
+        await self._thread(partial(_write_all, puts, self._places))
+        for each in puts:
+            if each.problem is not None:
+                await self._refuse(each.request, each.problem)
+            else:
+                self._tell("written", each.path)
+                await self._done(each.request)
+
+
+def _write_all(puts: list["_SmallFile"], places: Places) -> None:
+    for each in puts:
+        each.write(places)
+
+
+class _SmallFile:
+    """A file that came with its request.
+
+    Attributes:
+        request: the request.
+        path: where it goes.
+        problem: why it is not there; None before and after it was written.
+    """
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+        self.path = request.path()
+        self.problem: FileProblem | None = None
+        self._sha256 = request.fields.binary("sha256", length=32)
+        self._modified = request.fields.number("modified", at_least=-(1 << 43), at_most=1 << 43)
+        self._mode = request.fields.optional_number("mode")
+        self._overwrite = request.optional_flag("overwrite")
+        require(len(request.body) <= MAX_SMALL_BYTES, "A file that is put at once is small.")
+
+    def write(self, places: Places) -> None:
+        """Write it; raises nothing, but says in `problem` what went wrong. Blocks."""
+        try:
+            with places.at(self.path) as place:
+                put(
+                    place,
+                    self.request.body,
+                    sha256=self._sha256,
+                    modified=self._modified,
+                    mode=self._mode,
+                    overwrite=self._overwrite,
+                )
+        except FileProblem as problem:
+            self.problem = problem
+        except OSError as error:
+            self.problem = problem_of(error)

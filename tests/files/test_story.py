@@ -1,0 +1,129 @@
+"""Files through the real thing: a relay's process, a host's process, and the technician's command line."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import trio
+
+from peer.errors import StreamClosed
+from peer.messages import MessageStream
+from relay.protocol.frames import Channel
+from technician.attaching import open_tool
+from technician.errors import RelayRefused
+from technician.files import FilesClient
+from technician.files.transfers import download, upload
+from technician.keyring import Keyring, SessionSecrets, SignIn
+from tests.helpers.active_story import ActiveSession, open_active_session
+from tests.helpers.desktops import Desktop
+
+pytestmark = [pytest.mark.sockets, pytest.mark.slow]
+
+TRANSFER = "ab" * 16
+BIG = os.urandom(1 << 20) * 12
+
+
+@pytest.fixture(scope="module")
+def desktop() -> Iterator[Desktop]:
+    """The customer's desktop."""
+    with Desktop() as running:
+        yield running
+
+
+@asynccontextmanager
+async def files_of(session: ActiveSession) -> AsyncIterator[FilesClient]:
+    """A files stream of its own."""
+    password = session.prepared.link.access_password
+    key = bytes(session.pairing_key)
+    async with open_tool(session.client, session.id, Channel.FILES, key, password) as stream:
+        yield FilesClient(MessageStream(stream))
+
+
+async def test_files_go_both_ways_and_come_back_after_the_host_was_killed(
+    tmp_path: Path, desktop: Desktop
+) -> None:
+    source, there, back = tmp_path / "source", tmp_path / "there", tmp_path / "back"
+    source.write_bytes(BIG)
+    async with open_active_session(tmp_path, desktop) as session:
+        async with files_of(session) as client:
+            assert (await client.roots())[0]["path"] == str(session.host.home)
+
+            def kill(done: int, total: int) -> None:
+                if done > len(BIG) // 2:
+                    session.host.kill()
+
+            with pytest.raises((StreamClosed, BaseExceptionGroup)):
+                await upload(client, source, str(there), transfer=TRANSFER, progress=kill)
+        assert not there.exists()
+        await session.wait_online(is_online=False)
+        session.host = type(session.host).resume(session.host.home, display=desktop.name)
+        await session.wait_online(is_online=True)
+        async with files_of(session) as client:
+            sent = await upload(client, source, str(there), transfer=TRANSFER)
+            assert sent.resumed_at > 0
+            assert there.read_bytes() == BIG
+            fetched = await download(client, str(there), back)
+            assert fetched.sha256 == sent.sha256
+    assert back.read_bytes() == BIG
+
+
+async def test_the_free_plan_has_no_files(tmp_path: Path, desktop: Desktop) -> None:
+    async with open_active_session(tmp_path, desktop, "--company-plan", "free") as session:
+        with pytest.raises(RelayRefused) as refused:
+            async with files_of(session):
+                raise AssertionError("the stream opened")
+        assert refused.value.status == 409
+
+
+async def test_the_command_line_lists_puts_gets_and_removes(tmp_path: Path, desktop: Desktop) -> None:
+    (tmp_path / "mine" / "deep").mkdir(parents=True)
+    (tmp_path / "mine" / "a").write_bytes(b"a")
+    (tmp_path / "mine" / "deep" / "b").write_bytes(BIG)
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    async with open_active_session(tmp_path, desktop) as session:
+        keyring = Keyring(tmp_path / "config" / "adhoc-technician")
+        keyring.keep_sign_in(SignIn(origin=session.client.origin, cookie=session.client.cookie or ""))
+        keyring.keep_session(
+            session.id, SessionSecrets(origin=session.client.origin, pairing_key=session.pairing_key)
+        )
+
+        async def technician(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+            environment = os.environ | {
+                "ADHOC_ACCESS_PASSWORD": session.prepared.link.access_password,
+                "XDG_CONFIG_HOME": str(tmp_path / "config"),
+            }
+            command = [sys.executable, "-m", "technician", "files", *map(str, arguments)]
+            return await trio.to_thread.run_sync(
+                lambda: subprocess.run(
+                    command, capture_output=True, text=True, timeout=60, env=environment, check=False
+                )
+            )
+
+        put = await technician("put", tmp_path / "mine", theirs, "--json")
+        assert put.returncode == 0, put.stderr
+        assert [file["path"] for file in json.loads(put.stdout)["files"]] == [
+            f"{theirs}/mine/a",
+            f"{theirs}/mine/deep/b",
+        ]
+        listed = await technician("ls", theirs / "mine", "--json")
+        assert [(row["name"], row["kind"]) for row in json.loads(listed.stdout)["entries"]] == [
+            ("deep", "folder"),
+            ("a", "file"),
+        ]
+        again = await technician("put", tmp_path / "mine", theirs)
+        assert again.returncode == 1
+        assert "There is something of this name already." in again.stderr
+        got = await technician("get", theirs / "mine", tmp_path / "back")
+        assert got.returncode == 0, got.stderr
+        assert (tmp_path / "back" / "deep" / "b").read_bytes() == BIG
+        gone = await technician("rm", theirs / "mine", "--final", "--yes")
+        assert gone.returncode == 0, gone.stderr
+        assert list(theirs.iterdir()) == []
+        wrong = await technician("ls", "/no such folder")
+        assert (wrong.returncode, wrong.stderr) == (1, "technician: There is no such file or folder.\n")
