@@ -12,12 +12,15 @@ from typing import Final
 
 import trio
 
+from host.chat import serve_chat
 from host.customer import Customer, clean
+from host.dashboard import serve_dashboard
 from host.files import serve_files
 from host.files.places import Places
 from host.remote_control import DesktopUnavailable, RfbProtocolError, serve_rfb
 from host.remote_control.x11 import open_desktop
 from host.state import HostState
+from host.tools import Tools
 from peer.errors import StreamClosed
 from peer.messages import MessageStream
 from peer.sealed import SealedStream, accept_sealed
@@ -68,6 +71,7 @@ class Channels:
         state: HostState,
         customer: Customer,
         throttle: FailureThrottle,
+        tools: Tools,
         *,
         display: str,
         computer: str,
@@ -77,12 +81,18 @@ class Channels:
         self._state = state
         self._customer = customer
         self._throttle = throttle
+        self._tools = tools
         self._display = display
         self._computer = computer
         self._names = names
         self._on_first_picture = on_first_picture
         self._connected: Counter[str] = Counter()
-        self._serving = {Channel.CONTROL: self._serve_control, Channel.FILES: self._serve_files}
+        self._serving = {
+            Channel.CONTROL: self._serve_control,
+            Channel.FILES: self._serve_files,
+            Channel.DASHBOARD: self._serve_dashboard,
+            Channel.CHAT: self._serve_chat,
+        }
 
     async def serve(self, stream: Stream) -> None:
         """Serve one stream until it ends. Raises nothing that one stream could do to the others."""
@@ -108,7 +118,7 @@ class Channels:
         self._connected[technician] += 1
         self._show_connected()
         try:
-            await self._serving[stream.channel](sealed)
+            await self._serving[stream.channel](sealed, technician)
         finally:
             self._connected -= Counter([technician])
             self._show_connected()
@@ -129,7 +139,7 @@ class Channels:
             return sealed
         raise StreamClosed(CloseReason.HANDSHAKE_TIMEOUT)
 
-    async def _serve_control(self, sealed: SealedStream) -> None:
+    async def _serve_control(self, sealed: SealedStream, _: str) -> None:
         reason = CloseReason.DONE
         try:
             async with open_desktop(self._display) as desktop:
@@ -144,19 +154,30 @@ class Channels:
         finally:
             sealed.close(reason)
 
-    async def _serve_files(self, sealed: SealedStream) -> None:
+    async def _serve_files(self, sealed: SealedStream, technician: str) -> None:
+        def tell(word: str, path: str) -> None:
+            self._tools.record.note(technician, f"file_{word}", path)
+
         try:
-            await serve_files(MessageStream(sealed), Places(), tell=_log_change)
+            await serve_files(MessageStream(sealed), Places(), tell=tell)
+        finally:
+            sealed.close()
+
+    async def _serve_dashboard(self, sealed: SealedStream, technician: str) -> None:
+        try:
+            await serve_dashboard(MessageStream(sealed), self._tools.dashboard, technician=technician)
+        finally:
+            sealed.close()
+
+    async def _serve_chat(self, sealed: SealedStream, technician: str) -> None:
+        try:
+            await serve_chat(MessageStream(sealed), self._tools.chat, technician=technician)
         finally:
             sealed.close()
 
     def _show_connected(self) -> None:
         names = [clean(name) for name, count in sorted(self._connected.items()) for _ in range(count)]
         self._customer.show_viewers(names)
-
-
-def _log_change(word: str, path: str) -> None:
-    log.info("files: %s", word)  # the path is the customer's business
 
 
 class _WatchedStream:

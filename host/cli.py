@@ -36,6 +36,7 @@ from host.starting import CannotStart, Start, fail, start
 from host.state import HostState, StateError
 from host.terminal import open_terminal
 from host.texts import Texts
+from host.tools import Tools, open_tools
 from relay.protocol.close_reasons import CloseReason
 from relay.protocol.lease import Receipt
 from relay.protocol.links import DeploymentLink
@@ -187,6 +188,11 @@ async def _open_customer(host: _Host, stack: contextlib.AsyncExitStack) -> Custo
 
 
 async def _live(host: _Host, customer: Customer, signals: Signals) -> CloseReason | _Stop:
+    with open_tools(host.started.installation.folder, display=host.started.display) as tools:
+        return await _live_with(host, customer, signals, tools)
+
+
+async def _live_with(host: _Host, customer: Customer, signals: Signals, tools: Tools) -> CloseReason | _Stop:
     life = HostLife(
         host.state,
         customer,
@@ -194,6 +200,7 @@ async def _live(host: _Host, customer: Customer, signals: Signals) -> CloseReaso
         host.texts,
         save=host.save,
         install=host.install,
+        tools=tools,
         display=host.started.display,
     )
     outcome: CloseReason | _Stop | None = None

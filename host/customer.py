@@ -48,6 +48,9 @@ class Customer(Protocol):
     async def wait_gone(self) -> None:
         """Return when something is asked and nobody is there who could answer, now or later."""
 
+    async def next_chat_text(self) -> str:
+        """What the customer writes to the technicians next; only while the session is active."""
+
     async def wait_dismissed(self) -> None:
         """After `show_removed`: return when the customer has had the time to read it."""
 
@@ -68,6 +71,12 @@ class Customer(Protocol):
 
     def show_viewers(self, technicians: Sequence[str]) -> None:
         """Who sees the screen now, once for each window they have open; empty for nobody."""
+
+    def show_chat(self, author: str, text: str) -> None:
+        """A line of the chat: plain text, nothing to click. `author` is "" for the customer."""
+
+    def open_chat(self) -> None:
+        """A technician wants to talk: bring the chat before the customer, also from a minimised window."""
 
     def show_trouble(self, sentence: str) -> None:
         """The relay cannot be reached; the program keeps trying."""

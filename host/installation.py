@@ -14,6 +14,7 @@ short is finished by the next start of any temporary host of this user.
         0123456789abcdef/                0700; one session, by the first 16 hex digits of SHA-256(invite)
             manifest.json
             state                        host.state
+            record, chat, history, before   host.tools
             packages/                    the unpacked single file
             adhoc-host.pyz               the single file's copy, for autostart
     $XDG_CONFIG_HOME/autostart/adhoc-host-0123456789abcdef.desktop
@@ -41,8 +42,8 @@ LOCK_NAME: Final = "lock"
 MANIFEST_NAME: Final = "manifest.json"
 PACKAGES_NAME: Final = "packages"
 PROGRAM_NAME: Final = "adhoc-host.pyz"
-STATE_NAMES: Final = ("state", "state.new")
-"""The state file, and the name under which the next one is written."""
+STATE_NAMES: Final = ("state", "state.new", "record", "chat", "history", "before")
+"""The state file, the name under which the next one is written, and what `host.tools` keeps."""
 
 MAX_NAMES: Final = 32
 """In each list of a removal receipt (docs/protocol.md §7)."""

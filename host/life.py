@@ -5,6 +5,7 @@ Tasks, all in the nursery of `HostLife.run`; the first reason to end cancels the
     run ── _stay_connected ── one connection at a time ── _hear_notices
         │                                             ├── _take_streams ── one task a stream (host.channels)
         │                                             └── _pair (host.pairing), until active
+        ├── keep_history, _carry_chat     what the tools keep (host.tools)
         ├── _obey_deadline        the lease, with no relay in reach; before it, the patience for a pairing
         └── _obey_customer        "End session and remove"
 
@@ -21,10 +22,12 @@ import trio
 
 from host.channels import Channels, FailureThrottle
 from host.customer import Asker, Customer, clean
+from host.dashboard import keep_history
 from host.deadline import COMPUTER_CLOCKS, Clocks, Deadline, wait_over
 from host.pairing import ComputerFacts, Pairing
 from host.state import HostState
 from host.texts import Texts
+from host.tools import Tools
 from peer.backoff import Backoff
 from peer.errors import ConnectionFailed, NotAdmitted
 from peer.tunnel import Tunnel, open_tunnel
@@ -53,6 +56,7 @@ class HostLife:
         state: what is known; kept up to date and saved through `save`.
         save: makes `state` durable.
         install: makes the program come back after a reboot; called in a thread before the host reports ready.
+        tools: what the tools keep of this session.
         display: the X display to offer.
         ssl_context: for a relay at https; by default the system's trust store.
         clocks: what the deadline is measured by.
@@ -67,6 +71,7 @@ class HostLife:
         *,
         save: Callable[[], None],
         install: Callable[[], None],
+        tools: Tools,
         display: str,
         ssl_context: ssl.SSLContext | None = None,
         clocks: Clocks = COMPUTER_CLOCKS,
@@ -77,6 +82,7 @@ class HostLife:
         self._facts = facts
         self._texts = texts
         self._save = save
+        self._tools = tools
         self._display = display
         self._ssl_context = ssl_context
         self._clocks = clocks
@@ -90,6 +96,7 @@ class HostLife:
         self._return_within: float | None = None
         self._end_reason: CloseReason | None = None
         self._pairing_scope = trio.CancelScope()
+        self._active = trio.Event()
 
     async def run(self) -> CloseReason:
         """Live until the session ends.
@@ -103,6 +110,8 @@ class HostLife:
         async with trio.open_nursery() as self._nursery:
             self._nursery.start_soon(self._obey_customer)
             self._nursery.start_soon(self._obey_deadline)
+            self._nursery.start_soon(keep_history, self._tools.dashboard.history)
+            self._nursery.start_soon(self._carry_chat)
             await self._stay_connected()
         if self._end_reason is None:
             raise AssertionError("a life ends with a reason")
@@ -222,6 +231,7 @@ class HostLife:
                 self._pairing.take_renewed(fields.number("code", at_least=1, at_most=MAX_CODES))
             case "attached":
                 self._names[fields.number("viewer")] = fields.text("technician")
+                self._nursery.start_soon(self._tools.keep_baseline)
             case "detached":
                 self._names.pop(fields.number("viewer"), None)
             case "move":
@@ -264,7 +274,21 @@ class HostLife:
         return Deadline(state.wall_deadline, state.boot_deadline, state.boot_id)
 
     def _show_active(self) -> None:
+        self._active.set()
         self._customer.show_active(self._deadline().remaining(self._clocks))
+
+    # Tools
+
+    async def _carry_chat(self) -> None:
+        """Between the customer and the chat's streams, once the session is active."""
+        room, customer = self._tools.chat, self._customer
+        await self._active.wait()
+        for line in room.lines:
+            customer.show_chat(clean(line.author), line.text)
+        room.on_line = lambda line: customer.show_chat(clean(line.author), line.text)
+        room.on_begin = customer.open_chat
+        while True:
+            room.say("", await customer.next_chat_text())
 
     # Streams
 
@@ -273,6 +297,7 @@ class HostLife:
             self._state,
             self._customer,
             self._throttle,
+            self._tools,
             display=self._display,
             computer=self._facts.computer,
             names=self._names,

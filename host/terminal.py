@@ -19,6 +19,7 @@ from relay.protocol.codes import CodeError, parse_security_code
 
 MAX_LINE_BYTES: Final = 1024
 MAX_WAITING_LINES: Final = 16
+MAX_CHAT_CHARACTERS: Final = 2000
 YES: Final = frozenset({"y", "yes", "s", "si", "sí"})
 
 
@@ -39,14 +40,15 @@ class _Lines:
     def start(self) -> None:
         threading.Thread(target=self._read, name="standard input", daemon=True).start()
 
-    async def next(self) -> str:
-        """The next line, without its end. After the last it sets `exhausted` and waits forever.
+    async def next(self, *, is_needed: bool = True) -> str:
+        """The next line, without its end. After the last it waits forever, and sets `exhausted` if needed.
 
         Cancellation: no line is lost.
         """
         with suppress(trio.EndOfChannel):
             return await self._lines.receive()
-        self.exhausted.set()
+        if is_needed:
+            self.exhausted.set()
         await trio.sleep_forever()
         raise AssertionError("forever is over")
 
@@ -121,6 +123,10 @@ class TerminalCustomer:
         """See `host.customer.Customer`: no code can come from an input that has ended."""
         await self._lines.exhausted.wait()
 
+    async def next_chat_text(self) -> str:
+        """See `host.customer.Customer`. The end of the input is only the end of writing."""
+        return await self._lines.next(is_needed=False)
+
     async def wait_dismissed(self) -> None:
         """See `host.customer.Customer`: what was printed stays."""
 
@@ -152,6 +158,15 @@ class TerminalCustomer:
         self._viewers = list(technicians)
         names = ", ".join(technicians)
         self._say(self._texts.get("viewers", names=names) if names else self._texts.get("nobody"))
+
+    def show_chat(self, author: str, text: str) -> None:
+        """See `host.customer.Customer`."""
+        if author:
+            self._say(f"{author}: {clean(text, MAX_CHAT_CHARACTERS)}")
+
+    def open_chat(self) -> None:
+        """See `host.customer.Customer`."""
+        self._say(self._texts.get("chat_begins"))
 
     def show_trouble(self, sentence: str) -> None:
         """See `host.customer.Customer`."""

@@ -11,6 +11,7 @@ import queue
 import threading
 import time
 import tkinter as tk
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from types import TracebackType
@@ -42,6 +43,7 @@ class WindowCustomer:
         self._thread = thread
         self._code: str | None = None
         self._answer: bool | None = None
+        self._chat_texts: deque[str] = deque()
         self._changed = trio.Event()
         self._wants_to_end = trio.Event()
         self._is_dismissed = trio.Event()
@@ -81,6 +83,12 @@ class WindowCustomer:
         """See `host.customer.Customer`: a window stays."""
         await trio.sleep_forever()
 
+    async def next_chat_text(self) -> str:
+        """See `host.customer.Customer`."""
+        while not self._chat_texts:
+            await self._changed.wait()
+        return self._chat_texts.popleft()
+
     async def wait_dismissed(self) -> None:
         """See `host.customer.Customer`."""
         with trio.move_on_after(FAREWELL_SECONDS):
@@ -112,6 +120,14 @@ class WindowCustomer:
         names = list(technicians)
         self._thread.do(lambda view: view.show_viewers(names))
 
+    def show_chat(self, author: str, text: str) -> None:
+        """See `host.customer.Customer`."""
+        self._thread.do(lambda view: view.show_chat(author, text))
+
+    def open_chat(self) -> None:
+        """See `host.customer.Customer`."""
+        self._thread.do(lambda view: view.open_chat())
+
     def show_trouble(self, sentence: str) -> None:
         """See `host.customer.Customer`."""
         self._thread.do(lambda view: view.show_trouble(sentence))
@@ -141,6 +157,10 @@ class WindowCustomer:
 
     def _take_answer(self, is_allowed: bool) -> None:
         self._answer = is_allowed
+        self._wake()
+
+    def _take_chat_text(self, text: str) -> None:
+        self._chat_texts.append(text)
         self._wake()
 
     def _wake(self) -> None:
@@ -187,6 +207,7 @@ class _WindowThread:
             code=lambda code: self._tell(customer._take_code, code),
             allow=lambda is_allowed: self._tell(customer._take_answer, is_allowed),
             end=lambda: self._tell(customer.ask_to_end),
+            chat=lambda text: self._tell(customer._take_chat_text, text),
             dismiss=lambda: self._tell(customer._is_dismissed.set),
         )
         try:

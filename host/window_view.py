@@ -14,6 +14,7 @@ from tkinter import font, ttk
 from typing import Final
 
 from host.texts import Texts
+from host.window_chat import ChatPane
 from relay.protocol.codes import CODE_DIGITS
 
 WIDTH: Final = 540
@@ -41,6 +42,7 @@ class Handlers:
     code: Callable[[str], None]
     allow: Callable[[bool], None]
     end: Callable[[], None]
+    chat: Callable[[str], None]
     dismiss: Callable[[], None]
 
 
@@ -137,6 +139,20 @@ class WindowView:
         else:
             self._mark.withdraw()
 
+    def show_chat(self, author: str, text: str) -> None:
+        """Add a line to the chat; a technician's also brings the window up."""
+        self._chat.add(author, text)
+        if author:
+            self.open_chat()
+
+    def open_chat(self) -> None:
+        """Show the chat, and the window if it is minimised."""
+        self._show_chat_pane()
+        if self._page is _Page.ACTIVE:
+            self._root.deiconify()
+            self._root.lift()
+            self._root.bell()
+
     def show_trouble(self, sentence: str) -> None:
         """A line below every page; "" takes it away."""
         self._trouble.configure(text=sentence)
@@ -186,6 +202,14 @@ class WindowView:
     def _answer(self, is_allowed: bool) -> None:
         self.show_wait(self._texts.get("waiting_technician") if is_allowed else "…")
         self._handlers.allow(is_allowed)
+
+    def _write(self) -> None:
+        self._show_chat_pane()
+        self._chat.focus()
+
+    def _show_chat_pane(self) -> None:
+        self._chat.show()
+        self._chat_button.grid_remove()
 
     def _format_code(self, _: object = None) -> None:
         """Keep nine digits in three groups, and the caret behind the digit it was behind."""
@@ -302,12 +326,18 @@ class WindowView:
         self._time_label = _label(page, "Big.TLabel", "")
         self._viewers_label = _label(page, "TLabel", texts.get("nobody"))
         self._viewers_label.configure(foreground=FAINT)
+        self._chat = ChatPane(page, texts, self._handlers.chat)
+        row = ttk.Frame(page)
+        row.grid(sticky="ew", pady=GAP)
+        row.columnconfigure(0, weight=1)
+        self._chat_button = ttk.Button(row, text=texts.get("chat_button"), command=self._write)
+        self._chat_button.grid(row=0, column=0, sticky="w")
         ttk.Button(
-            page,
+            row,
             text=texts.get("end_button"),
             style="Danger.TButton",
             command=self._ask_whether_to_end,
-        ).grid(sticky="e", pady=GAP)
+        ).grid(row=0, column=1)
         return page
 
     def _make_confirm_page(self) -> ttk.Frame:

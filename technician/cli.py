@@ -17,6 +17,7 @@ from peer.errors import PeerError
 from relay.protocol.codes import CodeError, normalise_access_password
 from relay.protocol.hidden import SecretBytes
 from relay.protocol.links import LinkError, parse_deployment_link
+from technician.dashboard.commands import app as dashboard
 from technician.errors import RelayRefused, TechnicianError
 from technician.files.commands import app as files
 from technician.keyring import Keyring, SessionSecrets, SignIn, default_folder
@@ -50,6 +51,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(files, name="files")
+app.add_typer(dashboard, name="dashboard")
 
 
 def main() -> None:

@@ -14,9 +14,9 @@ from typing import Final
 from urllib.parse import quote
 
 from host.deletion import opened_folder
-from host.files.errors import FileProblem
 from host.files.listing import walk
 from host.files.places import Place, check_name
+from host.problems import RequestProblem
 
 _PIECE_BYTES: Final = 1 << 20
 
@@ -30,7 +30,7 @@ def move(source: Place, target: Place, *, overwrite: bool) -> None:
     """Moves or renames a thing on one disk.
 
     Raises:
-        FileProblem: ``exists``, unless `overwrite`.
+        RequestProblem: ``exists``, unless `overwrite`.
         OSError: EXDEV, it would go to another disk: copy and delete instead.
     """
     if not overwrite:
@@ -39,7 +39,7 @@ def move(source: Place, target: Place, *, overwrite: bool) -> None:
             same = source.stat()
             # Changing the case of a name on a disk that does not tell them apart is no replacing.
             if (found.st_dev, found.st_ino) != (same.st_dev, same.st_ino):
-                raise FileProblem("exists", target.name)
+                raise RequestProblem("exists", target.name)
     os.rename(source.name, target.name, src_dir_fd=source.folder, dst_dir_fd=target.folder)
 
 
@@ -47,14 +47,14 @@ def copy(source: Place, target: Place, *, overwrite: bool) -> int:
     """Copies a file, a link as a link, or a whole tree with times and modes; how many things were copied.
 
     Raises:
-        FileProblem: ``exists``, unless `overwrite`; ``other`` for what is no file, folder or link.
+        RequestProblem: ``exists``, unless `overwrite`; ``other`` for what is no file, folder or link.
         OSError: something cannot be read or written; what was copied before stays.
     """
     found = source.stat()
     if not overwrite:
         with suppress(FileNotFoundError):
             target.stat()
-            raise FileProblem("exists", target.name)
+            raise RequestProblem("exists", target.name)
     if not stat.S_ISDIR(found.st_mode):
         _copy_one(source.folder, source.name, target.folder, target.name, found)
         return 1
@@ -64,7 +64,7 @@ def copy(source: Place, target: Place, *, overwrite: bool) -> int:
     with opened_folder(Path(target.name), above=target.folder) as top:
         made = os.stat(top)
         if (made.st_dev, made.st_ino) == (found.st_dev, found.st_ino):
-            raise FileProblem("exists", "a folder cannot be copied into itself")
+            raise RequestProblem("exists", "a folder cannot be copied into itself")
         for below, folders, others, descriptor in walk(source):
             with opened_folder(Path(below), above=top) as inner:
                 count += _copy_level(descriptor, inner, folders, others, made)
@@ -95,7 +95,7 @@ def _copy_one(source: int, name: str, target: int, new_name: str, found: os.stat
     elif stat.S_ISREG(found.st_mode):
         _copy_file(source, name, target, draft, found)
     else:
-        raise FileProblem("other", name)
+        raise RequestProblem("other", name)
     try:
         os.rename(draft, new_name, src_dir_fd=target, dst_dir_fd=target)
     except OSError:
@@ -126,11 +126,11 @@ def delete(place: Place) -> None:
     """Deletes a thing for good; a folder with all that is in it, links themselves and not what they lead to.
 
     Raises:
-        FileProblem: ``denied`` for a chosen folder itself or the root.
+        RequestProblem: ``denied`` for a chosen folder itself or the root.
         OSError: some of it may not be deleted; what was deleted before is gone.
     """
     if place.name == ".":
-        raise FileProblem("denied", "a chosen folder itself stays")
+        raise RequestProblem("denied", "a chosen folder itself stays")
     if stat.S_ISDIR(place.stat().st_mode):
         shutil.rmtree(place.name, dir_fd=place.folder)  # by descriptors, where dir_fd is supported
     else:
@@ -145,20 +145,20 @@ def trash(place: Place, path: str) -> None:
         path: its path, for putting it back.
 
     Raises:
-        FileProblem: ``no_trash``; it is on another disk than the trash, or there is no home.
+        RequestProblem: ``no_trash``; it is on another disk than the trash, or there is no home.
         OSError: it may not be moved.
     """
     if place.name == ".":
-        raise FileProblem("denied", "a chosen folder itself stays")
+        raise RequestProblem("denied", "a chosen folder itself stays")
     check_name(place.name)
     home = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "Trash"
     try:
         for folder in ("files", "info"):
             (home / folder).mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as exc:
-        raise FileProblem("no_trash", exc.strerror or "") from exc
+        raise RequestProblem("no_trash", exc.strerror or "") from exc
     if (home / "files").stat().st_dev != place.stat().st_dev:
-        raise FileProblem("no_trash", "the trash is on another disk")
+        raise RequestProblem("no_trash", "the trash is on another disk")
     name = _free_name(home, place.name)
     deleted = time.strftime("%Y-%m-%dT%H:%M:%S")
     # The info file is made first and exclusively: it reserves the name (Trash 1.0, "contents").
@@ -179,4 +179,4 @@ def _free_name(home: Path, name: str) -> str:
             for folder, each in (("files", candidate), ("info", f"{candidate}.trashinfo"))
         ):
             return candidate
-    raise FileProblem("no_trash", "the trash has too many things of this name")
+    raise RequestProblem("no_trash", "the trash has too many things of this name")

@@ -11,9 +11,9 @@ from itertools import islice
 from pathlib import PurePosixPath
 from typing import Any, Final
 
-from host.files.errors import FileProblem
 from host.files.places import Place, Places, kind_of
-from host.files.requests import wire_name
+from host.problems import RequestProblem
+from host.requests import wire_name
 
 PAGE_ENTRIES: Final = 500
 MAX_ENTRIES: Final = 200_000
@@ -118,14 +118,14 @@ def walk(place: Place) -> Iterator[tuple[PurePosixPath, list[str], list[str], in
 
     Raises:
         OSError: the top is no folder, or may not be read.
-        FileProblem: it is deeper than `MAX_DEPTH`.
+        RequestProblem: it is deeper than `MAX_DEPTH`.
     """
     top = place.open_to_read(os.O_DIRECTORY)
     try:
         for path, folders, others, descriptor in os.fwalk(".", dir_fd=top, follow_symlinks=False):
             below = PurePosixPath(path)
             if len(below.parts) > MAX_DEPTH:
-                raise FileProblem("too_deep", str(below))
+                raise RequestProblem("too_deep", str(below))
             yield below, folders, others, descriptor
     finally:
         os.close(top)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Final
 
-from host.files.errors import FileProblem
+from host.problems import RequestProblem
 
 MAX_PATH_BYTES: Final = 4096  # PATH_MAX, with the system's own terminator
 MAX_NAME_BYTES: Final = 255  # NAME_MAX of every usual file system
@@ -72,7 +72,7 @@ class Places:
             path: absolute, untrusted; may not contain ``..`` or NUL.
 
         Raises:
-            FileProblem: it is no path, or leads outside the limit.
+            RequestProblem: it is no path, or leads outside the limit.
             OSError: a folder on the way cannot be passed.
         """
         names = parse_path(path)
@@ -94,7 +94,7 @@ class Places:
                 rest = inner.relative_to(top).parts
                 break
         else:
-            raise FileProblem("outside", path)
+            raise RequestProblem("outside", path)
         folder = os.open(top, _FOLDER)
         for name in rest[:-1]:
             try:
@@ -109,15 +109,15 @@ def parse_path(path: str) -> tuple[str, ...]:
     """The names of an absolute path, from the root; none for the root itself.
 
     Raises:
-        FileProblem: it is not absolute, too long, or has a name that no path has.
+        RequestProblem: it is not absolute, too long, or has a name that no path has.
     """
     if not path.startswith("/") or "\0" in path:
-        raise FileProblem("bad_name", "a path begins with / and has no NUL")
+        raise RequestProblem("bad_name", "a path begins with / and has no NUL")
     names = tuple(name for name in path.split("/") if name not in ("", "."))
     for name in names:
         check_name(name)
     if len(os.fsencode(path)) >= MAX_PATH_BYTES:
-        raise FileProblem("bad_name", "the path is too long")
+        raise RequestProblem("bad_name", "the path is too long")
     return names
 
 
@@ -125,12 +125,12 @@ def check_name(name: str) -> None:
     """Refuses what cannot be one component of a path.
 
     Raises:
-        FileProblem: it is empty, ``.`` or ``..``, too long, or has a slash or NUL in it.
+        RequestProblem: it is empty, ``.`` or ``..``, too long, or has a slash or NUL in it.
     """
     if name in ("", ".", "..") or "/" in name or "\0" in name:
-        raise FileProblem("bad_name", name)
+        raise RequestProblem("bad_name", name)
     if len(os.fsencode(name)) > MAX_NAME_BYTES:
-        raise FileProblem("bad_name", "the name is too long")
+        raise RequestProblem("bad_name", "the name is too long")
 
 
 def kind_of(mode: int) -> str:

@@ -13,8 +13,8 @@ import stat
 from contextlib import suppress
 from typing import Final, Self
 
-from host.files.errors import FileProblem
 from host.files.places import MAX_NAME_BYTES, Place, check_name
+from host.problems import RequestProblem
 from relay.protocol.messages import MAX_BODY_BYTES
 
 TRANSFER_CHARACTERS: Final = 32
@@ -42,8 +42,8 @@ class Writing:
             overwrite: what has the final name may be replaced.
 
         Raises:
-            FileProblem: ``exists``; ``full``, there is no room for it; ``is_folder``, a folder has the name.
-            OSError: it may not be written.
+            RequestProblem: ``exists``; ``full``, there is no room for it; ``is_folder``, a folder has the
+            name. OSError: it may not be written.
         """
         check_name(place.name)
         self._place, self._size, self._overwrite = place, size, overwrite
@@ -60,7 +60,7 @@ class Writing:
     def _begin(self) -> None:
         found = os.fstat(self._descriptor)
         if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid() or found.st_nlink != 1:
-            raise FileProblem("denied", "something else has the name of the part")
+            raise RequestProblem("denied", "something else has the name of the part")
         self._hash = hashlib.sha256()
         self.offset = 0
         if found.st_size > self._size:
@@ -72,7 +72,7 @@ class Writing:
         if space.f_bavail * space.f_frsize < self._size - self.offset:
             if self.offset == 0:
                 self.drop()
-            raise FileProblem("full", "there is not enough room on the disk")
+            raise RequestProblem("full", "there is not enough room on the disk")
 
     def __enter__(self) -> Self:
         return self
@@ -95,11 +95,11 @@ class Writing:
         """Appends a piece.
 
         Raises:
-            FileProblem: it does not follow the last one, or goes beyond the size that was announced.
+            RequestProblem: it does not follow the last one, or goes beyond the size that was announced.
             OSError: the disk is full, or gone.
         """
         if offset != self.offset or self.offset + len(data) > self._size:
-            raise FileProblem("changed", "the pieces do not fit the size that was announced")
+            raise RequestProblem("changed", "the pieces do not fit the size that was announced")
         view = memoryview(data)
         while view:
             view = view[os.write(self._descriptor, view) :]
@@ -110,12 +110,12 @@ class Writing:
         """Checks the whole, and gives it its name, times and mode.
 
         Raises:
-            FileProblem: ``changed``, it is not what the viewer meant (the part is dropped); ``exists``.
+            RequestProblem: ``changed``, it is not what the viewer meant (the part is dropped); ``exists``.
             OSError: it may not be renamed; the part stays.
         """
         if self.offset != self._size or self._hash.digest() != sha256:
             self.drop()
-            raise FileProblem("changed", "what arrived is not what was sent")
+            raise RequestProblem("changed", "what arrived is not what was sent")
         if mode is not None:
             os.fchmod(self._descriptor, mode & 0o777)
         else:
@@ -147,19 +147,19 @@ class Writing:
         except FileNotFoundError:
             return
         if stat.S_ISDIR(found.st_mode):
-            raise FileProblem("is_folder", self._place.name)
+            raise RequestProblem("is_folder", self._place.name)
         if not self._overwrite:
-            raise FileProblem("exists", self._place.name)
+            raise RequestProblem("exists", self._place.name)
 
 
 def part_name(name: str, transfer: str) -> str:
     """What the part of a transfer to `name` is called, beside it.
 
     Raises:
-        FileProblem: `transfer` is no id.
+        RequestProblem: `transfer` is no id.
     """
     if len(transfer) != TRANSFER_CHARACTERS or not set(transfer) <= set("0123456789abcdef"):
-        raise FileProblem("bad_name", "a transfer's id is 32 hexadecimal digits")
+        raise RequestProblem("bad_name", "a transfer's id is 32 hexadecimal digits")
     short = os.fsencode(name)[: MAX_NAME_BYTES - _TAIL_BYTES]
     return f".{os.fsdecode(short)}.{transfer}.part"
 
@@ -170,13 +170,13 @@ def put(
     """A small file at once, with the same checks; nothing of it stays if it fails.
 
     Raises:
-        FileProblem, OSError: as for `Writing`.
+        RequestProblem, OSError: as for `Writing`.
     """
     with Writing(place, os.urandom(16).hex(), size=len(data), overwrite=overwrite) as writing:
         try:
             writing.write(0, data)
             writing.finish(sha256, modified=modified, mode=mode)
-        except (FileProblem, OSError):
+        except (RequestProblem, OSError):
             writing.drop()
             raise
 

@@ -7,8 +7,8 @@ import os
 import stat
 from typing import Final, Self
 
-from host.files.errors import FileProblem
 from host.files.places import Place
+from host.problems import RequestProblem
 from relay.protocol.messages import MAX_BODY_BYTES
 
 _PIECE: Final = MAX_BODY_BYTES
@@ -27,14 +27,14 @@ class Reading:
         """Opens the file.
 
         Raises:
-            FileProblem: it is a folder, or no file at all.
+            RequestProblem: it is a folder, or no file at all.
             OSError: it is missing or may not be read.
         """
         self._descriptor = place.open_to_read()
         found = os.fstat(self._descriptor)
         if not stat.S_ISREG(found.st_mode):
             os.close(self._descriptor)
-            raise FileProblem("is_folder" if stat.S_ISDIR(found.st_mode) else "other", place.name)
+            raise RequestProblem("is_folder" if stat.S_ISDIR(found.st_mode) else "other", place.name)
         self.size = found.st_size
         self.modified = found.st_mtime_ns // 1_000_000
         self.mode = stat.S_IMODE(found.st_mode)
@@ -76,9 +76,9 @@ class Reading:
         """The SHA-256 of all of it.
 
         Raises:
-            FileProblem: ``changed``, somebody wrote into it meanwhile.
+            RequestProblem: ``changed``, somebody wrote into it meanwhile.
         """
         found = os.fstat(self._descriptor)
         if (found.st_size, found.st_mtime_ns) != self._before:
-            raise FileProblem("changed", "somebody wrote into the file while it was read")
+            raise RequestProblem("changed", "somebody wrote into the file while it was read")
         return self._hash.digest()

@@ -17,11 +17,11 @@ from typing import Any, Final, TypeVar
 import trio
 
 from host.files import changes, listing
-from host.files.errors import FileProblem, problem_of
 from host.files.places import Place, Places
 from host.files.receiving import Writing, put
-from host.files.requests import MAX_ID, Request, require
 from host.files.sending import Reading
+from host.problems import RequestProblem, problem_of
+from host.requests import MAX_ID, Request, require
 from peer.errors import StreamClosed
 from peer.messages import MessageStream
 from relay.protocol.close_reasons import CloseReason
@@ -91,7 +91,7 @@ class _Service:
                 raise RemoteProtocolError("There is no such request.")
             try:
                 await operation(request)
-            except FileProblem as problem:
+            except RequestProblem as problem:
                 await self._refuse(request, problem)
             except OSError as error:
                 await self._refuse(request, problem_of(error))
@@ -99,7 +99,7 @@ class _Service:
                 return
             request, self._pending = self._pending, None
 
-    async def _refuse(self, request: Request, problem: FileProblem) -> None:
+    async def _refuse(self, request: Request, problem: RequestProblem) -> None:
         await self._stream.send({"id": request.id, "error": problem.code, "detail": problem.detail[:500]})
 
     async def _done(self, request: Request, **fields: Any) -> None:
@@ -127,14 +127,14 @@ class _Service:
         await self._done(request, entry=await self._at(request, lambda place: listing.stat_one(place, name)))
 
     async def _list(self, request: Request) -> None:
-        show_hidden = request.optional_flag("hidden")
+        show_hidden = request.fields.optional_flag("hidden")
         await self._pages(
             request, lambda place: listing.list_folder(place, show_hidden=show_hidden), "entries"
         )
 
     async def _search(self, request: Request) -> None:
         pattern = request.fields.text("pattern", max_length=200)
-        show_hidden = request.optional_flag("hidden")
+        show_hidden = request.fields.optional_flag("hidden")
         await self._pages(
             request, lambda place: listing.search(place, pattern, show_hidden=show_hidden), "entries"
         )
@@ -172,7 +172,11 @@ class _Service:
         await self._done(request)
 
     async def _move(self, request: Request) -> None:
-        source, target, overwrite = request.path(), request.path("to"), request.optional_flag("overwrite")
+        source, target, overwrite = (
+            request.path(),
+            request.path("to"),
+            request.fields.optional_flag("overwrite"),
+        )
 
         def work() -> None:
             with self._places.at(source) as old, self._places.at(target) as new:
@@ -189,7 +193,11 @@ class _Service:
         await self._done(request)
 
     async def _copy(self, request: Request) -> None:
-        source, target, overwrite = request.path(), request.path("to"), request.optional_flag("overwrite")
+        source, target, overwrite = (
+            request.path(),
+            request.path("to"),
+            request.fields.optional_flag("overwrite"),
+        )
 
         def work() -> int:
             with self._places.at(source) as old, self._places.at(target) as new:
@@ -244,7 +252,7 @@ class _Service:
         modified = fields.number("modified", at_least=-(1 << 43), at_most=1 << 43)
         mode = fields.optional_number("mode")
         transfer = fields.text("transfer", max_length=32)
-        overwrite = request.optional_flag("overwrite")
+        overwrite = request.fields.optional_flag("overwrite")
         path = request.path()
         with ExitStack() as stack:
 
@@ -282,13 +290,13 @@ class _Service:
             try:
                 if "drop" in message.head:
                     await self._thread(writing.drop)
-                    raise FileProblem("dropped")
+                    raise RequestProblem("dropped")
                 if "restart" in message.head:
                     await self._thread(writing.restart)
                 else:
                     offset = fields.number("offset", at_most=MAX_SIZE)
                     await self._thread(partial(writing.write, offset, message.body))
-            except FileProblem as problem:
+            except RequestProblem as problem:
                 is_refused = True
                 await self._refuse(request, problem)
             except OSError as error:
@@ -330,11 +338,11 @@ class _SmallFile:
     def __init__(self, request: Request) -> None:
         self.request = request
         self.path = request.path()
-        self.problem: FileProblem | None = None
+        self.problem: RequestProblem | None = None
         self._sha256 = request.fields.binary("sha256", length=32)
         self._modified = request.fields.number("modified", at_least=-(1 << 43), at_most=1 << 43)
         self._mode = request.fields.optional_number("mode")
-        self._overwrite = request.optional_flag("overwrite")
+        self._overwrite = request.fields.optional_flag("overwrite")
         require(len(request.body) <= MAX_SMALL_BYTES, "A file that is put at once is small.")
 
     def write(self, places: Places) -> None:
@@ -349,7 +357,7 @@ class _SmallFile:
                     mode=self._mode,
                     overwrite=self._overwrite,
                 )
-        except FileProblem as problem:
+        except RequestProblem as problem:
             self.problem = problem
         except OSError as error:
             self.problem = problem_of(error)

@@ -1,5 +1,5 @@
 """The File Manager from the technician's side: `FilesClient` asks one stream, `transfers` moves files."""
 
-from technician.files.client import Entry, FileRefused, FilesClient, RemoteFile
+from technician.files.client import Entry, FilesClient, RemoteFile
 
-__all__ = ["Entry", "FileRefused", "FilesClient", "RemoteFile"]
+__all__ = ["Entry", "FilesClient", "RemoteFile"]

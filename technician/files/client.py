@@ -8,52 +8,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Literal, cast, get_args
 
-from peer.errors import StreamClosed
-from peer.messages import MessageStream
-from relay.protocol.close_reasons import CloseReason
 from relay.protocol.errors import RemoteProtocolError
 from relay.protocol.frames import FieldReader
-from relay.protocol.messages import Message
-from technician.errors import TechnicianError
+from technician.requests import RequestClient
 
 Kind = Literal["file", "folder", "link", "other"]
 
 MAX_SIZE: Final = 1 << 53
 MAX_TIME: Final = 1 << 43  # milliseconds: some 278 years from 1970, either way
-
-SENTENCES: Final = {
-    "missing": "There is no such file or folder.",
-    "denied": "That computer's user may not do this.",
-    "outside": "That is outside the folders that the customer allowed.",
-    "exists": "There is something of this name already.",
-    "not_empty": "The folder is not empty.",
-    "is_folder": "That is a folder.",
-    "other": "That is no ordinary file.",
-    "full": "The disk is full.",
-    "too_large": "The file is too large for that disk.",
-    "too_deep": "The folders go too deep.",
-    "bad_name": "That computer cannot have such a name.",
-    "busy": "That computer is too busy with it at the moment.",
-    "broken": "The disk reports an error.",
-    "changed": "The file was changed while it was on its way.",
-    "no_trash": "There is no trash for it; it can only be deleted for good.",
-    "other_disk": "It is on another disk.",
-    "dropped": "The transfer was given up.",
-}
-
-
-class FileRefused(TechnicianError):
-    """The host could not do one request; everything else goes on.
-
-    Attributes:
-        code: docs/protocol.md §8; one that is unknown here reads ``failed``.
-        detail: the host's words, untrusted.
-    """
-
-    def __init__(self, code: str, detail: str = "") -> None:
-        super().__init__(SENTENCES.get(code, "That computer could not do it."))
-        self.code = code if code in SENTENCES else "failed"
-        self.detail = detail
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,22 +54,18 @@ class RemoteFile:
     mode: int
 
 
-class FilesClient:
+class FilesClient(RequestClient):
     """Asks one stream, one request at a time.
 
     Concurrency: one task at a time; open several streams to do several things at once.
     """
 
-    def __init__(self, stream: MessageStream) -> None:
-        self.stream = stream
-        self._last_id = 0
-
     async def roots(self) -> list[dict[str, Any]]:
         """Where looking begins: maps with ``path``, ``kind``, and ``total`` and ``free`` bytes of disks."""
-        answer = await self._ask("roots")
+        answer = await self.ask_ok("roots")
         found = answer.get("roots")
         if not isinstance(found, list) or not all(isinstance(root, dict) for root in found):
-            raise self._broken("no roots")
+            raise self.broken("no roots")
         return [
             {**cast("dict[str, Any]", root), "path": read_name(cast("dict[str, object]", root).get("path"))}
             for root in found
@@ -117,10 +75,10 @@ class FilesClient:
         """What is at `path`.
 
         Raises:
-            FileRefused: ``missing``, ``denied``, …
+            RequestRefused: ``missing``, ``denied``, …
             StreamClosed: the stream is closed.
         """
-        answer = await self._ask("stat", path=wire_name(path))
+        answer = await self.ask_ok("stat", path=wire_name(path))
         return self._entry(answer.get("entry"))
 
     async def list(self, path: str, *, hidden: bool = False) -> AsyncIterator[Entry]:
@@ -135,67 +93,34 @@ class FilesClient:
 
     async def measure(self, path: str) -> tuple[int, int, int]:
         """Bytes, files and folders of a tree."""
-        fields = FieldReader(await self._ask("measure", path=wire_name(path)))
+        fields = FieldReader(await self.ask_ok("measure", path=wire_name(path)))
         return (fields.number("size"), fields.number("files"), fields.number("folders"))
 
     async def make(self, path: str) -> None:
         """Make a folder."""
-        await self._ask("make", path=wire_name(path))
+        await self.ask_ok("make", path=wire_name(path))
 
     async def move(self, path: str, to: str, *, overwrite: bool = False) -> None:
         """Move or rename."""
-        await self._ask("move", path=wire_name(path), to=wire_name(to), overwrite=overwrite)
+        await self.ask_ok("move", path=wire_name(path), to=wire_name(to), overwrite=overwrite)
 
     async def copy(self, path: str, to: str, *, overwrite: bool = False) -> int:
         """Copy a file or a tree on the host; how many things were copied."""
-        answer = await self._ask("copy", path=wire_name(path), to=wire_name(to), overwrite=overwrite)
+        answer = await self.ask_ok("copy", path=wire_name(path), to=wire_name(to), overwrite=overwrite)
         return FieldReader(answer).number("count")
 
     async def delete(self, path: str, *, final: bool) -> None:
         """Delete for good, or into the trash."""
-        await self._ask("delete", path=wire_name(path), final=final)
+        await self.ask_ok("delete", path=wire_name(path), final=final)
 
     # The wire
-
-    async def ask(self, op: str, **fields: object) -> int:
-        """Send a request; its id. The answer is taken by `answer_to`."""
-        self._last_id += 1
-        await self.stream.send({"id": self._last_id, "op": op, **fields})
-        return self._last_id
-
-    async def answer_to(self, number: int) -> Message:
-        """The next message, which must be about the request `number`.
-
-        Raises:
-            FileRefused: the host could not do it.
-            StreamClosed: the stream ended, or the host broke the protocol.
-        """
-        message = await self.stream.receive()
-        if message is None:
-            raise StreamClosed(CloseReason.DONE, "The computer closed the stream.")
-        fields = FieldReader(message.head)
-        try:
-            if fields.number("id") != number:
-                raise self._broken("an answer to another request")
-            if "error" in message.head:
-                raise FileRefused(fields.text("error", max_length=32), fields.text("detail", max_length=500))
-        except RemoteProtocolError as exc:
-            raise self._broken(str(exc)) from exc
-        return message
-
-    async def _ask(self, op: str, **fields: object) -> dict[str, object]:
-        message = await self.answer_to(await self.ask(op, **fields))
-        ok = message.head.get("ok")
-        if not isinstance(ok, dict):
-            raise self._broken("no answer")
-        return cast("dict[str, object]", ok)
 
     async def _pages(self, op: str, **fields: object) -> AsyncIterator[Entry]:
         number = await self.ask(op, **fields)
         while "ok" not in (message := await self.answer_to(number)).head:
             entries = message.head.get("entries")
             if not isinstance(entries, list):
-                raise self._broken("no entries")
+                raise self.broken("no entries")
             for each in entries:
                 yield self._entry(each)
 
@@ -203,11 +128,7 @@ class FilesClient:
         try:
             return parse_entry(value)
         except RemoteProtocolError as exc:
-            raise self._broken(str(exc)) from exc
-
-    def _broken(self, what: str) -> StreamClosed:
-        self.stream.close(CloseReason.BAD_FRAME)
-        return StreamClosed(CloseReason.BAD_FRAME, f"The computer broke the protocol: {what}.")
+            raise self.broken(str(exc)) from exc
 
 
 def parse_entry(value: object) -> Entry:

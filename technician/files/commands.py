@@ -26,12 +26,13 @@ from rich.table import Table
 from peer.messages import MessageStream
 from relay.protocol.frames import Channel
 from technician.attaching import open_tool
-from technician.files.client import Entry, FileRefused, FilesClient
+from technician.files.client import Entry, FilesClient
 from technician.files.transfers import LocalProblem, Transferred, download, upload
 from technician.files.transfers import Progress as Told
 from technician.keyring import Keyring
 from technician.printing import print_json, printable, say
 from technician.relay_client import RelayClient
+from technician.requests import RequestRefused
 from technician.running import AccessPassword, AsJson, choose_session, run_signed_in, unlock
 
 Result = TypeVar("Result")
@@ -159,7 +160,7 @@ async def _tried(path: str, work: Callable[[], Awaitable[Transferred]]) -> dict[
     """What became of one file; a file that cannot be moved does not keep the others."""
     try:
         done = await work()
-    except (FileRefused, LocalProblem) as problem:
+    except (RequestRefused, LocalProblem) as problem:
         return {"path": path, "problem": str(problem)}
     return {"path": path, "size": done.size, "resumed_at": done.resumed_at, "sha256": done.sha256.hex()}
 
@@ -190,7 +191,7 @@ async def _local_tree(client: FilesClient, source: Path, into: str) -> AsyncIter
         folder, there = waiting.pop()
         try:
             await client.make(there)
-        except FileRefused as problem:
+        except RequestRefused as problem:
             if problem.code != "exists":
                 raise
         for each in sorted(await trio.to_thread.run_sync(list, folder.iterdir())):
@@ -210,7 +211,7 @@ async def _inside(client: FilesClient, name: str, target: str) -> str:
     """`target`, or `name` in it if it is a folder."""
     try:
         is_folder = (await client.stat(target)).kind == "folder"
-    except FileRefused as problem:
+    except RequestRefused as problem:
         if problem.code != "missing":
             raise
         is_folder = False

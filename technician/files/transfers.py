@@ -20,7 +20,8 @@ from relay.protocol.errors import RemoteProtocolError
 from relay.protocol.frames import FieldReader
 from relay.protocol.messages import MAX_BODY_BYTES, Message
 from technician.errors import TechnicianError
-from technician.files.client import FileRefused, FilesClient, RemoteFile, parse_facts, wire_name
+from technician.files.client import FilesClient, RemoteFile, parse_facts, wire_name
+from technician.requests import RequestRefused
 
 Progress = Callable[[int, int], None]
 """Told bytes that are there, of how many, as they come."""
@@ -67,7 +68,7 @@ async def download(
         progress: see `Progress`.
 
     Raises:
-        FileRefused: the host cannot read it, or it was changed meanwhile.
+        RequestRefused: the host cannot read it, or it was changed meanwhile.
         LocalProblem: it cannot be written here, or is there already.
         StreamClosed: the connection broke; the part stays, and the next attempt goes on from there.
 
@@ -79,7 +80,7 @@ async def download(
     try:
         arrived = await _fetch(client, source, part, progress)
         await trio.to_thread.run_sync(part.give_name, target, arrived[0], overwrite)
-    except FileRefused:
+    except RequestRefused:
         part.drop()
         raise
     finally:
@@ -116,7 +117,7 @@ async def _fetch(
         client.stream.close(CloseReason.BAD_FRAME)
         raise StreamClosed(CloseReason.BAD_FRAME, f"The computer broke the protocol: {exc}.") from exc
     if (part.size, part.digest()) != (facts.size, sha256):
-        raise FileRefused("changed")
+        raise RequestRefused("changed")
     progress(part.size, facts.size)
     return facts, resumed_at if resumed_at <= facts.size else 0, sha256
 
@@ -217,7 +218,7 @@ async def upload(
         progress: see `Progress`.
 
     Raises:
-        FileRefused: the host cannot write it.
+        RequestRefused: the host cannot write it.
         LocalProblem: it cannot be read, or was changed meanwhile.
         StreamClosed: the connection broke; the host keeps its part for the next attempt.
     """
@@ -267,7 +268,7 @@ async def _send(
         hashed, at = hashlib.sha256(), 0
     resumed_at = at
     progress(at, size)
-    refusal: list[FileRefused] = []
+    refusal: list[RequestRefused] = []
     async with trio.open_nursery() as nursery:
 
         async def send_pieces() -> None:
@@ -285,7 +286,7 @@ async def _send(
             """The one answer, which may come early if the host cannot go on."""
             try:
                 await client.answer_to(number)
-            except FileRefused as exc:
+            except RequestRefused as exc:
                 refusal.append(exc)
                 nursery.cancel_scope.cancel()
 

@@ -12,9 +12,9 @@ import trio
 from host.files.places import Places
 from peer.errors import StreamClosed
 from relay.protocol.close_reasons import CloseReason
-from technician.files import FileRefused
 from technician.files.transfers import LocalProblem, download, upload
-from tests.files.pairs import Served, served
+from technician.requests import RequestRefused
+from tests.helpers.tool_pairs import Served, served
 
 TRANSFER = "0123456789abcdef" * 2
 CONTENT = bytes(range(256)) * 16_384  # 4 MiB: several pieces
@@ -24,8 +24,8 @@ async def names(it: Served, folder: Path, *, hidden: bool = False) -> list[str]:
     return sorted([entry.name async for entry in it.client.list(str(folder), hidden=hidden)])
 
 
-def refusing(code: str) -> "pytest.RaisesExc[FileRefused]":
-    return pytest.RaisesExc(FileRefused, check=lambda error: error.code == code)
+def refusing(code: str) -> "pytest.RaisesExc[RequestRefused]":
+    return pytest.RaisesExc(RequestRefused, check=lambda error: error.code == code)
 
 
 def tree(folder: Path) -> dict[str, bytes | None]:
@@ -361,7 +361,7 @@ async def test_no_path_leads_out_of_the_chosen_folders(allowed: Path, tmp_path: 
             partial(it.client.move, f"{allowed}/own", path),
             partial(it.client.delete, path, final=True),
         ):
-            with pytest.raises(FileRefused):
+            with pytest.raises(RequestRefused):
                 await ask()
     assert tree(tmp_path / "secret") == {"file": b"secret"}
     assert (allowed / "own").read_bytes() == b"own"
@@ -372,14 +372,14 @@ async def test_no_path_leads_out_of_the_chosen_folders(allowed: Path, tmp_path: 
 async def test_links_out_are_seen_and_lead_nowhere(allowed: Path, tmp_path: Path, name: str) -> None:
     async with served(limit=[allowed]) as it:
         assert (await it.client.stat(f"{allowed}/{name}")).kind == "link"
-        with pytest.raises(FileRefused):
+        with pytest.raises(RequestRefused):
             await download(it.client, f"{allowed}/{name}", tmp_path / "stolen")
-        with pytest.raises(FileRefused):
+        with pytest.raises(RequestRefused):
             await names(it, allowed / name)
         await it.client.copy(f"{allowed}/{name}", f"{allowed}/copy")
         assert (allowed / "copy").is_symlink()
         (tmp_path / "mine").write_bytes(b"mine")
-        with suppress(FileRefused):
+        with suppress(RequestRefused):
             await upload(it.client, tmp_path / "mine", f"{allowed}/{name}", transfer=TRANSFER, overwrite=True)
     assert tree(tmp_path / "secret") == {"file": b"secret"}
     assert not (tmp_path / "stolen").exists()
@@ -440,7 +440,7 @@ async def test_a_transfers_id_is_hexadecimal(tmp_path: Path, transfer: str) -> N
     source = tmp_path / "source"
     source.write_bytes(b"x")
     async with served() as it:
-        with pytest.raises((FileRefused, StreamClosed)):
+        with pytest.raises((RequestRefused, StreamClosed)):
             await upload(it.client, source, f"{tmp_path}/target", transfer=transfer)
     assert tree(tmp_path) == {"source": b"x"}
 

@@ -37,12 +37,18 @@ class ScriptedCustomer:
         self.may_answer = trio.Event()
         self.may_answer.set()
         self._codes = list(codes)
+        self._chat_texts: list[str] = []
         self._changed = trio.Event()
         self._wants_to_end = trio.Event()
 
     def say_code(self, code: str) -> None:
         """The technician reads out a code."""
         self._codes.append(code)
+        self._wake()
+
+    def write(self, text: str) -> None:
+        """The customer writes into the chat."""
+        self._chat_texts.append(text)
         self._wake()
 
     async def wait_shown(self, wanted: object) -> None:
@@ -77,6 +83,11 @@ class ScriptedCustomer:
     async def wait_gone(self) -> None:
         await trio.sleep_forever()
 
+    async def next_chat_text(self) -> str:
+        while not self._chat_texts:
+            await self._changed.wait()
+        return self._chat_texts.pop(0)
+
     async def wait_dismissed(self) -> None:
         return
 
@@ -97,6 +108,12 @@ class ScriptedCustomer:
 
     def show_viewers(self, technicians: Sequence[str]) -> None:
         self._show(("viewers", list(technicians)))
+
+    def show_chat(self, author: str, text: str) -> None:
+        self._show(("chat", (author, text)))
+
+    def open_chat(self) -> None:
+        self._show("open_chat")
 
     def show_trouble(self, sentence: str) -> None:
         self._show("trouble")

@@ -16,6 +16,7 @@ from host.receipt import hand_in_receipt
 from host.remote_control import Desktop, DesktopUnavailable
 from host.state import HostState
 from host.texts import Texts
+from host.tools import open_tools
 from peer.errors import StreamClosed
 from relay.protocol.close_reasons import CloseReason
 from relay.protocol.hidden import SecretBytes
@@ -46,17 +47,19 @@ class Computer:
     ended: CloseReason | None = None
 
     async def live(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> CloseReason:
-        life = HostLife(
-            self.state,
-            self.customer,
-            FACTS,
-            Texts("en"),
-            save=lambda: self.state.save(self.folder),
-            install=self._install,
-            display=":987",
-        )
-        task_status.started()
-        self.ended = await life.run()
+        with open_tools(self.folder, display=":987") as tools:
+            life = HostLife(
+                self.state,
+                self.customer,
+                FACTS,
+                Texts("en"),
+                save=lambda: self.state.save(self.folder),
+                install=self._install,
+                tools=tools,
+                display=":987",
+            )
+            task_status.started()
+            self.ended = await life.run()
         return self.ended
 
     def restart(self, customer: ScriptedCustomer) -> "Computer":

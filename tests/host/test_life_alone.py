@@ -17,6 +17,7 @@ from host.deadline import Clocks
 from host.life import HostLife
 from host.state import HostState
 from host.texts import Texts
+from host.tools import open_tools
 from peer.errors import ConnectionFailed, NotAdmitted
 from relay.protocol.close_reasons import CloseReason
 from relay.protocol.frames import Fields, Hello, Notice
@@ -151,17 +152,19 @@ class Stage:
             boot=trio.current_time,
             boot_id=lambda: "boot",
         )
-        host = HostLife(
-            self.state,
-            self.customer,
-            FACTS,
-            Texts("en"),
-            save=lambda: self.state.save(self.folder),
-            install=lambda: None,
-            display=":0",
-            clocks=clocks,
-        )
-        self.ended = await host.run()
+        with open_tools(None, display=":0") as tools:
+            host = HostLife(
+                self.state,
+                self.customer,
+                FACTS,
+                Texts("en"),
+                save=lambda: self.state.save(self.folder),
+                install=lambda: None,
+                tools=tools,
+                display=":0",
+                clocks=clocks,
+            )
+            self.ended = await host.run()
 
 
 @pytest.fixture

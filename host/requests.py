@@ -1,4 +1,4 @@
-"""Reading requests of the File Manager: untrusted maps in, typed values out.
+"""Reading the requests of a tool (File Manager, Dashboard): untrusted maps in, typed values out.
 
 A name on a POSIX disk is any bytes; one that is no UTF-8 travels as msgpack's bin and is kept in Python with
 surrogates (PEP 383), so that it can be opened again.
@@ -37,10 +37,6 @@ class Request:
         if isinstance(value, bytes) and len(value) <= _MAX_PATH:
             return os.fsdecode(value)
         return self.fields.text(name, max_length=_MAX_PATH)
-
-    def optional_flag(self, name: str) -> bool:
-        """The boolean in the field `name`; False where it is absent."""
-        return self.fields.flag(name) if name in self._head else False
 
     def has(self, name: str) -> bool:
         """Whether there is a field `name`."""

@@ -1,4 +1,4 @@
-"""How the File Manager says that something could not be done: a word for programs, a detail for people."""
+"""How a tool says that something could not be done: a word for programs, a detail for people."""
 
 import errno
 from typing import Final
@@ -28,7 +28,7 @@ CODES: Final = {
 }
 
 
-class FileProblem(Exception):
+class RequestProblem(Exception):
     """One request could not be done; the stream and the other requests go on.
 
     Attributes:
@@ -42,6 +42,6 @@ class FileProblem(Exception):
         self.detail = detail
 
 
-def problem_of(error: OSError) -> FileProblem:
+def problem_of(error: OSError) -> RequestProblem:
     """What the system said, in the protocol's words."""
-    return FileProblem(CODES.get(error.errno or 0, "failed"), error.strerror or "")
+    return RequestProblem(CODES.get(error.errno or 0, "failed"), error.strerror or "")

@@ -1,4 +1,4 @@
-"""A viewer's and a host's end of a `files` stream, joined in memory."""
+"""A viewer's and a host's end of a stream, joined in memory; and a File Manager on one."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -1,0 +1,172 @@
+"""Measuring this computer: totals and rates, and which processes use it most.
+
+psutil gives counters that only grow; a rate is their difference over the time between two measurements.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import psutil
+
+MAX_TOP: Final = 10
+TOP_SHARE: Final = 0.01
+"""Of one core: what looking for the busiest processes may cost, averaged over time."""
+
+MonotonicClock = Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """What the computer does.
+
+    Attributes:
+        cpu: per cent of all cores, 0 to 100.
+        cores: per cent of each.
+        memory_used, memory_total, swap_used, swap_total: bytes.
+        disk_read, disk_written, received, sent: bytes a second since the last measurement, of all disks and
+        of
+            all network adapters but the loopback.
+    """
+
+    cpu: float
+    cores: tuple[float, ...]
+    memory_used: int
+    memory_total: int
+    swap_used: int
+    swap_total: int
+    disk_read: float
+    disk_written: float
+    received: float
+    sent: float
+
+    @property
+    def memory(self) -> float:
+        """Per cent of the memory that is used, 0 to 100."""
+        return 100 * self.memory_used / self.memory_total if self.memory_total else 0.0
+
+
+class LoadMeter:
+    """Measures the load between two calls. Blocks for a millisecond or two; one caller at a time."""
+
+    def __init__(self, monotonic: MonotonicClock = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._at = monotonic()
+        self._busy = _busy_times()
+        self._bytes = _byte_counters()
+
+    def measure(self) -> Load:
+        """The load since the last call, or since this meter was made."""
+        now, busy, counted = self._monotonic(), _busy_times(), _byte_counters()
+        seconds = max(now - self._at, 1e-3)
+        cores = tuple(
+            _share(used - used_before, total - total_before)
+            for (used, total), (used_before, total_before) in zip(busy, self._busy, strict=False)
+        )
+        # A counter that went back was reset (an adapter was taken out): nothing is known of that second.
+        rates = [max(after - before, 0) / seconds for after, before in zip(counted, self._bytes, strict=True)]
+        self._at, self._busy, self._bytes = now, busy, counted
+        memory, swap = psutil.virtual_memory(), psutil.swap_memory()
+        return Load(
+            cpu=sum(cores) / len(cores) if cores else 0.0,
+            cores=cores,
+            memory_used=memory.total - memory.available,
+            memory_total=memory.total,
+            swap_used=swap.used,
+            swap_total=swap.total,
+            disk_read=rates[0],
+            disk_written=rates[1],
+            received=rates[2],
+            sent=rates[3],
+        )
+
+
+def _busy_times() -> list[tuple[float, float]]:
+    """Of each core: seconds it was busy, seconds in all."""
+    times = []
+    for core in psutil.cpu_times(percpu=True):
+        # Linux counts what guests use in user and nice already.
+        total = sum(core) - getattr(core, "guest", 0.0) - getattr(core, "guest_nice", 0.0)
+        times.append((total - core.idle - getattr(core, "iowait", 0.0), total))
+    return times
+
+
+def _share(used: float, total: float) -> float:
+    return min(max(100 * used / total, 0.0), 100.0) if total > 0 else 0.0
+
+
+def _byte_counters() -> tuple[int, int, int, int]:
+    disk = psutil.disk_io_counters()
+    read, written = (disk.read_bytes, disk.write_bytes) if disk is not None else (0, 0)
+    received = sent = 0
+    for name, adapter in psutil.net_io_counters(pernic=True).items():
+        if name != "lo" and not name.startswith("Loopback"):
+            received += adapter.bytes_recv
+            sent += adapter.bytes_sent
+    return read, written, received, sent
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What one process used.
+
+    Attributes:
+        cpu: per cent of one core.
+        memory: bytes that are resident.
+    """
+
+    cpu: float
+    memory: int
+
+
+class ProcessMeter:
+    """Measures each process between two calls. Blocks: about 40 µs a process; one caller at a time."""
+
+    def __init__(self, monotonic: MonotonicClock = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._at = 0.0
+        self._seconds: dict[psutil.Process, float] = {}
+        self._next_top_at = 0.0
+        self._top: list[dict[str, Any]] = []
+
+    def measure(self) -> dict[psutil.Process, Use]:
+        """What each process used since the last call; of one that is new no CPU is known."""
+        now = self._monotonic()
+        passed = max(now - self._at, 1e-3)
+        seconds: dict[psutil.Process, float] = {}
+        uses: dict[psutil.Process, Use] = {}
+        for process in psutil.process_iter():
+            try:
+                with process.oneshot():
+                    times, memory = process.cpu_times(), process.memory_info().rss
+            except psutil.Error:
+                continue  # it ended just now, or is nobody's business
+            seconds[process] = times.user + times.system
+            before = self._seconds.get(process)
+            cpu = 0.0 if before is None else max(100 * (seconds[process] - before) / passed, 0.0)
+            uses[process] = Use(cpu, memory)
+        self._at, self._seconds = now, seconds
+        return uses
+
+    def top(self) -> list[dict[str, Any]]:
+        """The busiest processes, at most 10: maps of pid, name, cpu and memory.
+
+        Where there are very many processes they are looked at less often than this is called, so that the
+        looking stays below `TOP_SHARE`.
+        """
+        began = self._monotonic()
+        if began < self._next_top_at:
+            return self._top
+        uses = self.measure()
+        busiest = sorted(uses.items(), key=lambda item: (-item[1].cpu, -item[1].memory))[:MAX_TOP]
+        found = []
+        for process, use in busiest:
+            try:
+                name = process.name()
+            except psutil.Error:
+                continue
+            found.append({"pid": process.pid, "name": name, "cpu": round(use.cpu, 1), "memory": use.memory})
+        self._top = found
+        self._next_top_at = began + (self._monotonic() - began) / TOP_SHARE
+        return found

@@ -1,0 +1,142 @@
+"""Processes: list them, end one or a tree, change a priority.
+
+A process is named by its number and the time it began: numbers are used again, and the one that the
+technician saw may have gone.
+"""
+
+import os
+import time
+from collections.abc import Iterable
+from typing import Any, Final
+
+import psutil
+
+from host.dashboard.measuring import ProcessMeter
+from host.problems import RequestProblem
+
+PRIORITIES: Final = {"low": 10, "normal": 0, "high": -5}
+END_TIMEOUT: Final = 3.0
+"""Seconds a process has to end by itself when it is asked."""
+MAX_COMMAND: Final = 2000
+FIRST_LOOK: Final = 0.3
+"""Seconds between the two looks of the first list, without which nobody's CPU is known."""
+
+
+class Processes:
+    """The list with what each used since the last one. Everything blocks; one caller at a time."""
+
+    def __init__(self) -> None:
+        self._meter = ProcessMeter()
+        self._is_first = True
+
+    def list(self) -> list[dict[str, Any]]:
+        """Maps of pid, parent, name, user, command, status, priority, started (ms), cpu (per cent of one
+        core), memory (bytes); what this user may not know is "" or None.
+        """
+        if self._is_first:
+            self._is_first = False
+            self._meter.measure()
+            time.sleep(FIRST_LOOK)
+        found = []
+        for process, use in self._meter.measure().items():
+            try:
+                known = process.as_dict(
+                    ("ppid", "name", "username", "cmdline", "status", "nice", "create_time"), ad_value=None
+                )
+            except psutil.Error:
+                continue
+            found.append(
+                {
+                    "pid": process.pid,
+                    "parent": known["ppid"] or 0,
+                    "name": known["name"] or "",
+                    "user": known["username"] or "",
+                    "command": " ".join(known["cmdline"] or ())[:MAX_COMMAND],
+                    "status": str(known["status"] or ""),
+                    "priority": int(known["nice"] or 0),
+                    "started": _milliseconds(known["create_time"] or 0.0),
+                    "cpu": round(use.cpu, 1),
+                    "memory": use.memory,
+                }
+            )
+        return found
+
+
+def end(pid: int, started: int, *, with_tree: bool, is_forced: bool) -> dict[str, Any]:
+    """Ask a process to end, and with `is_forced` kill it if it does not within three seconds. Blocks.
+
+    Returns:
+        `name`, and how many are `ended` and how many `left`.
+
+    Raises:
+        RequestProblem: missing (it has gone), denied, or own (this program runs in it).
+    """
+    process = _find(pid, started)
+    try:
+        name = process.name()
+        chosen = [process, *(process.children(recursive=True) if with_tree else ())]
+    except psutil.Error as exc:
+        raise problem_of_process(exc) from exc
+    _spare_ourselves(chosen)
+    refusal: psutil.Error | None = None
+    for each in reversed(chosen):  # children first, so that none is taken over by another parent
+        try:
+            each.terminate()
+        except psutil.NoSuchProcess:
+            pass
+        except psutil.Error as exc:
+            refusal = exc
+    if refusal is not None and len(chosen) == 1:
+        raise problem_of_process(refusal)
+    _, alive = psutil.wait_procs(chosen, timeout=END_TIMEOUT)
+    if is_forced:
+        for each in alive:
+            try:
+                each.kill()
+            except psutil.Error:
+                continue  # counted as left, unless it ended by itself
+        _, alive = psutil.wait_procs(alive, timeout=END_TIMEOUT)
+    return {"name": name, "ended": len(chosen) - len(alive), "left": len(alive)}
+
+
+def set_priority(pid: int, started: int, priority: str) -> dict[str, Any]:
+    """Make a process "low", "normal" or "high" in priority. Blocks.
+
+    Raises:
+        RequestProblem: missing, denied, or bad_value.
+    """
+    if priority not in PRIORITIES:
+        raise RequestProblem("bad_value", "There is no such priority.")
+    process = _find(pid, started)
+    try:
+        process.nice(PRIORITIES[priority])
+        return {"name": process.name(), "priority": int(process.nice())}
+    except psutil.Error as exc:
+        raise problem_of_process(exc) from exc
+
+
+def problem_of_process(error: psutil.Error) -> RequestProblem:
+    """What psutil said, in the protocol's words."""
+    if isinstance(error, psutil.NoSuchProcess):
+        return RequestProblem("missing", "The process has ended.")
+    return RequestProblem("denied", "This needs more rights than the program has.")
+
+
+def _find(pid: int, started: int) -> psutil.Process:
+    try:
+        process = psutil.Process(pid)
+        if _milliseconds(process.create_time()) != started:
+            raise psutil.NoSuchProcess(pid)
+    except psutil.Error as exc:
+        raise problem_of_process(exc) from exc
+    return process
+
+
+def _spare_ourselves(chosen: Iterable[psutil.Process]) -> None:
+    ours = {os.getpid(), 1, *(parent.pid for parent in psutil.Process().parents())}
+    if any(process.pid in ours for process in chosen):
+        raise RequestProblem("own", "The support program itself runs in it; end the session instead.")
+
+
+def _milliseconds(seconds: float) -> int:
+    return round(seconds * 1000)

@@ -1,0 +1,91 @@
+"""The session's record on this computer: what technicians did here that changes something.
+
+It is kept beside the state, so that it survives a reboot, and goes with it at the end; how often each thing
+was done goes into the signed removal receipt, without names of files or programs, which are the customer's
+business. The technicians read all of it on the Dashboard.
+"""
+
+import contextlib
+import json
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+FILE_NAME: Final = "record"
+MAX_ACTS: Final = 5000
+"""Kept word for word; those after it are only counted."""
+MAX_DETAIL: Final = 300
+
+
+class SessionRecord:
+    """What was done, oldest first; each act is on the disk when `note` returns, though not synced.
+
+    Args:
+        path: of the file, one JSON array a line; None keeps it in memory.
+        now: seconds since 1970.
+    """
+
+    def __init__(self, path: Path | None, *, now: Callable[[], float] = time.time) -> None:
+        self._path = path
+        self._now = now
+        self._acts: list[list[Any]] = []
+        self._counts: Counter[str] = Counter()
+        for at, technician, act, detail in read_lines(path, 4):
+            self._keep([int(at), str(technician), str(act), str(detail)])
+
+    def note(self, technician: str, act: str, detail: str = "") -> None:
+        """Write down that `technician` did `act` (a word such as "deleted") to `detail`.
+
+        On a full disk it is remembered until the program starts again.
+        """
+        line = [int(self._now()), technician, act, detail[:MAX_DETAIL]]
+        if self._path is not None and len(self._acts) < MAX_ACTS:
+            with contextlib.suppress(OSError):
+                append_line(self._path, line)
+        self._keep(line)
+
+    def acts(self) -> list[dict[str, Any]]:
+        """Maps of at (seconds since 1970), technician, act and detail."""
+        return [
+            {"at": at, "technician": technician, "act": act, "detail": detail}
+            for at, technician, act, detail in self._acts
+        ]
+
+    def counts(self) -> dict[str, int]:
+        """How often each act was done."""
+        return dict(sorted(self._counts.items()))
+
+    def _keep(self, act: list[Any]) -> None:
+        self._counts[act[2]] += 1
+        if len(self._acts) < MAX_ACTS:
+            self._acts.append(act)
+
+
+def append_line(path: Path, values: list[Any]) -> None:
+    """Append a JSON array as a line to the file, which only this user may read.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(path, flags, 0o600)
+    try:
+        os.write(descriptor, json.dumps(values).encode() + b"\n")
+    finally:
+        os.close(descriptor)
+
+
+def read_lines(path: Path | None, length: int) -> Iterator[list[Any]]:
+    """The lines that are arrays of this length; what a crash has cut is passed over."""
+    try:
+        lines = [] if path is None else path.read_bytes().splitlines()
+    except OSError:
+        return
+    for line in lines:
+        with contextlib.suppress(ValueError):
+            values = json.loads(line)
+            if isinstance(values, list) and len(values) == length:
+                yield values
