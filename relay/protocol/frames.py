@@ -346,6 +346,10 @@ class FieldReader:
             raise RemoteProtocolError(f"the field {name!r} must be true or false")
         return value
 
+    def optional_flag(self, name: str) -> bool:
+        """The boolean `name`; False where it is absent."""
+        return self.flag(name) if name in self._fields else False
+
     def binary(self, name: str, *, length: int | None = None, max_length: int = 4096) -> bytes:
         """The byte string `name`, of exactly `length` bytes if given."""
         value = self._fields.get(name)
