@@ -208,6 +208,11 @@ class Config(BaseModel):
     mail_from: Address | None = None
     """Sender of the mail; needed with `smtp_url`."""
 
+    private_destinations: bool = False
+    """Let the mail servers and webhooks that companies name be on this machine or in private networks. Off:
+    whoever manages a company could reach, through the relay, what only the relay's neighbours should.
+    `smtp_url` is the operator's own and may be anywhere."""
+
     metrics_listen: Listen | None = None
     """Listener of its own for ``/metrics``, without any password: keep it on a private address. None: off."""
 

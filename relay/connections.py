@@ -13,7 +13,6 @@ call returns.
 
 from collections import Counter
 from collections.abc import Awaitable, Collection, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, Protocol
@@ -21,11 +20,13 @@ from typing import Final, Protocol
 import structlog
 import trio
 
+from relay.audit.recorder import Recorder
 from relay.broker import Broker, HostAbout, HostAdmission, ViewerAdmission
 from relay.errors import LimitExceeded, Refused, RelayError, SessionUnavailable
-from relay.limits import Cap, KeyedBuckets, TokenBucket, address_key
+from relay.limits import Cap, KeyedBuckets
 from relay.metrics import Metrics
 from relay.peer_connection import PeerConnection, PeerSettings, Relaying
+from relay.people import TechnicianId
 from relay.protocol.close_reasons import CloseReason
 from relay.protocol.errors import ProtocolError, RemoteProtocolError
 from relay.protocol.frames import (
@@ -44,16 +45,15 @@ from relay.protocol.frames import (
 from relay.protocol.runs import Run, take_run
 from relay.protocol.upgrade import UpgradeError, check_server_request, server_response
 from relay.protocol.websocket import WebSocketCodec
-from relay.sessions import MAX_ATTEMPTS, Session, SessionId, SessionState, granted_kinds
+from relay.session_rules import SessionRules
+from relay.sessions import Session, SessionId, SessionState, granted_kinds
 from relay.transport import Transport
 from relay.tunnel import TrafficCounter, Tunnel, Viewer, closing_notice
+from relay.withdrawn import Withdrawn
 
 log = structlog.get_logger(__name__)
 
-HOST_STEPS: Final = frozenset({"started", "waiting_code", "first_picture"})
-"""Funnel steps that a host may report; the others are the relay's own observations."""
 NO_ORIGINS: Final[frozenset[str]] = frozenset()
-NOTICE_BURST: Final = 50
 CLEANUP_TIMEOUT: Final = 5.0
 """Seconds that the store gets to note that somebody left, while everything else is cancelled."""
 
@@ -92,7 +92,7 @@ class TunnelSettings:
     five tries fit, and a stranger behind many links gains 20 guesses in 10⁹ each ten minutes."""
     tries_window: float = 600.0
     notices_per_second: float = 5.0
-    """From the host of a session, and from all its viewers, after a burst of `NOTICE_BURST` each; a host
+    """From the host of a session, and from all its viewers, after a burst (`relay.session_rules`); a host
     sends a handful in its life."""
     peer: PeerSettings = field(default_factory=PeerSettings)
 
@@ -113,9 +113,10 @@ class TunnelServer:
     """Admits hosts and viewers and keeps the tunnels of all sessions.
 
     Args:
-        broker: decides; its `revoke`, `recheck` and `notify` must be set to this object's methods.
+        broker: decides; its `revoke`, `recheck`, `withdraw` and `notify` must be set to this object's.
         origin: the relay's public origin, as in deployment links; part of what a host signs.
         allowed_origins: exact values of the Origin header from which browsers may open viewers.
+        recorder: writes down who used which tool, and what was refused.
     """
 
     def __init__(
@@ -126,10 +127,12 @@ class TunnelServer:
         origin: str,
         allowed_origins: Collection[str],
         settings: TunnelSettings,
+        recorder: Recorder,
     ) -> None:
         # Never changed.
         self._broker = broker
         self._metrics = metrics
+        self._recorder = recorder
         self._origin = origin
         self._allowed_origins = frozenset(allowed_origins)
         self._settings = settings
@@ -140,6 +143,7 @@ class TunnelServer:
         self._last_number = 0
         self._an_end = trio.Event()
         self._is_draining = False
+        self._withdrawn = Withdrawn()
         self._relaying: Relaying | None = None
         self._handshaking = Cap("max_handshaking", settings.max_handshaking)
         self._tries = KeyedBuckets(
@@ -171,6 +175,26 @@ class TunnelServer:
         known = self._tunnels.get(session_id)
         if known is not None:
             known[0].close_refused_streams()
+
+    def withdraw(self, session_id: SessionId, technician_id: TechnicianId) -> None:
+        """Close a technician's viewers of a session, in which they may do less than before, or nothing."""
+        self._withdrawn.add((session_id, technician_id), trio.current_time())
+        known = self._tunnels.get(session_id)
+        if known is not None:
+            tunnel, rules = known
+            tunnel.close_viewers(partial(rules.is_of_technician, technician_id), CloseReason.REVOKED)
+
+    def revoke_technician(self, technician_id: TechnicianId) -> None:
+        """Close all viewers of a technician: they are disabled, or may do less than before."""
+        self._withdrawn.add(technician_id, trio.current_time())
+        for tunnel, rules in self._tunnels.values():
+            tunnel.close_viewers(partial(rules.is_of_technician, technician_id), CloseReason.REVOKED)
+
+    def revoke_asker(self, asked_by_hash: bytes) -> None:
+        """Close the viewers behind whose tickets a cookie or API token was that is dead now (its SHA-256)."""
+        self._withdrawn.add(asked_by_hash, trio.current_time())
+        for tunnel, rules in self._tunnels.values():
+            tunnel.close_viewers(partial(rules.is_of_asker, asked_by_hash), CloseReason.REVOKED)
 
     def notify(self, session_id: SessionId, role: Role, name: str, fields: Fields) -> None:
         """Send a NOTICE to the host or to every viewer of a session."""
@@ -239,6 +263,9 @@ class TunnelServer:
                 except (ProtocolError, RelayError) as exc:
                     reason = refusal = exc.close_reason
                     event = "peer not admitted" if peer.role is None else "connection refused"
+                    if peer.role is None and isinstance(exc, Refused):
+                        action = "join_refused" if role == "host" else "attach_refused"
+                        self._recorder.refused(action, reason=refusal.wire)
                     log.info(event, role=role, reason=reason.wire, why=str(exc))
             except* Exception:
                 reason = refusal = CloseReason.INTERNAL
@@ -359,32 +386,38 @@ class TunnelServer:
         raise RemoteProtocolError("no receipt in time", CloseReason.HANDSHAKE_TIMEOUT)
 
     async def _serve_viewer(self, peer: PeerConnection, hello: Hello, address: str) -> CloseReason:
-        session_id, tunnel, viewer = await self._admit_viewer(peer, hello)
+        admission, tunnel, rules, viewer = await self._admit_viewer(peer, hello)
         del hello
         try:
-            await self._broker.viewer_attached(session_id, viewer.number, viewer.technician, viewer.kinds)
+            await self._broker.viewer_attached(viewer.number, admission)
             return await peer.run(
                 partial(tunnel.receive_from_viewer, viewer), partial(tunnel.forward_from_viewer, viewer)
             )
         finally:
             tunnel.detach_viewer(viewer)
-            self._forget_if_empty(session_id, tunnel)
+            rules.forget_viewer(viewer)
+            self._forget_if_empty(admission.session.id, tunnel)
             with trio.move_on_after(CLEANUP_TIMEOUT, shield=True):
-                await self._broker.viewer_detached(session_id, viewer.number)
+                await self._broker.viewer_detached(viewer.number, admission)
 
-    async def _admit_viewer(self, peer: PeerConnection, hello: Hello) -> tuple[SessionId, Tunnel, Viewer]:
-        """The session and its tunnel, with the viewer attached and welcome."""
+    async def _admit_viewer(
+        self, peer: PeerConnection, hello: Hello
+    ) -> tuple[ViewerAdmission, Tunnel, SessionRules, Viewer]:
+        """The admission, and the tunnel with the viewer attached and welcome."""
+        began = trio.current_time()
         admission = await self._broker.admit_viewer(hello.secret)
         # No checkpoint from here until `_serve_viewer` has the viewer in its care.
         session = admission.session
         structlog.contextvars.bind_contextvars(session=session.id)
         self._check_not_ended(session.id)
-        tunnel, _ = self._tunnel(session.id)
-        viewer = tunnel.attach_viewer(peer, admission.technician_name, admission.kinds)
+        self._withdrawn.check(admission, since=began)
+        tunnel, rules = self._tunnel(session.id)
+        viewer = tunnel.attach_viewer(peer, admission.technician_name, admission.kinds, admission.access)
+        rules.know_viewer(viewer, admission)
         peer.role = "viewer"
         peer.queue_frame(Welcome(self._viewer_welcome(admission, viewer, tunnel)))
         log.info("viewer attached", viewer=viewer.number)
-        return session.id, tunnel, viewer
+        return admission, tunnel, rules, viewer
 
     def _check_not_ended(self, session_id: SessionId) -> None:
         """A session may end between the commit that admits a peer and the peer's turn here: `revoke` then
@@ -421,6 +454,7 @@ class TunnelServer:
             "viewer": viewer.number,
             "host_online": tunnel.host is not None,
             "kinds": sorted(kind.value for kind in admission.kinds),
+            "access": admission.access,
             "computer": session.computer,
             "os": session.os,
             "user": session.host_user,
@@ -460,10 +494,17 @@ class TunnelServer:
         if origins and (len(origins) > 1 or origins[0] not in allowed):
             raise UpgradeError("This page may not connect here.", 403, CloseReason.REFUSED)
 
-    def _tunnel(self, session_id: SessionId) -> tuple[Tunnel, "SessionRules"]:
+    def _tunnel(self, session_id: SessionId) -> tuple[Tunnel, SessionRules]:
         known = self._tunnels.get(session_id)
         if known is None:
-            rules = SessionRules(session_id, self._broker, self._metrics, self._tries, self._settings)
+            rules = SessionRules(
+                session_id,
+                self._broker,
+                self._metrics,
+                self._recorder,
+                self._tries,
+                notices_per_second=self._settings.notices_per_second,
+            )
             known = self._tunnels[session_id] = Tunnel(rules, self._counter), rules
         return known
 
@@ -471,96 +512,6 @@ class TunnelServer:
         known = self._tunnels.get(session_id)
         if known is not None and known[0] is tunnel and tunnel.is_empty:
             del self._tunnels[session_id]
-
-
-class SessionRules:
-    """What one session's tunnel asks the broker (`relay.tunnel.Rules`).
-
-    Attributes:
-        host_address: of the host's connection, whose customer types the codes.
-    """
-
-    __slots__ = ("_broker", "_metrics", "_notices", "_session_id", "_settings", "_tries", "host_address")
-
-    def __init__(
-        self,
-        session_id: SessionId,
-        broker: Broker,
-        metrics: Metrics,
-        tries: KeyedBuckets,
-        settings: TunnelSettings,
-    ) -> None:
-        self._session_id = session_id
-        self._broker = broker
-        self._metrics = metrics
-        self._tries = tries
-        self._settings = settings
-        # One for each side: neither can use up what the other needs. Full when made, hence made when needed.
-        self._notices: dict[Role, TokenBucket] = {}
-        self.host_address = ""
-
-    def may_open(self, viewer: Viewer, channel: Channel) -> CloseReason | None:
-        """The broker's word on state, ticket and plan."""
-        return self._broker.check_open(self._session_id, channel, viewer.kinds)
-
-    async def count_try(self, viewer: Viewer, code: int, attempt: int) -> None:
-        """Count a try for the host's address and, durably, for the session."""
-        try:
-            self._tries.take(address_key(self.host_address), trio.current_time())
-            tries = await self._broker.count_try(self._session_id, code=code, attempt=attempt)
-        except Refused as exc:
-            self._metrics.tries_total.labels("refused").inc()
-            reason = CloseReason.TOO_MANY_TRIES if isinstance(exc, LimitExceeded) else exc.close_reason
-            raise Refused(str(exc), reason) from exc
-        self._metrics.tries_total.labels("counted").inc()
-        fields: Fields = {"code": tries.code, "tries": tries.tries, "attempts": tries.attempts}
-        self._broker.notify(self._session_id, "viewer", "tries", fields)
-
-    async def fail_try(self, viewer: Viewer) -> None:
-        """Either side found the code wrong."""
-        self._metrics.tries_total.labels("wrong").inc()
-        with suppress(Refused):  # the session may have ended by this very try
-            await self._broker.try_failed(self._session_id)
-
-    async def receive_notice(self, viewer: Viewer | None, notice: Notice) -> None:
-        """News from a peer (docs/protocol.md §4)."""
-        role: Role = "host" if viewer is None else "viewer"
-        if self._notice_bucket(role).take(trio.current_time()):
-            raise RemoteProtocolError("too many notices", CloseReason.LIMIT)
-        fields = FieldReader(notice.fields)
-        try:
-            match role, notice.name:
-                case _, "paired":
-                    attempt = fields.number("attempt", at_least=1, at_most=MAX_ATTEMPTS)
-                    wrapped = fields.optional_binary("wrapped", max_length=128) if viewer else None
-                    await self._broker.report_paired(
-                        self._session_id, role=role, attempt=attempt, wrapped=wrapped
-                    )
-                case "host", "ready":
-                    await self._broker.report_ready(self._session_id)
-                case "host", "status":
-                    step = fields.text("step", max_length=32)
-                    if step not in HOST_STEPS:
-                        raise RemoteProtocolError("unknown step")
-                    await self._broker.record_step(self._session_id, step)
-                case "host", "ending":
-                    await self._broker.end(
-                        self._session_id, CloseReason.ENDED_BY_CUSTOMER, technician_id=None
-                    )
-                case _:
-                    raise RemoteProtocolError("unknown notice")
-        except Refused as exc:
-            raise RemoteProtocolError(str(exc), exc.close_reason) from exc
-
-    def _notice_bucket(self, role: Role) -> TokenBucket:
-        bucket = self._notices.get(role)
-        if bucket is None:
-            bucket = self._notices[role] = TokenBucket(
-                rate_per_second=self._settings.notices_per_second,
-                burst=NOTICE_BURST,
-                now=trio.current_time(),
-            )
-        return bucket
 
 
 def _unix(session: Session) -> int | None:

@@ -24,6 +24,14 @@ class AuthError(Refused):
     """Who they say they are was not proven."""
 
 
+class NotAllowed(Refused):
+    """Who they are is known, and that they may not."""
+
+
+class ReasonRequired(Refused):
+    """The company wants to know why somebody connects."""
+
+
 class SessionUnavailable(Refused):
     """No such session, or not in a state that allows this; a stranger cannot tell which."""
 

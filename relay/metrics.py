@@ -108,8 +108,20 @@ class Metrics:
         )
         self.mails_total = Counter(
             "relay_mails_total",
-            "Mails with a deployment link, by what became of them (sent, outbox, failed).",
+            "Mails, by what became of them (sent, outbox, failed, withdrawn).",
             ["state"],
+            registry=self.registry,
+        )
+        self.mail_tries_total = Counter(
+            "relay_mail_tries_total",
+            "Tries to hand a mail over, by outcome (accepted, put_off, refused).",
+            ["outcome"],
+            registry=self.registry,
+        )
+        self.webhook_tries_total = Counter(
+            "relay_webhook_tries_total",
+            "Tries to deliver an event to a webhook, by outcome (delivered, put_off, failed).",
+            ["outcome"],
             registry=self.registry,
         )
 

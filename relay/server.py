@@ -29,10 +29,10 @@ from relay.api.context import ApiContext, ApiSettings
 from relay.api.events import PATH as EVENTS_PATH
 from relay.api.events import EventFeed
 from relay.api.feeds import Feeds
-from relay.api.mail import Mailer
 from relay.api.scrape import create_scrape_app
 from relay.audit.heads import HEADS_FILE, HeadSigner
 from relay.audit.log import AuditLog
+from relay.audit.receipts import ReceiptPost
 from relay.audit.recorder import Recorder
 from relay.audit.retention import Retention
 from relay.auth import Sealer, load_or_make_relay_key
@@ -41,13 +41,18 @@ from relay.config import Config, ListenAddress
 from relay.connections import TunnelServer, TunnelSettings
 from relay.errors import ConfigError
 from relay.http import FrontDoor, FrontDoorEvent, FrontDoorSettings, serve_front_door
+from relay.mail import Carrier, MailServer, MailServers, Outbox, RelayMail
+from relay.mailing import LetterPost, mail_receipt, tell_owners, tell_session
 from relay.metrics import Metrics
 from relay.people import Plan, TechnicianRole
 from relay.protocol.links import encode_base64url
-from relay.store import open_store
+from relay.store import Store, open_store
 from relay.texts import load_translations
+from relay.webhooks import Sender, Webhooks
 
 STATIC_FOLDER = Path(__file__).parent / "api" / "static"
+POST_TIMEOUT = 5.0
+"""Seconds for mails and webhooks that are under way when the relay stops; the others wait for its return."""
 LAG_INTERVAL = 0.5
 """Seconds between two looks at the event loop's lag: enough samples, and an idle relay stays idle."""
 RESERVED_BESIDE_METRICS = 8
@@ -146,27 +151,44 @@ async def serve(
         signer = HeadSigner(store, relay_key, config.data / HEADS_FILE, now=_now)
         audit = AuditLog(store, relay_key.public_key(), config.data / HEADS_FILE, now=_now)
         broker = Broker(store, BrokerSettings(), now=_now, relay_key=relay_key)
+        sealer = Sealer(relay_key)
+        post = make_post_room(config, store, sealer, metrics)
         accounts = Accounts(
             store,
             AccountSettings(),
             now=_now,
-            sealer=Sealer(relay_key),
+            sealer=sealer,
             origin=origin,
             refused=recorder.refused,
+            post=LetterPost(post.outbox),
         )
         tunnels = TunnelServer(
-            broker, metrics, origin=origin, allowed_origins=[origin], settings=rooms.tunnels
+            broker,
+            metrics,
+            origin=origin,
+            allowed_origins=[origin],
+            settings=rooms.tunnels,
+            recorder=recorder,
         )
         broker.revoke = tunnels.revoke
         broker.recheck = tunnels.recheck
+        broker.withdraw = tunnels.withdraw
         broker.notify = tunnels.notify
-        context = make_api_context(config, origin, broker, accounts, metrics, audit)
+        post.outbox.changed = partial(tell_session, broker)
+        post.webhooks.disabled = partial(tell_owners, post.outbox, store, now=_now)
+        context = make_api_context(config, origin, broker, accounts, metrics, audit, post, tunnels)
         publish_statistics(metrics, broker, tunnels, context.feeds)
         metrics.watch(
             "relay_audit_broken_chains",
             "Companies whose audit log was changed; see relay audit verify.",
             "",
             lambda: {"": len(signer.broken)},
+        )
+        metrics.watch(
+            "relay_mails_waiting",
+            "Mails in the outbox that wait for a (next) try.",
+            "",
+            lambda: {"": post.outbox.statistics().waiting},
         )
         link = await first_run(config, accounts, origin, make_sign_in_link=make_sign_in_link)
         # What the first request would else do on the event loop, for tens of milliseconds.
@@ -189,6 +211,11 @@ async def serve(
             await background.start(broker.run_deadlines)
             background.start_soon(Retention(store, now=_now).run)
             await background.start(tunnels.run_housekeeping)
+            await background.start(accounts.invitations.run)
+            await background.start(partial(accounts.people.run_watch, context.revoke_technician))
+            await background.start(post.outbox.run)
+            await background.start(post.webhooks.run)
+            background.start_soon(ReceiptPost(store, partial(mail_receipt, post.outbox), now=_now).run)
             background.start_soon(measure_lag, metrics)
             if metrics_listeners:
                 await background.start(_serve_metrics, metrics_listeners, metrics)
@@ -213,8 +240,55 @@ async def serve(
                 context.stopping.set()
                 context.feeds.close_all()
                 await tunnels.drain(config.shutdown_timeout)
+            with trio.move_on_after(min(POST_TIMEOUT, config.shutdown_timeout)):
+                await post.drain()
             background.cancel_scope.cancel()
     _log.info("relay_down")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PostRoom:
+    """Whatever the relay sends out by itself.
+
+    Attributes:
+        servers: mail servers of companies.
+        outbox: mails.
+        webhooks: events.
+    """
+
+    servers: MailServers
+    outbox: Outbox
+    webhooks: Webhooks
+
+    async def drain(self) -> None:
+        """Begin nothing new, and return once all that is under way is over."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self.outbox.drain)
+            nursery.start_soon(self.webhooks.drain)
+
+
+def make_post_room(config: Config, store: Store, sealer: Sealer, metrics: Metrics) -> PostRoom:
+    """Mail and webhooks, from the settings."""
+    allows_private = config.private_destinations
+    servers = MailServers(store, sealer, allows_private=allows_private, now=_now)
+    carrier = Carrier(
+        outbox=config.data / "outbox", timeout=config.smtp_timeout, allows_private=allows_private
+    )
+    given = config.smtp_url
+    own = given and MailServer(
+        host=given.host,
+        port=given.port,
+        security=given.security,
+        user=given.user,
+        password=given.password.get_secret_value(),
+        is_of_relay=True,
+    )
+    relay_mail = RelayMail(own, config.mail_from or "relay@localhost")
+    return PostRoom(
+        servers=servers,
+        outbox=Outbox(store, sealer, carrier, servers, relay_mail, metrics, now=_now),
+        webhooks=Webhooks(store, sealer, Sender(allows_private=allows_private), metrics, now=_now),
+    )
 
 
 def make_api_context(
@@ -224,23 +298,23 @@ def make_api_context(
     accounts: Accounts,
     metrics: Metrics,
     audit: AuditLog,
+    post: PostRoom,
+    tunnels: TunnelServer,
 ) -> ApiContext:
     """What the API works with, from the settings."""
     settings = ApiSettings(origin=origin, static=STATIC_FOLDER, downloads=config.downloads_folder)
-    mailer = Mailer(
-        server=config.smtp_url,
-        sender=config.mail_from or "relay@localhost",
-        outbox=config.data / "outbox",
-        timeout=config.smtp_timeout,
-    )
     return ApiContext(
         settings=settings,
         broker=broker,
         accounts=accounts,
-        mailer=mailer,
+        outbox=post.outbox,
+        mail_servers=post.servers,
+        webhooks=post.webhooks,
         metrics=metrics,
         feeds=Feeds(settings.max_feeds_per_technician),
         audit=audit,
+        close_viewers_of_asker=tunnels.revoke_asker,
+        close_viewers_of_technician=tunnels.revoke_technician,
     )
 
 
@@ -315,34 +389,6 @@ async def first_run(
             company.id, name=config.owner_name, email=config.owner_email, role=TechnicianRole.OWNER
         )
     token = await accounts.issue_sign_in_link(owner.id)
-    return sign_in_url(origin, token)
-
-
-async def issue_sign_in_link(data: Path, *, email: str | None, origin: str | None) -> str:
-    """A sign-in link, made beside a relay that may be running on the same folder.
-
-    Args:
-        data: the relay's folder.
-        email: whom it is for; None: the only technician there is.
-        origin: what the link begins with; None: what the relay last ran as.
-
-    Raises:
-        ConfigError: there is no relay in `data`, or nobody (or nobody in particular) to make a link for.
-    """
-    if not (data / "relay.db").is_file():
-        raise ConfigError(f"{data} is not the folder of a relay; start one with: relay up --data {data}")
-    origin = origin or _last_origin(data)
-    async with open_store(data / "relay.db") as store:
-        key = await trio.to_thread.run_sync(load_or_make_relay_key, data / "relay.key")
-        accounts = Accounts(store, AccountSettings(), now=_now, sealer=Sealer(key), origin=origin)
-        technicians = await accounts.technicians()
-        if email is not None:
-            technicians = [technician for technician in technicians if technician.email == email.lower()]
-            if not technicians:
-                raise ConfigError(f"There is no technician with the address {email}.")
-        if len(technicians) != 1:
-            raise ConfigError("There are several technicians; say which with --email.")
-        token = await accounts.issue_sign_in_link(technicians[0].id)
     return sign_in_url(origin, token)
 
 
@@ -429,14 +475,19 @@ def _data_folder(data: Path) -> Iterator[None]:
 
 
 def _remember_origin(data: Path, origin: str) -> None:
-    """Keep the origin for `issue_sign_in_link`, which runs in a process of its own."""
+    """Keep the origin for `relay.roster`, which runs in a process of its own."""
     try:
         (data / "origin").write_text(origin + "\n")
     except OSError as error:
         raise ConfigError(f"The folder {data} cannot be written: {error.strerror}.") from None
 
 
-def _last_origin(data: Path) -> str:
+def last_origin(data: Path) -> str:
+    """What the relay on this folder last ran as.
+
+    Raises:
+        ConfigError: it never ran.
+    """
     try:
         return (data / "origin").read_text().strip()
     except OSError:

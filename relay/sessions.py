@@ -19,7 +19,7 @@ from types import MappingProxyType
 from typing import Final, Literal, NewType, TypeAlias
 
 from relay.errors import Refused, SessionUnavailable
-from relay.people import MAX_SESSION_LIFETIME, Company, CompanyId, Plan, TechnicianId
+from relay.people import MAX_SESSION_LIFETIME, Company, CompanyId, Permission, Plan, Technician, TechnicianId
 from relay.protocol.close_reasons import CloseReason
 from relay.protocol.codes import MAX_ATTEMPTS as MAX_ATTEMPTS
 from relay.protocol.codes import MAX_CODES, MAX_TRIES_PER_CODE
@@ -30,6 +30,11 @@ SessionId = NewType("SessionId", str)
 Removal: TypeAlias = Literal["none", "pending", "confirmed"]
 """Of the host: none was ever there; it should be going; it signed that it is gone."""
 
+Access: TypeAlias = Literal["owner", "full", "view", "read"]
+"""What somebody may do with a session: everything; connect; connect and only watch; know of it."""
+
+MAX_SHARES: Final = 16
+"""Colleagues in one session; more could not attach at once anyway."""
 MAX_WARNINGS: Final = 16
 """Of one session; the first ones tell the story, and a hostile host must not grow the record."""
 
@@ -104,15 +109,31 @@ ENDING_EVENTS: Final[Mapping[CloseReason, Event]] = MappingProxyType(
 
 FUNNEL_STEPS: Final = (
     "mail_accepted",
+    "mail_failed",
     "link_opened",
     "host_downloaded",
     "started",
+    "asking_rights",
     "waiting_code",
     "wrong_code",
     "active",
     "first_picture",
 )
 """The steps between preparing and seeing the desktop, in their usual order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A colleague who was let into a session.
+
+    Attributes:
+        technician_id, technician_name: who.
+        access: all tools, or watching the screen.
+    """
+
+    technician_id: TechnicianId
+    technician_name: str
+    access: Literal["full", "view"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +161,9 @@ class Session:
         host_ready: the host is installed and can work.
         funnel: steps reached, with their times, in order (`FUNNEL_STEPS`).
         warnings: sentences for the technician.
+        wants_receipt: the customer is mailed a receipt at the end.
+        is_forgotten: its personal data were deleted, their time being over.
+        shares: colleagues who were let in; filled in by the broker.
         host_online: live; filled in by the broker.
         viewers: how many are attached; live, filled in by the broker.
     """
@@ -173,6 +197,9 @@ class Session:
     host_ready: bool = False
     funnel: tuple[tuple[str, datetime], ...] = ()
     warnings: tuple[str, ...] = ()
+    wants_receipt: bool = False
+    is_forgotten: bool = False
+    shares: tuple[Share, ...] = ()
     host_online: bool = False
     viewers: int = 0
 
@@ -378,6 +405,40 @@ def tools_of(plan: Plan, has_insight: bool) -> Mapping[Channel, CloseReason | No
             Channel.CHAT: None,
         }
     )
+
+
+def access_of(session: Session, technician: Technician, permissions: frozenset[Permission]) -> Access | None:
+    """What somebody may do with the session; None: they may not even know that there is one.
+
+    Args:
+        session: with its shares.
+        technician: who, of whatever company.
+        permissions: theirs, or fewer (an API token's).
+    """
+    if session.company_id != technician.company_id or Permission.READ_SESSIONS not in permissions:
+        return None
+    if session.technician_id == technician.id:
+        return "owner"
+    for share in session.shares:
+        if share.technician_id == technician.id:
+            return share.access
+    return "read" if Permission.READ_ALL_SESSIONS in permissions else None
+
+
+def may_manage_session(session: Session, technician: Technician, permissions: frozenset[Permission]) -> bool:
+    """Whether somebody may end the session, hand it over, and say who is let in."""
+    if session.company_id != technician.company_id:
+        return False
+    if Permission.MANAGE_ALL_SESSIONS in permissions:
+        return True
+    return session.technician_id == technician.id and Permission.USE_SESSIONS in permissions
+
+
+def check_access(access: Access, channel: Channel) -> CloseReason | None:
+    """Whether this access is enough to open `channel`: None, or the reason why not."""
+    if access == "owner" or (access == "full" and channel is not Channel.PAIR):
+        return None
+    return None if access == "view" and channel is Channel.CONTROL else CloseReason.KIND_NOT_GRANTED
 
 
 def granted_kinds(company: Company) -> list[str]:

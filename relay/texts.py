@@ -9,6 +9,7 @@ and fails for a text without a translation.
 To add a language: copy a ``.po`` file, translate it, and add the language to `LANGUAGES`.
 """
 
+import unicodedata
 from collections.abc import Iterable
 from functools import cache
 from gettext import GNUTranslations, NullTranslations
@@ -26,6 +27,19 @@ LANGUAGES: Final = ("en", "es")
 def mark(text: str) -> str:
     """`text` itself: tells readers and the test of the catalogues that it is translated where it is shown."""
     return text
+
+
+def one_line(text: str) -> str:
+    """`text`, untrusted, as names and telephone numbers are kept: NFC, single blanks, nothing hidden.
+
+    Raises:
+        ValueError: it has characters that cannot be seen, or change the direction of the text around them;
+            headers of mails refuse them too. The message is a sentence for a person.
+    """
+    line = unicodedata.normalize("NFC", " ".join(text.split()))
+    if not line.isprintable():
+        raise ValueError("Hidden characters, and those that change the direction of text, are not allowed.")
+    return line
 
 
 @cache

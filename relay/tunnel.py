@@ -15,7 +15,7 @@ A slow viewer therefore stalls nobody: its streams run out of credit, the host g
 Whether a stream may be opened, and what is durable, is decided by `Rules`, which `relay.connections` gives.
 """
 
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, Protocol, assert_never
 
@@ -111,12 +111,18 @@ class Stream:
 
 @dataclass(eq=False, slots=True)
 class Viewer:
-    """One attached viewer: its connection, its number in the session, the channels its ticket grants."""
+    """One attached viewer: its connection, its number in the session, and what the host is told of it.
+
+    Attributes:
+        kinds: the channels its ticket grants.
+        access: "view" for one that may only watch, which the host sees to; else "full".
+    """
 
     number: int
     peer: PeerConnection
     technician: str
     kinds: frozenset[Channel]
+    access: str = "full"
     last_stream: int = 0
     streams: dict[int, Stream] = field(default_factory=dict)
 
@@ -132,6 +138,12 @@ class Rules(Protocol):
 
     async def fail_try(self, viewer: Viewer) -> None:
         """Either side closed a pair stream because the code was wrong."""
+
+    def opened(self, viewer: Viewer, channel: Channel) -> None:
+        """The host accepted a viewer's stream of a tool. Synchronous, and quick."""
+
+    def closed(self, viewer: Viewer, channel: Channel) -> None:
+        """An accepted stream of a tool is no more, whoever closed it. Synchronous, and quick."""
 
     async def receive_notice(self, viewer: Viewer | None, notice: Notice) -> None:
         """A notice came from `viewer`, or from the host. Raises RemoteProtocolError."""
@@ -184,7 +196,7 @@ class Tunnel:
             self._close_streams_of_host()
             older.close(CloseReason.REPLACED)
         for viewer in self._viewers.values():
-            peer.queue_frame(Notice("attached", {"viewer": viewer.number, "technician": viewer.technician}))
+            peer.queue_frame(_attached_notice(viewer))
             viewer.peer.queue_frame(Notice("host_online", facts))
 
     def detach_host(self, peer: PeerConnection) -> bool:
@@ -197,7 +209,13 @@ class Tunnel:
             viewer.peer.queue_frame(Notice("host_offline", {}))
         return True
 
-    def attach_viewer(self, peer: PeerConnection, technician: str, kinds: frozenset[Channel]) -> Viewer:
+    def attach_viewer(
+        self,
+        peer: PeerConnection,
+        technician: str,
+        kinds: frozenset[Channel],
+        access: str = "full",
+    ) -> Viewer:
         """Give a viewer its number.
 
         Raises:
@@ -209,10 +227,10 @@ class Tunnel:
         while number in self._viewers:
             number = number % MAX_VIEWER + 1
         self._last_viewer = number
-        viewer = Viewer(number, peer, technician, kinds)
+        viewer = Viewer(number, peer, technician, kinds, access)
         self._viewers[number] = viewer
         if self._host is not None:
-            self._host.queue_frame(Notice("attached", {"viewer": number, "technician": technician}))
+            self._host.queue_frame(_attached_notice(viewer))
         return viewer
 
     def detach_viewer(self, viewer: Viewer) -> None:
@@ -240,6 +258,12 @@ class Tunnel:
         """End every connection of the session with `reason`."""
         for peer in self.peers():
             peer.close(reason, last_words)
+
+    def close_viewers(self, is_meant: Callable[[Viewer], bool], reason: CloseReason) -> None:
+        """End the connections of those viewers that are meant."""
+        for viewer in list(self._viewers.values()):
+            if is_meant(viewer):
+                viewer.peer.close(reason)
 
     def close_refused_streams(self) -> None:
         """End every tool's stream that could not be opened any more (the company's plan changed)."""
@@ -412,6 +436,8 @@ class Tunnel:
 
     def _pass_accept(self, stream: Stream, message: bytes) -> None:
         stream.is_accepted = True
+        if stream.channel is not Channel.PAIR:
+            self._rules.opened(stream.viewer, stream.channel)
         stream.viewer.peer.queue_control(message)
 
     def _failed_try(self, stream: Stream, reason: CloseReason) -> Awaitable[None] | None:
@@ -435,6 +461,8 @@ class Tunnel:
     def _forget(self, stream: Stream) -> None:
         del self._streams[stream.number]
         del stream.viewer.streams[stream.number]
+        if stream.is_accepted and stream.channel is not Channel.PAIR:
+            self._rules.closed(stream.viewer, stream.channel)
 
     def _check_late(self, number: int) -> None:
         """A frame of the host for no open stream: fine if the stream was open once, and dropped."""
@@ -453,6 +481,11 @@ class Tunnel:
         if run.largest > stream.max_message_bytes:
             raise RemoteProtocolError("a payload is too large for its channel", CloseReason.TOO_LARGE)
         window.spend(run.size)
+
+
+def _attached_notice(viewer: Viewer) -> Notice:
+    fields: Fields = {"viewer": viewer.number, "technician": viewer.technician, "access": viewer.access}
+    return Notice("attached", fields)
 
 
 def closing_notice(reason: CloseReason) -> Notice:

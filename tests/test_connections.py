@@ -10,12 +10,13 @@ import pytest
 import trio
 
 from relay.broker import HostAbout, HostAdmission
-from relay.connections import NOTICE_BURST, TunnelSettings
+from relay.connections import TunnelSettings
 from relay.errors import AuthError
 from relay.people import Plan
 from relay.protocol.close_reasons import CloseReason
 from relay.protocol.frames import Channel, Close, Credit, Data, Hello, Notice, Open, Welcome, encode_data
 from relay.protocol.lease import Receipt, sign_receipt
+from relay.session_rules import NOTICE_BURST
 from relay.sessions import Session
 from relay.tunnel import MAX_VIEWERS
 from tests.helpers.office import FakeHost

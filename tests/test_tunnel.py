@@ -94,6 +94,12 @@ class ScriptedRules:
     async def fail_try(self, viewer: Viewer) -> None:
         self.log.append("failed")
 
+    def opened(self, viewer: Viewer, channel: Channel) -> None:
+        self.log.append(("opened", viewer.number, channel))
+
+    def closed(self, viewer: Viewer, channel: Channel) -> None:
+        self.log.append(("closed", viewer.number, channel))
+
     async def receive_notice(self, viewer: Viewer | None, notice: Notice) -> None:
         self.log.append((viewer and viewer.number, notice.name))
 
@@ -407,7 +413,8 @@ def test_the_newest_host_connection_wins(house: House) -> None:
         Close(number, CloseReason.HOST_OFFLINE),
         Notice("host_online", FACTS),
     ]
-    assert newer.take() == [Notice("attached", {"viewer": house.viewer.number, "technician": "Tess"})]
+    notice = Notice("attached", {"viewer": house.viewer.number, "technician": "Tess", "access": "full"})
+    assert newer.take() == [notice]
     assert not house.tunnel.detach_host(house.host_peer)
     assert house.tunnel.host is newer_peer
 

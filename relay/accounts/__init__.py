@@ -1,16 +1,20 @@
 """Accounts: companies, the people in them, and how they sign in.
 
-`Accounts` holds the parts, which share a `Desk`: `people`, `signing_in`, `second_factors`, `passkeys` and
-`identity_providers`. What is called from many places has a shorter name on `Accounts` itself.
+`Accounts` holds the parts, which share a `Desk`: `people`, `invitations`, `brand`, `signing_in`,
+`second_factors`, `passkeys` and `identity_providers`. What is called from many places has a shorter name on
+`Accounts` itself.
 """
 
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
+from relay.accounts.brand import Brand
 from relay.accounts.challenges import Challenges
 from relay.accounts.desk import AccountSettings, Desk, normalise_email
 from relay.accounts.identity_providers import IdentityProviders
+from relay.accounts.invitations import Invitations
+from relay.accounts.letters import NoPost, Post
 from relay.accounts.passkeys import Passkeys
 from relay.accounts.people import People
 from relay.accounts.second_factors import SecondFactors
@@ -43,6 +47,7 @@ class Accounts:
         sealer: of secrets that must be read again.
         origin: the relay's, as browsers write it.
         refused: told of each sign-in that was refused, see `Desk`.
+        post: carries invitations and links for new passwords; None: nobody does.
 
     Concurrency: any task may call anything.
     """
@@ -56,15 +61,18 @@ class Accounts:
         sealer: Sealer,
         origin: str,
         refused: Callable[..., None] | None = None,
+        post: Post | None = None,
     ) -> None:
         desk = Desk(store=store, settings=settings, now=now, sealer=sealer, origin=origin)
         if refused is not None:
             desk = replace(desk, refused=refused)
         challenges = Challenges(desk)
         self.throttle = Throttle(desk)
-        self.people = People(desk)
         self.second_factors = SecondFactors(desk, self.throttle)
+        self.people = People(desk, self.second_factors)
         self.signing_in = SigningIn(desk, self.throttle, challenges, self.second_factors)
+        self.invitations = Invitations(desk, self.throttle, self.signing_in, post or NoPost())
+        self.brand = Brand(desk)
         self.passkeys = Passkeys(desk, self.throttle, challenges, self.second_factors, self.signing_in)
         self.identity_providers = IdentityProviders(desk, self.throttle, challenges, self.signing_in)
         self.create_company = self.people.create_company

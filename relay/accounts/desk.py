@@ -35,6 +35,14 @@ class AccountSettings:
         codes_window: seconds.
         known_browser_ttl: seconds after its last sign-in for which a browser counts as known.
         max_passkeys: of one person.
+        invitation_ttl: seconds in which an invitation must be accepted.
+        reset_ttl: seconds in which a mailed link must be used to set a new password.
+        invitations_per_company: mails to people that a company may send within `invitations_window`.
+        invitations_per_person: of those, to one person.
+        invitations_window: seconds.
+        resets_per_account: mails for a new password to one person within `reset_ttl`. Whoever asks for more
+            has one of them in their mailbox that is still good.
+        max_people: of one company, disabled ones included.
     """
 
     sign_in_link_ttl: float = 3600.0
@@ -51,6 +59,13 @@ class AccountSettings:
     codes_window: float = 3600.0
     known_browser_ttl: float = 180 * 86400.0
     max_passkeys: int = 20
+    invitation_ttl: float = 72 * 3600.0
+    reset_ttl: float = 3600.0
+    invitations_per_company: float = 50.0
+    invitations_per_person: float = 5.0
+    invitations_window: float = 3600.0
+    resets_per_account: float = 3.0
+    max_people: int = 500
 
 
 def _ignore(

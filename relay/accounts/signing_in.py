@@ -22,8 +22,9 @@ from relay.auth import digest, new_id, new_secret
 from relay.errors import AuthError, Refused
 from relay.people import Company, Technician, TechnicianId
 from relay.protocol.hidden import SecretBytes
-from relay.store import Transaction, account_rows, cookie_rows
+from relay.store import Transaction, account_rows, cookie_rows, link_rows
 from relay.store.cookie_rows import CookieRow
+from relay.store.link_rows import LinkPurpose
 from relay.texts import mark
 
 WRONG_PASSWORD = mark("The e-mail address or the password is not right.")
@@ -114,7 +115,8 @@ class SigningIn:
         now = self._desk.now()
 
         def work(tx: Transaction) -> Entry | None:
-            technician = working_technician(tx, account_rows.use_sign_in_link(tx, digest(token), now))
+            link = link_rows.use(tx, digest(token), [LinkPurpose.SIGN_IN], now)
+            technician = None if link is None else working_technician(tx, link.technician_id)
             if technician is None:
                 return None
             return self.enter(tx, now, technician, way="link", agent=visit.agent)

@@ -14,6 +14,7 @@ from fastapi import APIRouter, Depends, Response
 from relay.accounts.openid import IssuerFailed
 from relay.accounts.second_factors import WRONG_CODE
 from relay.api.account_bodies import (
+    PASSWORD_LENGTH,
     BrowserBody,
     ChangeMe,
     IdentityProviderAnswer,
@@ -46,7 +47,6 @@ from relay.texts import mark, translate
 router = APIRouter(prefix="/api/v1", tags=["account"])
 
 PASSWORD_NEEDED = mark("Please type your current password.")
-PASSWORD_LENGTH = mark("A password has {least} to {most} characters.")
 PASSWORD_WRONG = mark("This is not your current password.")
 
 Manager = Annotated[Caller, Depends(Allowed(Permission.MANAGE_COMPANY))]
@@ -55,7 +55,7 @@ Manager = Annotated[Caller, Depends(Allowed(Permission.MANAGE_COMPANY))]
 @router.get("/me", responses=answers(401))
 async def me(context: Context, caller: SignedOn) -> Me:
     """Who is signed in, and what the relay is like."""
-    return _me(context, caller, caller.technician)
+    return await _me(context, caller, caller.technician)
 
 
 @router.patch("/me", responses=answers(400, 401, 403, 415, 422))
@@ -64,7 +64,7 @@ async def change_me(body: ChangeMe, context: Context, caller: OwnAccount) -> Me:
     changed = await context.accounts.people.change_own(
         caller.technician, name=body.name, language=body.language
     )
-    return _me(context, caller, changed)
+    return await _me(context, caller, changed)
 
 
 @router.get("/me/security", responses=answers(401, 403))
@@ -270,12 +270,12 @@ def _end(context: ApiContext, dead: Iterable[bytes]) -> None:
         context.revoke_asker(cookie_hash)
 
 
-def _me(context: ApiContext, caller: Caller, technician: Technician) -> Me:
+async def _me(context: ApiContext, caller: Caller, technician: Technician) -> Me:
     return Me(
         technician=technician_body(technician),
         company=company_body(caller.company),
         permissions=sorted(permission.value for permission in caller.permissions),
-        mail=context.mailer.way,
+        mail=await context.outbox.way_of(caller.company.id),
         origin=context.settings.origin,
         now=datetime.now(UTC),
         must_set_second_factor=lacks_second_factor(technician, caller.company),

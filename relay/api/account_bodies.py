@@ -5,12 +5,15 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field
 
 from relay.accounts.identity_providers import IdentityProvider
-from relay.api.models import Incoming, Language, Text, Time, Token
+from relay.api.models import Incoming, Language, Line, Text, Time, Token
 from relay.api.sign_in_bodies import Code, Credential, Password, SignedInBody
+from relay.texts import mark
 
 MAX_NAME_LENGTH = 100
 
-Name = Annotated[Text, Field(min_length=1, max_length=MAX_NAME_LENGTH, examples=["Alice"])]
+PASSWORD_LENGTH = mark("A password has {least} to {most} characters.")
+
+Name = Annotated[Line, Field(min_length=1, max_length=MAX_NAME_LENGTH, examples=["Alice"])]
 
 
 class Me(SignedInBody):

@@ -9,7 +9,20 @@ from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp
 
 import relay
-from relay.api import account, audit, customer, pages, problems, sign_in, technician
+from relay.api import (
+    account,
+    audit,
+    company,
+    customer,
+    invitations,
+    mail_server,
+    pages,
+    people,
+    problems,
+    sessions,
+    sign_in,
+    webhooks,
+)
 from relay.api.context import ApiContext
 from relay.api.guard import Guard
 
@@ -44,8 +57,13 @@ def create_routes(context: ApiContext) -> FastAPI:
     )
     app.state.context = context
     app.include_router(sign_in.router)
+    app.include_router(invitations.router)
     app.include_router(account.router)
-    app.include_router(technician.router)
+    app.include_router(people.router)
+    app.include_router(company.router)
+    app.include_router(mail_server.router)
+    app.include_router(webhooks.router)
+    app.include_router(sessions.router)
     app.include_router(audit.router)
     app.include_router(customer.router)
     pages.add_pages(app)

@@ -265,7 +265,9 @@ async def verify_audit(context: Context, caller: Auditor) -> VerifyAnswer:
 @router.get("/sessions/{id}/history", responses=answers(401, 403, 404, 422))
 async def session_history(id: PathId, context: Context, caller: Reader) -> HistoryAnswer:
     """Who used which tool of a session, and what else happened to it."""
-    session = await context.broker.session_for(caller.technician.id, SessionId(id))
+    session = await context.broker.session_for(
+        caller.technician.id, SessionId(id), permissions=caller.permissions
+    )
     history = await context.audit.history(session.id)
     names = await context.audit.names(caller.company.id)
     return HistoryAnswer(
@@ -286,7 +288,9 @@ async def session_history(id: PathId, context: Context, caller: Reader) -> Histo
 @router.get("/sessions/{id}/receipt", responses=answers(401, 403, 404, 409, 422))
 async def session_receipt(id: PathId, context: Context, caller: Reader) -> ReceiptAnswer:
     """What the customer may know about a session that ended."""
-    session = await context.broker.session_for(caller.technician.id, SessionId(id))
+    session = await context.broker.session_for(
+        caller.technician.id, SessionId(id), permissions=caller.permissions
+    )
     receipt = await context.audit.receipt_of_session(session.id)
     if receipt is None:
         raise Problem(409, NOT_ENDED)

@@ -1,5 +1,6 @@
 """What every route needs, made once by `relay.server` and kept on the app; and who is asking."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
@@ -9,16 +10,19 @@ from fastapi import Depends, Request
 
 from relay.accounts import Accounts
 from relay.api.feeds import Feeds
-from relay.api.mail import Mailer
 from relay.api.problems import Problem
+from relay.api.session_bodies import SessionView
 from relay.audit.log import AuditLog
+from relay.auth import digest
 from relay.broker import Broker
 from relay.limits import KeyedBuckets
+from relay.mail import MailServers, Outbox
 from relay.metrics import Metrics
-from relay.people import Company, Permission, Technician, lacks_second_factor
+from relay.people import Company, Permission, Technician, TechnicianId, lacks_second_factor
 from relay.protocol.hidden import SecretBytes
 from relay.protocol.links import LinkError, decode_base64url, encode_base64url
 from relay.texts import LANGUAGES, best_language, mark
+from relay.webhooks import Webhooks
 
 COOKIE_BYTES = 32
 COOKIE_MAX_AGE = 12 * 3600
@@ -73,16 +77,22 @@ class ApiContext:
     """The rooms and books that routes work with.
 
     Attributes:
+        close_viewers_of_asker, close_viewers_of_technician: called synchronously with a cookie's or API
+            token's SHA-256 that is dead now, and with a technician who may do less than before.
         stopping: set when the relay begins to drain: nothing new is begun from then on.
     """
 
     settings: ApiSettings
     broker: Broker
     accounts: Accounts
-    mailer: Mailer
+    outbox: Outbox
+    mail_servers: MailServers
+    webhooks: Webhooks
     metrics: Metrics
     feeds: Feeds
     audit: AuditLog
+    close_viewers_of_asker: Callable[[bytes], None] = lambda asked_by_hash: None
+    close_viewers_of_technician: Callable[[TechnicianId], None] = lambda technician_id: None
     stopping: trio.Event = field(default_factory=trio.Event)
     mails: KeyedBuckets = field(init=False)
 
@@ -97,6 +107,12 @@ class ApiContext:
     def revoke_asker(self, asked_by_hash: bytes) -> None:
         """Close what was opened with a cookie or API token that is dead now (its SHA-256)."""
         self.feeds.close(asked_by_hash)
+        self.close_viewers_of_asker(asked_by_hash)
+
+    def revoke_technician(self, technician_id: TechnicianId) -> None:
+        """Close what a technician has open: they are disabled, or may do less than before."""
+        self.feeds.close_technician(technician_id)
+        self.close_viewers_of_technician(technician_id)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,6 +134,21 @@ class Caller:
     def language(self) -> str:
         """What to answer them in."""
         return self.technician.language if self.technician.language in LANGUAGES else LANGUAGES[0]
+
+    @property
+    def asked_by_hash(self) -> bytes:
+        """SHA-256 of the secret that said who asks; what it brought about dies with it."""
+        return digest(self.cookie)
+
+    @property
+    def view(self) -> SessionView:
+        """How sessions are shown to them."""
+        return SessionView(
+            technician=self.technician,
+            company=self.company,
+            permissions=self.permissions,
+            language=self.language,
+        )
 
 
 async def context_of(request: Request) -> ApiContext:

@@ -7,11 +7,12 @@ changes nothing that matters: mail scanners and chat previews open links before 
 from pathlib import Path
 
 import trio
-from fastapi import APIRouter
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse
 from pydantic import BaseModel, Field, ValidationError
 
 from relay.api.context import ApiContext, Context
+from relay.api.logos import LOGO_ANSWERS, logo_response
 from relay.api.models import HostFile, LinkAnswer, Nothing
 from relay.api.problems import answers, not_found
 from relay.people import Company
@@ -41,12 +42,23 @@ async def get_link(invite: str, context: Context) -> LinkAnswer:
     return LinkAnswer(
         company=company.name,
         phone=company.phone,
+        colour=company.colour,
+        has_logo=await context.accounts.brand.has_logo(company.id),
         technician=session.technician_name,
         language=session.language,
         state="used" if is_active else "open",
         host=await trio.to_thread.run_sync(read_host_file, context.settings.downloads),
         expires_at=(session.expires_at if is_active else None) or session.lapse_at,
     )
+
+
+@router.get(
+    "/api/v1/links/{invite}/logo", response_class=Response, responses={**answers(404), **LOGO_ANSWERS}
+)
+async def get_logo(invite: str, request: Request, context: Context) -> Response:
+    """The logo of the company that wants to help."""
+    _, company = await _open_session(context, invite)
+    return logo_response(request, await context.accounts.brand.logo(company.id))
 
 
 @router.post("/api/v1/links/{invite}/opened", status_code=204, responses=answers(403, 404, 415, 422))

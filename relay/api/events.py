@@ -1,8 +1,9 @@
 """The console's live feed: a WebSocket that says which sessions changed (trio-websocket).
 
 ``/api/v1/events``; the cookie and the exact Origin are checked before the upgrade is accepted. The relay
-sends JSON texts: first all of the technician's sessions, then each one that changes; it expects nothing but
-pongs, and whoever sends a message is closed. A console that reads too slowly is dropped with 1013 and loads
+sends JSON texts: first all open sessions that the technician may know of, then each one that changes, and
+the ids of those they may not know of any more; it expects nothing but pongs, and whoever sends a message is
+closed. A console that reads too slowly is dropped with 1013 and loads
 anew.
 
 The front door has read the request's head already, while trio-websocket wants to read one itself. So it is
@@ -29,13 +30,15 @@ from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_server_st
 from relay.api.context import ApiContext, read_cookie
 from relay.api.feeds import GOING_AWAY, POLICY_VIOLATION, OpenFeed
 from relay.api.guard import origin_allowed
-from relay.api.models import SessionBody, Time, session_body
+from relay.api.models import Time
+from relay.api.session_bodies import SessionBody, SessionView, session_body
 from relay.errors import LimitExceeded, PeerGone
 from relay.http import UpgradeRequest
-from relay.people import Company, Technician
+from relay.people import Company, Permission, Technician, lacks_second_factor
 from relay.protocol.hidden import SecretBytes
 from relay.protocol.upgrade import UpgradeError, check_server_request
-from relay.sessions import Session
+from relay.sessions import Session, SessionState, access_of
+from relay.store.session_list import SessionQuery
 from relay.texts import LANGUAGES
 
 PATH = "/api/v1/events"
@@ -48,6 +51,8 @@ WRITE_TIMEOUT = 10.0
 """Seconds for one message to leave (write stall)."""
 TRY_AGAIN_LATER = 1013
 """The registered WebSocket close code for an overloaded server."""
+MAX_SESSIONS = 1000
+"""In the first message: more than anybody's limit of open sessions, and than a page can show."""
 HANDSHAKE_TIMEOUT = 5.0
 CLOSE_TIMEOUT = 2.0
 
@@ -74,6 +79,14 @@ class OneSession(BaseModel):
     now: Time
 
 
+class GoneSession(BaseModel):
+    """A session that the technician may not know of any more."""
+
+    type: str = "gone"
+    id: str
+    now: Time
+
+
 class EventFeed:
     """Serves upgrades of `PATH`.
 
@@ -94,6 +107,9 @@ class EventFeed:
         known = None if cookie is None else await context.accounts.technician_of_cookie(cookie)
         if cookie is None or known is None:
             await upgrade.refuse(401, "Please sign in.")
+            return
+        if lacks_second_factor(*known):
+            await upgrade.refuse(403, "A second factor must be set up first.")
             return
         try:
             check_server_request(headers, b"GET", None)
@@ -183,21 +199,43 @@ class _Console:
         broker = self._context.broker
         # Watching begins before the list is read, so that no change can fall between the two.
         with broker.watch(self._company.id) as changes:
-            sessions = await broker.sessions_of(self._technician.id, include_ended=False)
+            sessions = await self._load()
+            told = {session.id for session in sessions}
             bodies = [self._body(session) for session in sessions]
             await self._send(AllSessions(sessions=bodies, now=datetime.now(UTC)))
             async for session in changes:
-                if session.technician_id == self._technician.id:
+                if access_of(session, self._technician, self._technician.permissions) is not None:
+                    told.add(session.id)
                     await self._send(OneSession(session=self._body(session), now=datetime.now(UTC)))
+                elif session.id in told:
+                    told.discard(session.id)
+                    await self._send(GoneSession(id=session.id, now=datetime.now(UTC)))
         self._feed.end(TRY_AGAIN_LATER, "too slow")
 
-    def _body(self, session: Session) -> SessionBody:
-        language = self._technician.language
-        return session_body(
-            session, self._company, language=language if language in LANGUAGES else LANGUAGES[0]
+    async def _load(self) -> list[Session]:
+        """All open sessions that the technician may know of, newest first."""
+        sees_all = Permission.READ_ALL_SESSIONS in self._technician.permissions
+        query = SessionQuery(
+            company_id=self._company.id,
+            seen_by=None if sees_all else self._technician.id,
+            states=frozenset(state for state in SessionState if state.is_open),
+            limit=MAX_SESSIONS,
         )
+        found, _ = await self._context.broker.sessions(query)
+        return found
 
-    async def _send(self, message: AllSessions | OneSession) -> None:
+    def _body(self, session: Session) -> SessionBody:
+        technician = self._technician
+        view = SessionView(
+            technician=technician,
+            company=self._company,
+            permissions=technician.permissions,
+            language=technician.language if technician.language in LANGUAGES else LANGUAGES[0],
+            mail=self._context.outbox.record_of(session.id),
+        )
+        return session_body(session, view)
+
+    async def _send(self, message: AllSessions | OneSession | GoneSession) -> None:
         with trio.move_on_after(WRITE_TIMEOUT) as sending, suppress(ConnectionClosed):
             await self._connection.send_message(message.model_dump_json())
         if sending.cancelled_caught:

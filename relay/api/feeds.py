@@ -17,7 +17,8 @@ POLICY_VIOLATION = 1008
 class OpenFeed:
     """One console's feed: the scope of its work, and how it ended (a WebSocket close code and a reason)."""
 
-    def __init__(self) -> None:
+    def __init__(self, technician: TechnicianId) -> None:
+        self.technician = technician
         self.scope = trio.CancelScope()
         self.code = GOING_AWAY
         self.reason = "closed"
@@ -49,7 +50,7 @@ class Feeds:
         """
         key = sha256(cookie).digest()
         self._caps.acquire(technician)
-        feed = OpenFeed()
+        feed = OpenFeed(technician)
         self._feeds.setdefault(key, set()).add(feed)
         try:
             yield feed
@@ -63,6 +64,11 @@ class Feeds:
     def close(self, cookie_hash: bytes) -> None:
         """End every feed that was opened with the cookie of this SHA-256; it is worth nothing any more."""
         self._end(self._feeds.get(cookie_hash, ()), POLICY_VIOLATION, "signed out")
+
+    def close_technician(self, technician: TechnicianId) -> None:
+        """End every feed of a technician, in all browsers; what they may see has changed."""
+        feeds = [feed for feeds in self._feeds.values() for feed in feeds if feed.technician == technician]
+        self._end(feeds, POLICY_VIOLATION, "signed out")
 
     def close_all(self) -> None:
         """End every feed: the relay is going down."""

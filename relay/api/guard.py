@@ -9,7 +9,8 @@ An ASGI middleware around the whole app, so that no route can forget it (and non
 3. *Unsafe methods*: JSON content type, the header ``X-Adhoc-Csrf: 1`` (a page of another origin cannot set it
    without a preflight that nobody answers), and the exact Origin. A client that is no browser sends neither
    Origin nor Sec-Fetch-Site; a browser always sends an Origin with a POST.
-4. Headers of SECURITY on every answer, `no-store` on the API's.
+4. Headers of SECURITY on every answer, `no-store` on the API's; a route that serves what people uploaded has
+   a stricter policy of its own, and says itself what browsers may keep (`relay.api.logos`).
 5. One log line and one count per request: method, *template* of the route (a path holds invites), status,
    duration. Never an address, a query, a header or a body.
 6. The barrier: what nobody expected becomes a logged 500 and harms only its own request.
@@ -34,7 +35,7 @@ RETURN_PATH = "/api/v1/sign-in/oidc/callback"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 KNOWN_METHODS = SAFE_METHODS | {"POST", "PUT", "PATCH", "DELETE"}
 
-_PAGE = re.compile(r"/(sign-in|session/[A-Za-z0-9_-]+)?")
+_PAGE = re.compile(r"/(sign-in|invite|reset|account|audit|settings(/[a-z-]+)?|sessions?/[A-Za-z0-9_-]+)?")
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("relay.access")
 
@@ -154,9 +155,13 @@ class Guard:
         return None
 
     def _add_headers(self, path: str, headers: MutableHeaders) -> None:
-        headers.update(self._headers)
+        for name, value in self._headers.items():
+            if name == "content-security-policy":
+                headers.setdefault(name, value)
+            else:
+                headers[name] = value
         if path.startswith("/api/"):
-            headers["cache-control"] = "no-store"
+            headers.setdefault("cache-control", "no-store")
 
     def _count(self, scope: Scope, status: int | None, seconds: float) -> None:
         method = scope["method"] if scope["method"] in KNOWN_METHODS else "other"

@@ -41,6 +41,9 @@ CONTENT_TYPES = {
     ".woff2": "font/woff2",
 }
 
+SETTINGS_PARTS = frozenset({"people", "company", "brand", "mail-server", "identity-provider", "webhooks"})
+"""The parts of the settings page that have an address."""
+
 _NO_STORE = {"Cache-Control": "no-store"}
 _ASSET_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,150}")
 """Vite writes one flat folder; whatever else a name could be (dots in front, slashes) is not asked for."""
@@ -50,14 +53,28 @@ router = APIRouter(include_in_schema=False)
 
 @router.api_route("/", methods=["GET", "HEAD"])
 @router.api_route("/sign-in", methods=["GET", "HEAD"])
+@router.api_route("/invite", methods=["GET", "HEAD"])
+@router.api_route("/reset", methods=["GET", "HEAD"])
+@router.api_route("/account", methods=["GET", "HEAD"])
+@router.api_route("/audit", methods=["GET", "HEAD"])
+@router.api_route("/settings", methods=["GET", "HEAD"])
 async def console(context: Context) -> Response:
     """The console, for whoever signs in."""
     return _page(context, CONSOLE_PAGE)
 
 
+@router.api_route("/settings/{part}", methods=["GET", "HEAD"])
+async def console_of_settings(part: str, context: Context) -> Response:
+    """The console, showing one part of the company's settings."""
+    if part not in SETTINGS_PARTS:
+        raise not_found()
+    return _page(context, CONSOLE_PAGE)
+
+
 @router.api_route("/session/{id}", methods=["GET", "HEAD"])
+@router.api_route("/sessions/{id}", methods=["GET", "HEAD"])
 async def console_of_session(id: str, context: Context) -> Response:
-    """The console, showing one session: the same page for every id."""
+    """The console, showing one session's computer or its story: the same page for every id."""
     return _page(context, CONSOLE_PAGE)
 
 

@@ -15,6 +15,7 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
+from relay.accounts.people import MayNot
 from relay.errors import AuthError, LimitExceeded, Refused, RelayError, SessionUnavailable
 from relay.texts import best_language, mark, translate
 
@@ -88,6 +89,14 @@ def answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in statuses}
 
 
+def wrong_field(field: str, message: str, *, language: str, status: int = 422) -> Problem:
+    """The answer that puts `message` (source text, or translated already) beside a field."""
+    errors = [{"field": field, "message": translate(language, message)}]
+    if status == HTTPStatus.UNPROCESSABLE_ENTITY:
+        return Problem(status, mark("The request is not right; see the fields."), errors=errors)
+    return Problem(status, message, errors=errors)
+
+
 def problem_response(problem: Problem, *, language: str) -> JSONResponse:
     """The answer that says `problem` in `language`."""
     body = {
@@ -143,6 +152,8 @@ def problem_of(error: Exception) -> Problem:
                 return Problem(409, str(error), limit=error.limit, session=error.session_id)
             headers = {"Retry-After": str(max(1, math.ceil(error.retry_after)))}
             return Problem(429, str(error), limit=error.limit, headers=headers)
+        case MayNot():
+            return Problem(403, str(error))
         case AuthError():
             return Problem(401, str(error))
         case SessionUnavailable():

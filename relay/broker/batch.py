@@ -11,7 +11,7 @@ from datetime import datetime
 
 from relay.people import Company, CompanyId
 from relay.sessions import Session, SessionId
-from relay.store import Transaction, account_rows, audit_rows, session_rows
+from relay.store import Transaction, account_rows, audit_rows, session_rows, ticket_rows
 from relay.store.audit_rows import AuditRow
 from relay.store.session_rows import SecretName, Secrets, SessionChange, SessionKey
 
@@ -141,7 +141,7 @@ class Batch:
         for row in changed:
             row.stored, row.secrets = row.current, {}
         if self._ended:
-            session_rows.delete_tickets(self.tx, self._ended)
+            ticket_rows.delete_tickets(self.tx, self._ended)
         audit_rows.add_all(self.tx, self._audited)
         self._forget_unwritten()
 

@@ -31,7 +31,7 @@ from relay.broker.records import BrokerStatistics
 from relay.errors import Refused
 from relay.people import Company, CompanyId
 from relay.protocol.close_reasons import CloseReason
-from relay.sessions import Session, SessionId, SessionState
+from relay.sessions import Session, SessionId, SessionState, Share
 from relay.store import Store, StoreUnavailable, Transaction
 from relay.store.audit_rows import AuditRow
 from relay.store.session_rows import SessionKey
@@ -132,6 +132,7 @@ class Books:
         self._holders: dict[SessionKey, SessionId] = {}  # by their hosts' credentials
         self._credentials: dict[SessionId, SessionKey] = {}  # the same, the other way round
         self._companies: dict[CompanyId, Company] = {}  # at least those of open sessions
+        self._shares: dict[SessionId, tuple[Share, ...]] = {}  # of open sessions that have any
         self._presence: dict[SessionId, Presence] = {}  # of whoever has anybody connected
         self._watchers: dict[CompanyId, set[trio.MemorySendChannel[Session]]] = {}
         self._watchers_dropped = 0
@@ -239,6 +240,7 @@ class Books:
             else:
                 self._sessions.pop(session.id, None)
                 self.set_host(session.id, None)
+        self.learn_shares(ledger.shares)
         for session_id, connection in ledger.joined.items():
             self.set_host(session_id, connection)
         for session_id, credential_hash in ledger.credentials.items():
@@ -250,11 +252,21 @@ class Books:
             self.revoke(session.id, session.end_reason)
         for session in ledger.changed.values():
             self.publish(session)
+            if not session.state.is_open:
+                self._shares.pop(session.id, None)
 
     def learn_credentials(self, hashes: Mapping[SessionId, bytes]) -> None:
         """These open sessions' hosts are known by the credentials with these hashes."""
         for session_id, credential_hash in hashes.items():
             self._learn_credential(session_id, credential_hash)
+
+    def learn_shares(self, shares: Mapping[SessionId, tuple[Share, ...]]) -> None:
+        """These colleagues are in these sessions, and no others."""
+        for session_id, found in shares.items():
+            if found:
+                self._shares[session_id] = found
+            else:
+                self._shares.pop(session_id, None)
 
     def _learn_credential(self, session_id: SessionId, credential_hash: bytes | None) -> None:
         known = self._credentials.pop(session_id, None)
@@ -287,10 +299,12 @@ class Books:
 
     def live(self, session: Session) -> Session:
         """The session with its live fields filled in."""
+        shares = session.shares or self._shares.get(session.id, ())
         presence = self._presence.get(session.id)
         if presence is None:
-            return replace(session, host_online=False, viewers=0)
-        return replace(session, host_online=presence.host is not None, viewers=len(presence.viewers))
+            return replace(session, shares=shares, host_online=False, viewers=0)
+        is_online, viewers = presence.host is not None, len(presence.viewers)
+        return replace(session, shares=shares, host_online=is_online, viewers=viewers)
 
     def host(self, session_id: SessionId) -> int | None:
         """The number of the host's connection, None while it is offline."""

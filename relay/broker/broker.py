@@ -11,13 +11,14 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime
+from typing import Literal
 
 import trio
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from relay import sessions as rules
 from relay.auth import check_join_proof, digest, new_secret
-from relay.broker import activating, joining, preparing
+from relay.broker import activating, companies, joining, preparing, sharing
 from relay.broker.activating import make_lease
 from relay.broker.books import Books
 from relay.broker.deadlines import run_deadlines, run_notes
@@ -31,15 +32,17 @@ from relay.broker.records import (
     Tries,
     ViewerAdmission,
 )
-from relay.errors import Refused, SessionUnavailable
-from relay.people import Company, CompanyId, TechnicianId
+from relay.errors import NotAllowed, Refused, SessionUnavailable
+from relay.people import Company, CompanyId, Permission, TechnicianId
 from relay.protocol.close_reasons import CloseReason
 from relay.protocol.frames import Channel, Fields, Role
 from relay.protocol.hidden import SecretBytes
 from relay.protocol.links import INVITE_BYTES
-from relay.sessions import Event, Session, SessionId, SessionState
-from relay.store import Store, Transaction, account_rows, session_rows
+from relay.sessions import Session, SessionId, SessionState
+from relay.store import Store, Transaction, account_rows, session_rows, share_rows
+from relay.store.session_list import Position, SessionQuery, list_sessions
 from relay.store.session_rows import SessionKey
+from relay.texts import mark
 
 MAX_WRAPPED_BYTES = 256
 """A wrapped pairing key has 16 + 12 + 32 + 16 bytes (docs/protocol.md §5)."""
@@ -60,6 +63,8 @@ class Broker:
             its connections. To be set before anybody connects.
         recheck: called synchronously with each session whose company changed, right after the commit; must
             close the streams that `check_open` does not allow any more. To be set before anybody connects.
+        withdraw: called synchronously with a session and a technician who may do less in it than before,
+            right after the commit; must close that technician's viewers. To be set before anybody connects.
         notify: called synchronously with session, role, name and fields of a NOTICE (``renewed``, ``active``)
             for those who are connected. To be set before anybody connects.
 
@@ -80,6 +85,7 @@ class Broker:
             None
         )
         self.recheck: Callable[[SessionId], None] = lambda session_id: None
+        self.withdraw: Callable[[SessionId, TechnicianId], None] = lambda session_id, technician_id: None
         self._store = store
         self._settings = settings
         self._relay_key = relay_key
@@ -105,6 +111,7 @@ class Broker:
         customer_email: str,
         note: str = "",
         language: str = "en",
+        wants_receipt: bool = False,
     ) -> Session:
         """A new session, prepared.
 
@@ -112,6 +119,7 @@ class Broker:
             technician_id: whose.
             invite: 16 bytes, made by the technician's page; only its hash is stored.
             customer_email, note, language: checked by the caller.
+            wants_receipt: mail the customer a receipt at the end.
 
         Raises:
             LimitExceeded: ``sessions_per_technician`` or ``sessions_per_company``, in this order, with the
@@ -130,24 +138,45 @@ class Broker:
                 customer_email=customer_email,
                 note=note,
                 language=language,
+                wants_receipt=wants_receipt,
             )
         )
 
-    async def sessions_of(self, technician_id: TechnicianId, *, include_ended: bool) -> list[Session]:
-        """The technician's own sessions, newest first."""
-        found = await self._store.read(
-            lambda tx: session_rows.sessions_of(tx, technician_id, include_ended=include_ended)
-        )
-        return [self._books.live(session) for session in found]
+    async def sessions(self, query: SessionQuery) -> tuple[list[Session], Position | None]:
+        """A page of a company's sessions, and where the next one begins; None if this is the last."""
+        found, position = await self._store.read(lambda tx: list_sessions(tx, query))
+        return [self._books.live(session) for session in found], position
 
-    async def session_for(self, technician_id: TechnicianId, session_id: SessionId) -> Session:
-        """One of the technician's own sessions.
+    async def session_for(
+        self,
+        technician_id: TechnicianId,
+        session_id: SessionId,
+        *,
+        permissions: frozenset[Permission] | None = None,
+    ) -> Session:
+        """A session that the technician may know of.
+
+        Args:
+            technician_id: who asks.
+            session_id: which.
+            permissions: fewer than the technician's own, an API token's; None for all of those.
 
         Raises:
-            SessionUnavailable: there is none, or it is somebody else's.
+            SessionUnavailable: there is none, or it is none of their business.
         """
-        session = await self._store.read(lambda tx: session_rows.session_by_id(tx, session_id))
-        if session is None or session.technician_id != technician_id:
+
+        def work(tx: Transaction) -> Session | None:
+            session = session_rows.session_by_id(tx, session_id)
+            technician = account_rows.technician_by_id(tx, technician_id)
+            if session is None or technician is None:
+                return None
+            shares = share_rows.shares_of(tx, [session_id]).get(session_id, ())
+            session = replace(session, shares=shares)
+            held = technician.permissions if permissions is None else technician.permissions & permissions
+            return None if rules.access_of(session, technician, held) is None else session
+
+        session = await self._store.read(work)
+        if session is None:
             raise SessionUnavailable(NO_SUCH_SESSION)
         return self._books.live(session)
 
@@ -185,12 +214,27 @@ class Broker:
         return self._books.live(session)
 
     async def issue_ticket(
-        self, technician_id: TechnicianId, session_id: SessionId, kinds: frozenset[Channel]
+        self,
+        technician_id: TechnicianId,
+        session_id: SessionId,
+        kinds: frozenset[Channel],
+        *,
+        reason: str = "",
+        asked_by_hash: bytes | None = None,
     ) -> IssuedTicket:
         """The right to attach one viewer to the session, once.
 
+        Args:
+            technician_id: whose session it is, or who was let into it.
+            session_id: which.
+            kinds: what the viewer may open.
+            reason: why they connect; the audit log and the receipt have it.
+            asked_by_hash: SHA-256 of the cookie or API token behind it, with which viewer and ticket die.
+
         Raises:
-            SessionUnavailable: there is none, or it is somebody else's.
+            SessionUnavailable: there is none that they may know of.
+            NotAllowed: they may know of it, but not connect.
+            ReasonRequired: the company wants a reason.
             Refused: for one of the `kinds` the session is in the wrong state or the plan does not have it
                 (`close_reason` says which), or `kinds` is empty.
             AuthError: the technician may not work (any more).
@@ -200,34 +244,167 @@ class Broker:
         secret = new_secret()
         expires_at = await self._books.commit(
             lambda ledger: preparing.issue_ticket(
-                ledger, technician_id, session_id, kinds, secret=secret, ttl=self._settings.ticket_ttl
+                ledger,
+                technician_id,
+                session_id,
+                kinds,
+                secret=secret,
+                ttl=self._settings.ticket_ttl,
+                reason=reason,
+                asked_by_hash=asked_by_hash,
             )
         )
         return IssuedTicket(secret=secret, expires_at=expires_at)
 
-    async def wrapped_key(self, technician_id: TechnicianId, session_id: SessionId) -> bytes | None:
+    async def wrapped_key(
+        self,
+        technician_id: TechnicianId,
+        session_id: SessionId,
+        *,
+        permissions: frozenset[Permission] | None = None,
+    ) -> bytes | None:
         """The pairing key, encrypted by the technician's browser, while the session is active; else None.
 
         Raises:
-            SessionUnavailable: there is none, or it is somebody else's.
+            SessionUnavailable: there is none that they may know of.
+            NotAllowed: they may know of it, but not connect.
         """
-        session = await self.session_for(technician_id, session_id)
+        session = await self.session_for(technician_id, session_id, permissions=permissions)
+        shared_with = {share.technician_id for share in session.shares}
+        if technician_id != session.technician_id and technician_id not in shared_with:
+            raise NotAllowed(preparing.NOT_LET_IN)
         if session.state is not SessionState.ACTIVE:
             return None
         return await self._store.read(lambda tx: session_rows.wrapped_key(tx, session_id))
 
+    async def change_session(
+        self,
+        technician_id: TechnicianId,
+        session_id: SessionId,
+        *,
+        note: str | None = None,
+        wants_receipt: bool | None = None,
+        permissions: frozenset[Permission] | None = None,
+    ) -> Session:
+        """Changes what may be changed of a session at any time; None leaves it.
+
+        Raises:
+            SessionUnavailable, NotAllowed: as `sharing.managed`.
+        """
+
+        def work(ledger: Ledger) -> Session:
+            session = sharing.managed(ledger, technician_id, session_id, permissions)
+            after = replace(
+                session,
+                note=session.note if note is None else note,
+                wants_receipt=session.wants_receipt if wants_receipt is None else wants_receipt,
+            )
+            if after != session:
+                ledger.audit(after, "changed", actor=technician_actor(technician_id))
+                ledger.keep(after)
+            return after
+
+        return self._books.live(await self._books.commit(work))
+
+    async def share(
+        self,
+        technician_id: TechnicianId,
+        session_id: SessionId,
+        colleague: TechnicianId,
+        access: Literal["full", "view"],
+        *,
+        permissions: frozenset[Permission] | None = None,
+    ) -> Session:
+        """Lets a colleague into a session until it ends, with all tools or to watch the screen only.
+
+        Raises:
+            SessionUnavailable: there is none that they may know of, or no such colleague.
+            NotAllowed: the session is not theirs to manage.
+            Refused: it has ended, it is the colleague's own, or the colleague may not connect to computers.
+            LimitExceeded: ``shares_per_session``.
+        """
+
+        def work(ledger: Ledger) -> tuple[Session, bool]:
+            session = sharing.managed(ledger, technician_id, session_id, permissions)
+            before = {share.technician_id: share.access for share in session.shares}
+            after = sharing.share(ledger, session, colleague, access, by=technician_id)
+            return after, before.get(colleague) == "full" and access == "view"
+
+        session, has_less = await self._books.commit(work)
+        if has_less:
+            self.withdraw(session_id, colleague)
+        return self._books.live(session)
+
+    async def unshare(
+        self,
+        technician_id: TechnicianId,
+        session_id: SessionId,
+        colleague: TechnicianId,
+        *,
+        permissions: frozenset[Permission] | None = None,
+    ) -> Session:
+        """Takes a colleague's right back, or gives up one's own; their viewers are closed when this returns.
+
+        Raises:
+            SessionUnavailable, NotAllowed: as `share`.
+        """
+
+        def work(ledger: Ledger) -> Session:
+            if colleague == technician_id:
+                technician, _ = ledger.working(technician_id)
+                session, _ = ledger.standing(session_id, technician, permissions)
+            else:
+                session = sharing.managed(ledger, technician_id, session_id, permissions)
+            return sharing.unshare(ledger, session, colleague, by=technician_id)
+
+        session = await self._books.commit(work)
+        if session.technician_id != colleague:
+            self.withdraw(session_id, colleague)
+        return self._books.live(session)
+
+    async def hand_over(
+        self,
+        technician_id: TechnicianId,
+        session_id: SessionId,
+        colleague: TechnicianId,
+        *,
+        permissions: frozenset[Permission] | None = None,
+    ) -> Session:
+        """Makes the session a colleague's. Who had it stays in it, with all tools, until taken out.
+
+        Raises:
+            SessionUnavailable, NotAllowed, Refused: as `share`.
+            LimitExceeded: ``sessions_per_technician``, of the colleague.
+        """
+
+        def work(ledger: Ledger) -> Session:
+            session = sharing.managed(ledger, technician_id, session_id, permissions)
+            return sharing.hand_over(ledger, session, colleague, by=technician_id)
+
+        return self._books.live(await self._books.commit(work))
+
     async def end(
-        self, session_id: SessionId, reason: CloseReason, *, technician_id: TechnicianId | None
+        self,
+        session_id: SessionId,
+        reason: CloseReason,
+        *,
+        technician_id: TechnicianId | None,
+        permissions: frozenset[Permission] | None = None,
+        is_revoking: bool = False,
     ) -> Session:
         """Ends the session now; its connections are closed before this returns. Ending twice is no error.
 
         Args:
             session_id: which.
             reason: one that ends sessions.
-            technician_id: who asks, and must own it; None for the customer and for the relay itself.
+            technician_id: who asks, and must manage it; None for the customer and for the relay itself.
+            permissions: fewer than the technician's own, an API token's; None for all of those.
+            is_revoking: end it only if it was never active.
 
         Raises:
-            SessionUnavailable: there is none, it is somebody else's, or the reason does not fit its state.
+            SessionUnavailable: there is none that they may know of, or the reason does not fit its state.
+            NotAllowed: it is not theirs to end.
+            Refused: it is active, and should only be revoked.
             KeyError: `reason` does not end sessions.
         """
         event = rules.ENDING_EVENTS[reason]
@@ -237,9 +414,11 @@ class Broker:
             if technician_id is None:
                 session = ledger.find(session_id)
                 return ledger.happen(session, event, actor=actor) if session.state.is_open else session
-            session = ledger.find_own(session_id, technician_id)
+            session = sharing.managed(ledger, technician_id, session_id, permissions)
             if not session.state.is_open:
                 return session
+            if is_revoking and session.state is SessionState.ACTIVE:
+                raise Refused(mark("The session is active by now; it can only be ended."))
             return ledger.happen(session, event, actor=technician_actor(technician_id))
 
         return self._books.live(await self._books.commit(work))
@@ -252,18 +431,29 @@ class Broker:
             RelayError: a setting is out of range.
         """
 
-        def work(ledger: Ledger) -> list[Session]:
-            account_rows.save_company(ledger.tx, company)
-            found = session_rows.open_sessions(ledger.tx, company_id=company.id, for_update=True)
-            for session in found:
-                if company.is_suspended:
-                    ledger.happen(session, Event.COMPANY_SUSPENDED, actor="relay")
-                else:
-                    ledger.touch(session)
-            return found
-
-        for session in await self._books.commit(work):
+        for session in await self._books.commit(lambda ledger: companies.replace_company(ledger, company)):
             self.recheck(session.id)
+
+    async def edit_company(
+        self, company_id: CompanyId, edit: Callable[[Company], Company], *, by: TechnicianId
+    ) -> Company:
+        """Changes some of a company's settings, whatever others change meanwhile; else as `change_company`.
+
+        Args:
+            company_id: which; it must exist.
+            edit: the settings as they are to those that shall be; called in a worker thread, maybe more than
+                once.
+            by: who changes them; the audit log gets the names of the settings, not their values.
+
+        Raises:
+            RelayError: a setting is out of range.
+        """
+        company, found = await self._books.commit(
+            lambda ledger: companies.edit_company(ledger, company_id, edit, by=by)
+        )
+        for session in found:
+            self.recheck(session.id)
+        return company
 
     # Hosts
 
@@ -388,32 +578,29 @@ class Broker:
         admission = await self._books.commit(lambda ledger: joining.admit_viewer(ledger, ticket))
         return replace(admission, session=self._books.live(admission.session))
 
-    async def viewer_attached(
-        self,
-        session_id: SessionId,
-        viewer: int,
-        technician_name: str,
-        kinds: frozenset[Channel] = frozenset(),
-    ) -> None:
-        """A viewer that was admitted, for these kinds, is attached to the tunnel under this number."""
+    async def viewer_attached(self, viewer: int, admission: ViewerAdmission) -> None:
+        """A viewer that was admitted is attached to the tunnel under this number."""
+        session_id = admission.session.id
 
         def work(ledger: Ledger) -> None:
             session = ledger.find(session_id)
             ledger.audit(
                 session,
                 "attached",
-                actor="viewer",
+                actor=technician_actor(admission.technician_id),
                 viewer=viewer,
-                technician=technician_name,
-                kinds=sorted(kinds),
+                kinds=sorted(admission.kinds),
+                access=admission.access,
+                reason=admission.reason,
             )
             if session.state.is_open:
                 ledger.touch(session)
 
         await self._books.commit(work, lambda _: self._books.add_viewer(session_id, viewer, self.now()))
 
-    async def viewer_detached(self, session_id: SessionId, viewer: int) -> None:
+    async def viewer_detached(self, viewer: int, admission: ViewerAdmission) -> None:
         """A viewer is gone; the session goes on."""
+        session_id = admission.session.id
         attached_at = self._books.remove_viewer(session_id, viewer)
         if attached_at is None:
             return
@@ -421,7 +608,8 @@ class Broker:
 
         def work(ledger: Ledger) -> None:
             session = ledger.find(session_id)
-            ledger.audit(session, "detached", actor="viewer", viewer=viewer, duration=duration)
+            actor = technician_actor(admission.technician_id)
+            ledger.audit(session, "detached", actor=actor, viewer=viewer, duration=duration)
             ledger.touch(session)
 
         await self._books.commit(work)
@@ -536,6 +724,12 @@ class Broker:
                 ledger.keep(after)
 
         await self._books.commit(work, reads=by_id(session_id))
+
+    def publish(self, session_id: SessionId) -> None:
+        """Has whoever follows along see an open session again: something that belongs to it has changed."""
+        current = self._books.current(session_id)
+        if current is not None:
+            self._books.publish(current[0])
 
     # Always running
 

@@ -10,7 +10,7 @@ from relay.broker.ledger import Ledger
 from relay.broker.records import BrokerSettings
 from relay.errors import RelayError
 from relay.sessions import Event, SessionId, SessionState
-from relay.store import session_rows
+from relay.store import session_rows, share_rows
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -19,7 +19,7 @@ async def run_deadlines(
     books: Books, settings: BrokerSettings, *, task_status: trio.TaskStatus[None]
 ) -> None:
     """See `Broker.run_deadlines`."""
-    await books.commit(_recover, books.learn_credentials)
+    await books.commit(_recover, lambda found: _learn(books, *found))
     task_status.started()
     while True:
         changed = books.changed
@@ -39,11 +39,16 @@ async def run_notes(books: Books, settings: BrokerSettings) -> None:
             log.exception("rows of the audit log could not be written yet")
 
 
-def _recover(ledger: Ledger) -> dict[SessionId, bytes]:
+def _learn(books: Books, hashes: dict[SessionId, bytes], shares: share_rows.Shares) -> None:
+    books.learn_credentials(hashes)
+    books.learn_shares(shares)
+
+
+def _recover(ledger: Ledger) -> tuple[dict[SessionId, bytes], share_rows.Shares]:
     """At the start nobody is connected, whatever the store says.
 
     Returns:
-        The hashes of the credentials by which the hosts of open sessions are known.
+        The hashes of the credentials by which the hosts of open sessions are known, and who is in them.
     """
     found = session_rows.open_sessions(ledger.tx, for_update=True)
     hashes = session_rows.credentials_of_open(ledger.tx)
@@ -52,11 +57,12 @@ def _recover(ledger: Ledger) -> dict[SessionId, bytes]:
             ledger.happen(session, Event.HOST_DROPPED, actor="relay")
         elif session.state.is_open:
             ledger.touch(session)
-    return {
+    known = {
         session_id: hashes[session_id]
         for session_id, session in ledger.changed.items()
         if session.state.is_open and session_id in hashes
     }
+    return known, share_rows.shares_of_open(ledger.tx)
 
 
 async def _end_due(books: Books, settings: BrokerSettings) -> float:

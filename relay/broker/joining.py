@@ -14,7 +14,7 @@ from relay.errors import Refused, SessionUnavailable
 from relay.people import Company
 from relay.protocol.lease import verify_receipt
 from relay.sessions import Event, Session, SessionId, SessionState
-from relay.store import session_rows
+from relay.store import ticket_rows
 from relay.store.session_rows import SessionKey
 
 
@@ -137,16 +137,30 @@ def take_receipt(ledger: Ledger, session_id: SessionId, body: bytes, signature: 
 
 def admit_viewer(ledger: Ledger, ticket: bytes) -> ViewerAdmission | Refused:
     """Spends the ticket, then checks again all it stood on."""
-    spent = session_rows.use_ticket(ledger.tx, digest(ticket), ledger.now)
+    spent = ticket_rows.use_ticket(ledger.tx, digest(ticket), ledger.now)
     if spent is None:
         return refusal()
-    session_id, technician_id, kinds = spent
+    asker = spent.asked_by_hash
+    if asker is not None and not ticket_rows.is_asker_alive(ledger.tx, asker, ledger.now):
+        return refusal()
     try:
-        technician, company = ledger.working(technician_id)
-        session = ledger.find_own(session_id, technician_id)
+        technician, company = ledger.working(spent.technician_id)
+        session, access = ledger.standing(spent.session_id, technician)
     except Refused:
         return refusal()
-    if any(rules.check_kind(session, company, kind, ledger.now) is not None for kind in kinds):
+    if spent.access == "full" and access not in ("owner", "full"):
         return refusal()
-    ledger.audit(session, "admitted", actor=technician_actor(technician_id), kinds=sorted(kinds))
-    return ViewerAdmission(session=session, company=company, technician_name=technician.name, kinds=kinds)
+    for kind in spent.kinds:
+        if rules.check_kind(session, company, kind, ledger.now) or rules.check_access(access, kind):
+            return refusal()
+    ledger.audit(session, "admitted", actor=technician_actor(technician.id), kinds=sorted(spent.kinds))
+    return ViewerAdmission(
+        session=session,
+        company=company,
+        technician_id=technician.id,
+        technician_name=technician.name,
+        kinds=spent.kinds,
+        access=spent.access,
+        reason=spent.reason,
+        asked_by_hash=spent.asked_by_hash,
+    )

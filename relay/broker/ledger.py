@@ -6,6 +6,7 @@ if the event is refused, it is forgotten with it, and the other events of the tr
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from types import TracebackType
 from typing import TypeVar
@@ -14,9 +15,9 @@ from relay import sessions as rules
 from relay.auth import refusal
 from relay.broker.batch import Batch
 from relay.errors import SessionUnavailable
-from relay.people import Company, CompanyId, Technician, TechnicianId
-from relay.sessions import Event, Session, SessionId
-from relay.store import Savepoint, Transaction, account_rows, attempt
+from relay.people import Company, CompanyId, Permission, Technician, TechnicianId
+from relay.sessions import Access, Event, Session, SessionId, Share
+from relay.store import Savepoint, Transaction, account_rows, attempt, share_rows
 from relay.store.audit_rows import AuditField, AuditRow
 from relay.store.session_rows import Secrets, SessionKey
 
@@ -49,6 +50,7 @@ class Ledger:
         ended: those of them that ended in it.
         credentials: hashes of the credentials that were replaced; None where there is none any more.
         joined: the connections of hosts that came in it.
+        shares: who is in the sessions of which that changed.
     """
 
     def __init__(self, batch: Batch) -> None:
@@ -57,6 +59,7 @@ class Ledger:
         self.ended: list[Session] = []
         self.credentials: dict[SessionId, bytes | None] = {}
         self.joined: dict[SessionId, int] = {}
+        self.shares: dict[SessionId, tuple[Share, ...]] = {}
         self._batch = batch
         self._savepoint: Savepoint | None = None
         # Not handed over to the batch yet.
@@ -138,6 +141,27 @@ class Ledger:
         if session.technician_id != technician_id:
             raise SessionUnavailable(NO_SUCH_SESSION)
         return session
+
+    def standing(
+        self, session_id: SessionId, technician: Technician, permissions: frozenset[Permission] | None = None
+    ) -> tuple[Session, Access]:
+        """The session with its shares, and what the technician may do with it.
+
+        Args:
+            session_id: which.
+            technician: who.
+            permissions: fewer than the technician's own, an API token's; None for all of those.
+
+        Raises:
+            SessionUnavailable: there is none, or none that they may know of.
+        """
+        shares = share_rows.shares_of(self.tx, [session_id]).get(session_id, ())
+        session = replace(self.find(session_id), shares=shares)
+        held = technician.permissions if permissions is None else technician.permissions & permissions
+        access = rules.access_of(session, technician, held)
+        if access is None:
+            raise SessionUnavailable(NO_SUCH_SESSION)
+        return session, access
 
     def settle(self, session: Session) -> Session:
         """Ends a session whose time is over; any other is returned as it is."""

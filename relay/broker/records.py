@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Literal
 
-from relay.people import Company
+from relay.people import Company, TechnicianId
 from relay.protocol.frames import Channel
 from relay.protocol.hidden import SecretBytes
 from relay.sessions import Session, SessionState
@@ -79,14 +80,21 @@ class ViewerAdmission:
     Attributes:
         session: open.
         company: the tenant.
-        technician_name: whom the ticket was issued to.
+        technician_id, technician_name: whom the ticket was issued to.
         kinds: the channels it may open, subject to `Broker.check_open` at each.
+        access: whether it may do, or only watch.
+        reason: why they connect, as they said; may be empty.
+        asked_by_hash: SHA-256 of the cookie or API token that asked; when it dies, so does the viewer.
     """
 
     session: Session
     company: Company
+    technician_id: TechnicianId
     technician_name: str
     kinds: frozenset[Channel]
+    access: Literal["full", "view"] = "full"
+    reason: str = ""
+    asked_by_hash: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,6 +25,7 @@ app.command()(checks.doctor)
 app.command("sign-in-link")(people.sign_in_link)
 app.command()(backups.backup)
 app.command()(backups.restore)
+app.add_typer(people.app, name="technician")
 app.add_typer(settings.app, name="config")
 app.add_typer(audit.app, name="audit")
 

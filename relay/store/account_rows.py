@@ -1,17 +1,48 @@
-"""Rows of companies, technicians and sign-in links. Queries only.
+"""Rows of companies and technicians. Queries only.
 
 Every function runs inside the caller's transaction.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import RowMapping, bindparam, delete, exists, insert, select, update
+from sqlalchemy import RowMapping, bindparam, delete, exists, func, insert, select, update
 
 from relay.people import Company, CompanyId, Plan, Technician, TechnicianId, TechnicianRole
+from relay.store.cookie_rows import remove_of as remove_cookies_of
 from relay.store.engine import Transaction
-from relay.store.tables import companies, passkeys, sign_in_links, technicians
+from relay.store.factor_rows import count_passkeys
+from relay.store.tables import (
+    api_tokens,
+    challenges,
+    companies,
+    passkeys,
+    sign_in_links,
+    technicians,
+    tickets,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PersonRow:
+    """A technician, and what managers of the company see besides.
+
+    Attributes:
+        technician: the record.
+        passkeys: how many they have.
+        signed_in_at: when they last signed in; None for never, or not since that is noted.
+    """
+
+    technician: Technician
+    passkeys: int
+    signed_in_at: datetime | None
+
+    @property
+    def is_invited(self) -> bool:
+        """True for somebody who was never here."""
+        return self.signed_in_at is None and not self.technician.has_password
 
 
 def insert_company(tx: Transaction, company: Company) -> None:
@@ -41,8 +72,8 @@ def all_companies(tx: Transaction) -> list[Company]:
     return [_company(row) for row in tx.execute(select(companies).order_by(companies.c.name)).mappings()]
 
 
-def insert_technician(tx: Transaction, technician: Technician) -> None:
-    """Adds a technician who has no password yet."""
+def insert_technician(tx: Transaction, technician: Technician, *, now: datetime | None = None) -> None:
+    """Adds a technician who has no password yet, at the time `now`."""
     tx.execute(
         insert(technicians).values(
             {
@@ -53,6 +84,7 @@ def insert_technician(tx: Transaction, technician: Technician) -> None:
                 "language": technician.language,
                 "role": technician.role.value,
                 "is_disabled": technician.is_disabled,
+                "created_at": now,
             }
         )
     )
@@ -99,35 +131,62 @@ def note_sign_in(tx: Transaction, technician_id: TechnicianId, now: datetime) ->
     tx.execute(update(technicians).where(technicians.c.id == technician_id).values({"signed_in_at": now}))
 
 
-def insert_sign_in_link(
-    tx: Transaction, *, token_hash: bytes, technician_id: TechnicianId, expires_at: datetime
-) -> None:
-    """Adds a sign-in link."""
-    tx.execute(
-        insert(sign_in_links).values(
-            {"token_hash": token_hash, "technician_id": technician_id, "expires_at": expires_at}
+def people_of(tx: Transaction, company_id: CompanyId) -> list[PersonRow]:
+    """Everybody of a company, by name."""
+    query = _PEOPLE.where(technicians.c.company_id == company_id).order_by(
+        technicians.c.name, technicians.c.id
+    )
+    rows = tx.execute(query).mappings().all()
+    passkeys_of = count_passkeys(tx, [TechnicianId(row["id"]) for row in rows])
+    return [_person(row, passkeys_of) for row in rows]
+
+
+def person_of(tx: Transaction, company_id: CompanyId, technician_id: TechnicianId) -> PersonRow | None:
+    """One of a company's people; None for anybody else's."""
+    query = _PEOPLE.where(technicians.c.id == technician_id, technicians.c.company_id == company_id)
+    row = tx.execute(query).mappings().one_or_none()
+    return None if row is None else _person(row, count_passkeys(tx, [technician_id]))
+
+
+def count_people(tx: Transaction, company_id: CompanyId) -> int:
+    """How many people a company has, disabled ones included."""
+    query = select(func.count()).select_from(technicians).where(technicians.c.company_id == company_id)
+    return int(tx.execute(query).scalar_one())
+
+
+def count_working_owners(tx: Transaction, company_id: CompanyId) -> int:
+    """How many owners of a company can act: not disabled, and not merely invited."""
+    query = (
+        select(func.count())
+        .select_from(technicians)
+        .where(
+            technicians.c.company_id == company_id,
+            technicians.c.role == TechnicianRole.OWNER.value,
+            technicians.c.is_disabled.is_(False),
+            technicians.c.password_hash.is_not(None) | technicians.c.signed_in_at.is_not(None),
         )
     )
+    return int(tx.execute(query).scalar_one())
 
 
-def use_sign_in_link(tx: Transaction, token_hash: bytes, now: datetime) -> TechnicianId | None:
-    """Spends a link that is neither used nor dead, in one statement; whose it was, or None."""
-    found = tx.execute(
-        update(sign_in_links)
-        .where(
-            sign_in_links.c.token_hash == token_hash,
-            sign_in_links.c.used_at.is_(None),
-            sign_in_links.c.expires_at > now,
-        )
-        .values({"used_at": now})
-        .returning(sign_in_links.c.technician_id)
-    ).scalar_one_or_none()
-    return None if found is None else TechnicianId(found)
+def disabled_people(tx: Transaction) -> frozenset[TechnicianId]:
+    """Everybody who is disabled, of any company."""
+    query = select(technicians.c.id).where(technicians.c.is_disabled.is_(True))
+    return frozenset(TechnicianId(found) for found in tx.execute(query).scalars())
 
 
-def delete_dead_sign_in_links(tx: Transaction, before: datetime) -> None:
-    """Forgets links that were dead before `before`, used or not."""
-    tx.execute(delete(sign_in_links).where(sign_in_links.c.expires_at < before))
+def remove_rights_of(tx: Transaction, technician_id: TechnicianId) -> list[bytes]:
+    """Kills whatever lets a technician in or on: cookies, API tokens, tickets, links, half-done sign-ins.
+
+    Returns:
+        The hashes of the dead cookies and API tokens.
+    """
+    dead = remove_cookies_of(tx, technician_id)
+    gone = delete(api_tokens).where(api_tokens.c.technician_id == technician_id)
+    dead += tx.execute(gone.returning(api_tokens.c.token_hash)).scalars()
+    for table in (tickets, sign_in_links, challenges):
+        tx.execute(delete(table).where(table.c.technician_id == technician_id))
+    return dead
 
 
 _PEOPLE = select(
@@ -144,6 +203,15 @@ def _company_values(company: Company) -> dict[str, Any]:
 
 def _company(row: RowMapping) -> Company:
     return Company(**{**row, "plan": Plan(row["plan"])})
+
+
+def _person(row: RowMapping, passkeys_of: Mapping[TechnicianId, int]) -> PersonRow:
+    technician = _technician(row)
+    return PersonRow(
+        technician=technician,
+        passkeys=passkeys_of.get(technician.id, 0),
+        signed_in_at=row["signed_in_at"],
+    )
 
 
 def _technician(row: RowMapping) -> Technician:

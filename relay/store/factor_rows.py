@@ -203,7 +203,7 @@ def count_passkeys(tx: Transaction, technician_ids: Collection[TechnicianId]) ->
         .where(passkeys.c.technician_id.in_(sorted(technician_ids)))
         .group_by(passkeys.c.technician_id)
     )
-    return {TechnicianId(technician_id): count for technician_id, count in tx.execute(query).tuples()}
+    return {TechnicianId(technician_id): count for technician_id, count in tx.execute(query)}
 
 
 # Sign-ins that are half done

@@ -1,4 +1,4 @@
-"""Rows of sessions and tickets, in and out of records. Queries only: rules are in `relay.sessions`.
+"""Rows of sessions, in and out of records. Queries only: rules are in `relay.sessions`.
 
 Every function runs inside the caller's transaction. `find_sessions` and look-ups with ``for_update`` lock the
 rows until its end (PostgreSQL; SQLite's one writer needs no lock).
@@ -8,19 +8,19 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
+from itertools import count
 from operator import attrgetter
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
-from sqlalchemy import ColumnElement, RowMapping, Update, bindparam, delete, insert, select, update
+from sqlalchemy import ColumnElement, RowMapping, Update, bindparam, insert, select, update
 
 from relay.people import CompanyId, TechnicianId
 from relay.protocol.close_reasons import CloseReason
-from relay.protocol.frames import Channel
 from relay.sessions import Session, SessionId, SessionState
 from relay.store.engine import Transaction
-from relay.store.tables import sessions, tickets
+from relay.store.tables import sessions
 
-_LIVE_FIELDS = frozenset({"host_online", "viewers"})
+_LIVE_FIELDS = frozenset({"shares", "host_online", "viewers"})
 _IS_OPEN = sessions.c.state != SessionState.ENDED.value
 
 
@@ -96,7 +96,7 @@ def find_sessions(tx: Transaction, keys: Collection[SessionKey]) -> dict[Session
         values = [key.value for key in keys if key.column == column]
         if values:
             for row in tx.execute(query, {"values": values}).mappings():
-                found[SessionKey(column, row[column])] = _record(row)
+                found[SessionKey(column, row[column])] = record_of(row)
     return found
 
 
@@ -119,16 +119,7 @@ def open_sessions(
         query = query.where(sessions.c.company_id == company_id)
     if for_update:
         query = query.with_for_update()
-    return [_record(row) for row in tx.execute(query).mappings()]
-
-
-def sessions_of(tx: Transaction, technician_id: TechnicianId, *, include_ended: bool) -> list[Session]:
-    """A technician's sessions, newest first."""
-    query = select(sessions).where(sessions.c.technician_id == technician_id)
-    if not include_ended:
-        query = query.where(_IS_OPEN)
-    query = query.order_by(sessions.c.created_at.desc(), sessions.c.id)
-    return [_record(row) for row in tx.execute(query).mappings()]
+    return [record_of(row) for row in tx.execute(query).mappings()]
 
 
 def occupied_slots(
@@ -143,6 +134,23 @@ def occupied_slots(
     )
 
 
+def free_slot(tx: Transaction, technician_id: TechnicianId) -> int:
+    """The first slot of a technician that no open session of theirs holds."""
+    columns = select(sessions.c.technician_slot).where(_IS_OPEN, sessions.c.technician_id == technician_id)
+    held = set(tx.execute(columns).scalars())
+    return next(slot for slot in count(1) if slot not in held)
+
+
+def move_slot(tx: Transaction, session_id: SessionId, technician_id: TechnicianId, slot: int) -> None:
+    """The session is this technician's from now on, in a slot of theirs.
+
+    Raises:
+        sqlalchemy.exc.IntegrityError: another relay took the slot in between; the store runs the work again.
+    """
+    values = {"technician_id": technician_id, "technician_slot": slot}
+    tx.execute(update(sessions).where(sessions.c.id == session_id).values(values))
+
+
 def credentials_of_open(tx: Transaction) -> dict[SessionId, bytes]:
     """The hashes of the credentials that the hosts of open sessions hold."""
     columns = select(sessions.c.id, sessions.c.credential_hash)
@@ -155,65 +163,9 @@ def wrapped_key(tx: Transaction, session_id: SessionId) -> bytes | None:
     return tx.execute(select(sessions.c.wrapped).where(sessions.c.id == session_id)).scalar_one_or_none()
 
 
-def insert_ticket(
-    tx: Transaction,
-    *,
-    ticket_hash: bytes,
-    session_id: SessionId,
-    technician_id: TechnicianId,
-    kinds: Iterable[Channel],
-    expires_at: datetime,
-) -> None:
-    """Adds a ticket."""
-    tx.execute(
-        insert(tickets).values(
-            {
-                "ticket_hash": ticket_hash,
-                "session_id": session_id,
-                "technician_id": technician_id,
-                "kinds": sorted(kinds),
-                "expires_at": expires_at,
-            }
-        )
-    )
-
-
-def use_ticket(
-    tx: Transaction, ticket_hash: bytes, now: datetime
-) -> tuple[SessionId, TechnicianId, frozenset[Channel]] | None:
-    """Spends a ticket that is neither used nor dead, in one statement: of many at once, one wins.
-
-    Returns:
-        Whose right it was and to what, or None.
-    """
-    row = tx.execute(
-        update(tickets)
-        .where(tickets.c.ticket_hash == ticket_hash, tickets.c.used_at.is_(None), tickets.c.expires_at > now)
-        .values({"used_at": now})
-        .returning(tickets.c.session_id, tickets.c.technician_id, tickets.c.kinds)
-    ).one_or_none()
-    if row is None:
-        return None
-    return (
-        SessionId(row.session_id),
-        TechnicianId(row.technician_id),
-        frozenset(Channel(kind) for kind in row.kinds),
-    )
-
-
-def delete_tickets(tx: Transaction, session_ids: Collection[SessionId]) -> None:
-    """Kills every ticket of these sessions."""
-    tx.execute(delete(tickets).where(tickets.c.session_id.in_(session_ids)))
-
-
-def delete_dead_tickets(tx: Transaction, before: datetime) -> None:
-    """Forgets tickets that were dead before `before`, used or not."""
-    tx.execute(delete(tickets).where(tickets.c.expires_at < before))
-
-
 def _one(tx: Transaction, condition: ColumnElement[bool]) -> Session | None:
     row = tx.execute(select(sessions).where(condition)).mappings().one_or_none()
-    return None if row is None else _record(row)
+    return None if row is None else record_of(row)
 
 
 _INSERT = insert(sessions)
@@ -261,7 +213,8 @@ def _value(name: str, field: Any) -> Any:
     return field
 
 
-def _record(row: RowMapping) -> Session:
+def record_of(row: RowMapping) -> Session:
+    """The record in a row of the table, without its live fields."""
     fields: dict[str, Any] = {name: row[name] for name in _FIELDS}
     return Session(
         **fields

@@ -69,6 +69,7 @@ HASH = LargeBinary(32)
 IS_OPEN = text("state != 'ended'")
 IS_USED = text("ended_at IS NULL")
 IS_KEPT = text("NOT is_forgotten")
+IS_WAITING = text("state = 'waiting'")
 WANTS_RECEIPT = text("wants_receipt")
 
 companies = Table(
@@ -357,10 +358,12 @@ mails = Table(
     Column("state", String(16), nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
-    Column("due_at", UtcDateTime, nullable=False, index=True),
+    Column("changed_at", UtcDateTime, nullable=False),
+    Column("due_at", UtcDateTime, nullable=False),
     Column("expires_at", UtcDateTime, nullable=False),
     Column("detail", Text, nullable=False),
     CheckConstraint("state IN ('waiting', 'sent', 'outbox', 'failed', 'withdrawn')", name="state"),
+    Index("ix_mails_waiting", "due_at", sqlite_where=IS_WAITING, postgresql_where=IS_WAITING),
     sqlite_autoincrement=True,
 )
 
@@ -374,6 +377,11 @@ webhooks = Table(
     Column("events", JSON, nullable=False),
     Column("is_enabled", Boolean, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
+    # How far it has got in its company's audit log, from which its events come.
+    Column("seen_number", Integer, nullable=False),
+    # Tries that failed since the last one that did not, and when the first of them was.
+    Column("failures", Integer, nullable=False),
+    Column("failing_since", UtcDateTime),
 )
 
 webhook_deliveries = Table(
@@ -386,17 +394,24 @@ webhook_deliveries = Table(
     Column("state", String(16), nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
-    Column("due_at", UtcDateTime, nullable=False, index=True),
+    Column("changed_at", UtcDateTime, nullable=False),
+    Column("due_at", UtcDateTime, nullable=False),
     Column("last_status", Integer),
     Column("detail", Text, nullable=False),
     CheckConstraint("state IN ('waiting', 'delivered', 'failed')", name="state"),
+    Index(
+        "ix_webhook_deliveries_waiting",
+        "due_at",
+        sqlite_where=IS_WAITING,
+        postgresql_where=IS_WAITING,
+    ),
 )
 
 audit = Table(
     "audit",
     metadata,
     # No foreign keys: the log outlives what it tells of. Rows are only ever added, each to the chain of its
-    # company; retention empties `fields` and `salt`; the chain does not need them (`relay.store.audit_chain`).
+    # company; retention empties `fields` and `salt`; the chain needs neither (`relay.store.audit_chain`).
     Column("id", Integer, primary_key=True, autoincrement=True),
     Column("at", UtcDateTime, nullable=False),
     Column("company_id", ID),

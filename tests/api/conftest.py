@@ -3,12 +3,14 @@
 from collections.abc import AsyncIterator, Iterator, MutableMapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 import structlog
+import trio
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from starlette.types import ASGIApp
 
@@ -16,16 +18,19 @@ from relay.accounts import Accounts, AccountSettings
 from relay.api.app import create_app
 from relay.api.context import ApiContext, ApiSettings
 from relay.api.feeds import Feeds
-from relay.api.mail import Mailer
 from relay.audit.heads import HEADS_FILE
 from relay.audit.log import AuditLog
 from relay.auth import Sealer
 from relay.broker import Broker, BrokerSettings
+from relay.mail import Carrier, MailServers, Outbox, RelayMail
+from relay.mailing import tell_session
 from relay.metrics import Metrics
 from relay.people import Company, Plan, Technician
 from relay.protocol.hidden import SecretBytes
 from relay.protocol.links import encode_base64url
 from relay.store import open_store
+from relay.webhooks import Sender, Webhooks
+from tests.helpers.letters import Letters
 
 ORIGIN = "http://127.0.0.1:8080"
 CSRF = {"X-Adhoc-Csrf": "1"}
@@ -62,6 +67,7 @@ class World:
     alice: Technician
     mallory: Technician
     outbox: Path
+    letters: Letters
 
     def client(self, cookie: bytes | None = None, *, app: ASGIApp | None = None) -> httpx.AsyncClient:
         """A client like the console's page: right origin, right headers, this cookie."""
@@ -107,10 +113,18 @@ def origin() -> str:
 async def world(tmp_path: Path, origin: str) -> AsyncIterator[World]:
     """A fresh world."""
     clock, metrics = Clock(), Metrics()
-    async with open_store(tmp_path / "relay.db") as store:
+    async with open_store(tmp_path / "relay.db") as store, trio.open_nursery() as nursery:
         relay_key = Ed25519PrivateKey.generate()
         broker = Broker(store, BrokerSettings(), now=clock.now, relay_key=relay_key)
-        accounts = Accounts(store, AccountSettings(), now=clock.now, sealer=Sealer(relay_key), origin=origin)
+        letters = Letters()
+        accounts = Accounts(
+            store,
+            AccountSettings(),
+            now=clock.now,
+            sealer=Sealer(relay_key),
+            origin=origin,
+            post=letters,
+        )
         company = await accounts.create_company(name="Help Ltd", phone="+44 20 7946 0000", plan=Plan.BASE)
         others = await accounts.create_company(name="Others", plan=Plan.PREMIER)
         settings = ApiSettings(
@@ -120,11 +134,22 @@ async def world(tmp_path: Path, origin: str) -> AsyncIterator[World]:
             mails_per_technician=3,
         )
         outbox = tmp_path / "outbox"
+        sealer = Sealer(relay_key)
+        servers = MailServers(store, sealer, allows_private=True, now=clock.now)
+        carrier = Carrier(outbox=outbox, timeout=5, allows_private=True)
+        relay_mail = RelayMail(None, "relay@localhost")
+        post = Outbox(store, sealer, carrier, servers, relay_mail, metrics, now=clock.now)
+        post.changed = partial(tell_session, broker)
+        webhooks = Webhooks(store, sealer, Sender(allows_private=True), metrics, now=clock.now)
+        await nursery.start(post.run)
+        await nursery.start(webhooks.run)
         context = ApiContext(
             settings=settings,
             broker=broker,
             accounts=accounts,
-            mailer=Mailer(server=None, sender="relay@localhost", outbox=outbox, timeout=5),
+            outbox=post,
+            mail_servers=servers,
+            webhooks=webhooks,
             metrics=metrics,
             feeds=Feeds(max_per_technician=2),
             audit=AuditLog(store, relay_key.public_key(), tmp_path / HEADS_FILE, now=clock.now),
@@ -142,4 +167,6 @@ async def world(tmp_path: Path, origin: str) -> AsyncIterator[World]:
                 others.id, name="Mallory", email="mallory@others.example"
             ),
             outbox=outbox,
+            letters=letters,
         )
+        nursery.cancel_scope.cancel()

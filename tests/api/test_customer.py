@@ -35,6 +35,8 @@ async def test_a_link_tells_who_helps_and_nothing_about_the_customer(world: Worl
     assert response.json() == {
         "company": "Help Ltd",
         "phone": "+44 20 7946 0000",
+        "colour": "",
+        "has_logo": False,
         "technician": "Alice",
         "language": "en",
         "state": "open",

@@ -14,19 +14,30 @@ PUBLIC = {
     ("POST", "/api/v1/sign-in"),
     ("POST", "/api/v1/sign-in/link"),
     ("POST", "/api/v1/sign-in/second"),
+    ("POST", "/api/v1/sign-in/reset"),
+    ("POST", "/api/v1/invitations/look"),
+    ("POST", "/api/v1/invitations/accept"),
     ("POST", "/api/v1/sign-in/passkey"),
     ("POST", "/api/v1/sign-in/passkey/options"),
     ("GET", "/api/v1/sign-in/providers"),
     ("GET", "/api/v1/sign-in/oidc/{company_id}/start"),
     ("GET", "/api/v1/sign-in/oidc/callback"),
     ("GET", "/api/v1/links/{invite}"),
+    ("GET", "/api/v1/links/{invite}/logo"),
     ("GET", "/api/v1/links/{invite}/receipt"),
     ("POST", "/api/v1/links/{invite}/opened"),
     ("GET", "/d/{invite}/adhoc-host.pyz"),
     ("GET", "/d/{invite}"),
     ("GET", "/assets/{name}"),
     ("GET", "/session/{id}"),
+    ("GET", "/sessions/{id}"),
     ("GET", "/sign-in"),
+    ("GET", "/invite"),
+    ("GET", "/reset"),
+    ("GET", "/account"),
+    ("GET", "/audit"),
+    ("GET", "/settings"),
+    ("GET", "/settings/{part}"),
     ("GET", "/"),
     ("GET", "/healthz"),
     ("GET", OPENAPI_PATH),
@@ -37,6 +48,8 @@ BODIES = {
     "/api/v1/sessions": {"invite": INVITE, "customer_email": "ana@example.com"},
     "/api/v1/sessions/{id}/mail": {"link": f"{ORIGIN}/d/{INVITE}#{INVITE}.password"},
     "/api/v1/sessions/{id}/tickets": {"kinds": ["control"]},
+    "/api/v1/sessions/{id}/shares/{technician_id}": {"access": "view"},
+    "/api/v1/sessions/{id}/owner": {"technician_id": "A" * 22},
     "/api/v1/me/password": {"password": "a long enough password"},
     "/api/v1/sign-in": {"email": "alice@help.example", "password": "wrong"},
     "/api/v1/sign-in/link": {"token": "A" * 43},
@@ -95,12 +108,12 @@ async def test_another_companys_sessions_look_like_none(world: World) -> None:
         prepared = await alice.post("/api/v1/sessions", json=BODIES["/api/v1/sessions"])
         session = prepared.json()["session"]["id"]
         for method, path in routes(world):
-            if "/sessions/{id}" in path:
+            if "/api/v1/sessions/{id}" in path:
                 real = await ask(mallory, method, path, filled(path, session))
                 none = await ask(mallory, method, path, filled(path))
                 assert_problem(real, 404)
                 assert real.content == none.content, path
-        assert (await mallory.get("/api/v1/sessions?ended=true")).json()["sessions"] == []
+        assert (await mallory.get("/api/v1/sessions?state=all")).json()["sessions"] == []
         assert (await alice.get(f"/api/v1/sessions/{session}")).json()["session"]["state"] == "prepared"
 
 
@@ -207,7 +220,7 @@ async def test_a_crash_harms_only_its_request(world: World, monkeypatch: pytest.
 
     async with await world.client_of(world.alice) as client:
         with monkeypatch.context() as patched:
-            patched.setattr(world.broker, "sessions_of", crash)
+            patched.setattr(world.broker, "sessions", crash)
             response = await client.get("/api/v1/sessions")
         assert_problem(response, 500)
         assert "secret detail" not in response.text

@@ -20,7 +20,7 @@ def marked_texts() -> list[str]:
     for path in ROOT.rglob("*.py"):
         texts |= {str(found[1]) for found in extract_from_file("python", path, keywords={"mark": None})}
     options = {"newstyle_gettext": "true", "encoding": "utf-8"}
-    for path in (ROOT / "api" / "templates").iterdir():
+    for path in (ROOT / "mail" / "templates").iterdir():
         texts |= {
             str(found[1]) for found in extract_from_file("jinja2.ext:babel_extract", path, options=options)
         }

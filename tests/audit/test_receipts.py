@@ -74,9 +74,9 @@ class Post:
     async def send(self, receipt: Receipt) -> None:
         self.sent.append(receipt.session.id)
         await self.office.run_sql(
-            "INSERT INTO mails (company_id, session_id, kind, state, attempts, created_at, due_at, "
-            "expires_at, detail) SELECT company_id, id, 'receipt', 'waiting', 0, ended_at, ended_at, "
-            "ended_at, '' FROM sessions WHERE id = :id",
+            "INSERT INTO mails (company_id, session_id, kind, state, attempts, created_at, "
+            "changed_at, due_at, expires_at, detail) SELECT company_id, id, 'receipt', 'waiting', 0, "
+            "ended_at, ended_at, ended_at, ended_at, '' FROM sessions WHERE id = :id",
             id=receipt.session.id,
         )
 

@@ -40,12 +40,16 @@ _TEXTS = ("company_id", "session_id", "actor", "action", "fields")
 _BYTES = ("salt", "fields_hash", "hash")
 
 
-def flip_text(value: str, index: int, character: str) -> str:
+def flip_text(value: str | None, index: int, character: str) -> str:
+    if not value:
+        return character
     place = index % len(value)
     return value[:place] + character + value[place + 1 :]
 
 
-def flip_byte(value: bytes, index: int, bits: int) -> bytes:
+def flip_byte(value: bytes | None, index: int, bits: int) -> bytes:
+    if not value:
+        return bytes([bits])
     place = index % len(value)
     return value[:place] + bytes([value[place] ^ bits]) + value[place + 1 :]
 

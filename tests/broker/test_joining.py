@@ -8,6 +8,7 @@ import trio
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from relay.auth import REFUSED_SENTENCE
+from relay.broker import ViewerAdmission
 from relay.errors import AuthError, SessionUnavailable
 from relay.protocol.close_reasons import CloseReason
 from relay.protocol.errors import RemoteProtocolError
@@ -215,40 +216,54 @@ async def test_there_is_no_receipt_before_the_end(office: Office) -> None:
 # Viewers
 
 
+async def admitted(office: Office, session: Session) -> ViewerAdmission:
+    ticket = await office.broker.issue_ticket(
+        office.technician.id, session.id, frozenset({Channel.CONTROL}), reason="slow"
+    )
+    return await office.broker.admit_viewer(ticket.secret)
+
+
 async def test_viewers_are_counted_and_their_stay_is_audited(office: Office, clock: Clock) -> None:
     session, _ = await office.activate()
-    await office.broker.viewer_attached(session.id, 1, "Tess")
-    await office.broker.viewer_attached(session.id, 2, "Tess")
+    admission = await admitted(office, session)
+    await office.broker.viewer_attached(1, admission)
+    await office.broker.viewer_attached(2, admission)
     assert (await current(office, session)).viewers == 2
     clock.pass_by(90)
-    await office.broker.viewer_detached(session.id, 1)
+    await office.broker.viewer_detached(1, admission)
     assert (await current(office, session)).viewers == 1
     assert office.broker.statistics().viewers == 1
     rows = await office.store.read(lambda tx: audit_rows.of_session(tx, session.id))
+    attached = next(row for row in rows if row.action == "attached")
+    assert attached.actor == f"technician:{office.technician.id}"
+    assert (attached.fields["access"], attached.fields["reason"]) == ("full", "slow")
     assert rows[-1].action == "detached"
     assert rows[-1].fields == {"viewer": 1, "duration": 90.0}
 
 
 async def test_a_viewer_that_never_attached_cannot_detach(office: Office) -> None:
     session, _ = await office.activate()
+    admission = await admitted(office, session)
     before = await office.store.read(lambda tx: audit_rows.of_session(tx, session.id))
-    await office.broker.viewer_detached(session.id, 7)
+    await office.broker.viewer_detached(7, admission)
     assert await office.store.read(lambda tx: audit_rows.of_session(tx, session.id)) == before
 
 
 async def test_a_viewers_number_may_be_in_use_again_before_its_end_is_noted(office: Office) -> None:
     session, _ = await office.activate()
-    await office.broker.viewer_attached(session.id, 1, "Tess")
-    await office.broker.viewer_attached(session.id, 1, "Tess")
-    await office.broker.viewer_detached(session.id, 1)
+    admission = await admitted(office, session)
+    await office.broker.viewer_attached(1, admission)
+    await office.broker.viewer_attached(1, admission)
+    await office.broker.viewer_detached(1, admission)
     assert (await current(office, session)).viewers == 1
 
 
 async def test_viewers_leave_an_ended_session_without_a_trace(office: Office) -> None:
     session, _ = await office.activate()
-    await office.broker.viewer_attached(session.id, 1, "Tess")
+    admission = await admitted(office, session)
+    await office.broker.viewer_attached(1, admission)
     await office.broker.end(session.id, CloseReason.ENDED_BY_CUSTOMER, technician_id=None)
-    await office.broker.viewer_detached(session.id, 1)
+    await office.broker.viewer_detached(1, admission)
     statistics = office.broker.statistics()
     assert (statistics.viewers, statistics.hosts_online) == (0, 0)
 

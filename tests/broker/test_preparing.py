@@ -18,6 +18,7 @@ from relay.protocol.close_reasons import CloseReason
 from relay.protocol.frames import Channel
 from relay.sessions import Session, SessionId, SessionState
 from relay.store import audit_rows, open_store, session_rows
+from relay.store.session_list import SessionQuery
 from relay.store.tables import technicians
 from tests.helpers.office import Clock, Office, open_office
 
@@ -160,8 +161,9 @@ async def test_a_technician_sees_own_sessions_only(office: Office) -> None:
     await office.broker.end(first.id, CloseReason.ENDED_BY_TECHNICIAN, technician_id=office.technician.id)
     second = await office.prepare()
     theirs = await office.prepare(other)
-    own = await office.broker.sessions_of(office.technician.id, include_ended=False)
-    every = await office.broker.sessions_of(office.technician.id, include_ended=True)
+    query = SessionQuery(company_id=office.company.id, seen_by=office.technician.id)
+    own, _ = await office.broker.sessions(replace(query, states=frozenset({SessionState.PREPARED})))
+    every, _ = await office.broker.sessions(query)
     assert [session.id for session in own] == [second.id]
     assert {session.id for session in every} == {first.id, second.id}
     with pytest.raises(SessionUnavailable) as somebody_elses:

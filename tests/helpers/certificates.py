@@ -30,10 +30,11 @@ class Certificate:
         return ssl.create_default_context(cafile=str(self.certificate))
 
 
-def make_certificate(folder: Path) -> Certificate:
-    """A fresh one in `folder`, good for a day."""
+def make_certificate(folder: Path, *, host: str = "127.0.0.1") -> Certificate:
+    """A fresh one in `folder`, good for a day, for the address or the name `host`."""
+    subject = x509.IPAddress(IPv4Address(host)) if host[0].isdecimal() else x509.DNSName(host)
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
     now = datetime.now(UTC)
     built = (
         x509.CertificateBuilder()
@@ -43,9 +44,7 @@ def make_certificate(folder: Path) -> Certificate:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(minutes=5))
         .not_valid_after(now + timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]), critical=False
-        )
+        .add_extension(x509.SubjectAlternativeName([subject]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .sign(key, hashes.SHA256())
     )

@@ -18,6 +18,7 @@ from relay.protocol.frames import Fields
 from relay.protocol.lease import make_join_proof
 from relay.sessions import Session, SessionId
 from relay.store import Store, open_store
+from tests.helpers.letters import Letters
 
 ORIGIN = "https://relay.example"
 
@@ -58,7 +59,7 @@ class FakeHost:
 @dataclass
 class Office:
     """Everything behind the connections. `revoked` and `notices` collect what the broker said,
-    `refused` the ways of sign-ins that were refused, in order."""
+    `refused` the ways of sign-ins that were refused, in order; `letters` what people were to be mailed."""
 
     store: Store
     broker: Broker
@@ -69,6 +70,7 @@ class Office:
     revoked: list[tuple[SessionId, CloseReason]] = field(default_factory=list)
     notices: list[tuple[str, str, Fields]] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
+    letters: Letters = field(default_factory=Letters)
     host: FakeHost = field(default_factory=FakeHost)
     invite: bytes = b""
 
@@ -121,6 +123,7 @@ async def open_office(
         relay_key = Ed25519PrivateKey.generate()
         broker = Broker(store, settings or BrokerSettings(), now=now, relay_key=relay_key)
         refused: list[str] = []
+        letters = Letters()
         accounts = Accounts(
             store,
             AccountSettings(),
@@ -128,10 +131,13 @@ async def open_office(
             sealer=Sealer(relay_key),
             origin=ORIGIN,
             refused=lambda action, **about: refused.append(about["reason"]),
+            post=letters,
         )
         company = await accounts.create_company(name="Company", plan=plan, session_lifetime=session_lifetime)
         technician = await accounts.create_technician(company.id, name="Tess", email=email)
-        office = Office(store, broker, accounts, company, technician, relay_key, refused=refused)
+        office = Office(
+            store, broker, accounts, company, technician, relay_key, refused=refused, letters=letters
+        )
         broker.revoke = lambda session_id, reason: office.revoked.append((session_id, reason))
         broker.notify = lambda session_id, role, name, fields: office.notices.append((role, name, fields))
         yield office

@@ -199,7 +199,7 @@ class Console:
     def wait_active(self) -> None:
         """Wait until the session is active, with its countdown."""
         expect(self.session.get_by_text("Active", exact=True)).to_be_visible()
-        expect(self.session.get_by_role("time")).to_have_text(COUNTDOWN)
+        expect(self.session.get_by_role("timer")).to_have_text(COUNTDOWN)
 
     def open_remote_control(self) -> Viewer:
         """Press "Remote Control"; it opens a tab."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import trio
 
+from relay.audit.recorder import Recorder
 from relay.connections import TunnelServer, TunnelSettings
 from relay.metrics import Metrics
 from relay.protocol.close_reasons import CloseReason
@@ -182,11 +183,18 @@ async def open_house(folder: Path, settings: TunnelSettings) -> AsyncIterator[Tu
     """A house, which must be empty again once the block's peers have left: no entry, no task stays."""
     async with open_office(folder / "relay.db", now=Clock()) as office:
         metrics = Metrics()
+        recorder = Recorder(office.store, now=office.broker.now)
         server = TunnelServer(
-            office.broker, metrics, origin=ORIGIN, allowed_origins=[ORIGIN], settings=settings
+            office.broker,
+            metrics,
+            origin=ORIGIN,
+            allowed_origins=[ORIGIN],
+            settings=settings,
+            recorder=recorder,
         )
         office.broker.revoke = server.revoke
         office.broker.recheck = server.recheck
+        office.broker.withdraw = server.withdraw
         office.broker.notify = server.notify
         async with trio.open_nursery() as background:
             await background.start(office.broker.run_deadlines)

@@ -14,7 +14,7 @@ from peer.tunnel import open_tunnel
 from relay.protocol.close_reasons import CloseReason
 from relay.protocol.frames import Channel, Hello
 from relay.protocol.pairing import ViewerHandshake
-from relay.server import issue_sign_in_link
+from relay.roster import issue_sign_in_link
 from technician.attaching import attach
 from tests.helpers.relays import House, activate, echo, open_relay
 from tests.helpers.transports import make_certificate

@@ -19,7 +19,15 @@ from sqlalchemy.exc import IntegrityError, StatementError
 from relay.errors import ConfigError, RelayError
 from relay.people import Company, CompanyId, Technician, TechnicianId
 from relay.sessions import Session, SessionId, SessionState
-from relay.store import StoreUnavailable, Transaction, account_rows, audit_rows, open_store, session_rows
+from relay.store import (
+    StoreUnavailable,
+    Transaction,
+    account_rows,
+    audit_rows,
+    open_store,
+    session_rows,
+    ticket_rows,
+)
 from relay.store.audit_rows import AuditRow
 from relay.store.session_rows import SessionChange, SessionKey
 from relay.store.sqlite import create_sqlite_engine
@@ -137,7 +145,7 @@ async def test_a_failing_database_says_so_without_its_values(tmp_path: Path) -> 
     async with open_store(path) as store:
         await store.write(lambda tx: tx.execute(text("DROP TABLE tickets")))
         with pytest.raises(RelayError, match="cannot be used at the moment") as caught:
-            await store.write(lambda tx: session_rows.use_ticket(tx, b"secret" * 6, NOW))
+            await store.write(lambda tx: ticket_rows.use_ticket(tx, b"secret" * 6, NOW))
         assert "secret" not in f"{caught.value} {caught.value.__cause__}"
         with pytest.raises(RelayError, match="cannot be used at the moment"):
             await store.read(lambda tx: tx.execute(text("SELECT * FROM tickets")))

@@ -7,7 +7,8 @@ import httpx
 import pyotp
 import pytest
 
-from relay.server import Running, issue_sign_in_link
+from relay.roster import issue_sign_in_link
+from relay.server import Running
 from technician.errors import RelayRefused
 from technician.models import Challenge
 from technician.relay_client import open_relay_client, split_sign_in_link

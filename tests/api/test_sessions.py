@@ -35,10 +35,10 @@ async def test_a_prepared_session_is_all_there(world: World) -> None:
         assert (session["host"], session["viewers"]) == (None, 0)
         assert (session["code"], session["tries"], session["max_tries"], session["max_codes"]) == (1, 0, 5, 3)
         assert session["tools"] == {
-            "control": {"allowed": True, "reason": None},
-            "files": {"allowed": True, "reason": None},
+            "control": {"allowed": True, "reason": "not_active"},
+            "files": {"allowed": True, "reason": "not_active"},
             "dashboard": {"allowed": False, "reason": "plan"},
-            "chat": {"allowed": True, "reason": None},
+            "chat": {"allowed": True, "reason": "not_active"},
         }
         assert (await client.get("/api/v1/sessions")).json()["sessions"] == [session]
         assert (await client.get(f"/api/v1/sessions/{session['id']}")).json()["session"] == session
@@ -65,7 +65,7 @@ async def test_an_ended_session_stays_readable_and_ends_only_once(world: World) 
             assert ended.json()["session"]["end_reason"] == "technician"
             assert ended.json()["session"]["end_sentence"] == "The technician ended the session."
         assert (await client.get("/api/v1/sessions")).json()["sessions"] == []
-        assert len((await client.get("/api/v1/sessions?ended=true")).json()["sessions"]) == 1
+        assert len((await client.get("/api/v1/sessions?state=all")).json()["sessions"]) == 1
     assert revoked == [(session, CloseReason.ENDED_BY_TECHNICIAN)]
 
 
@@ -123,9 +123,9 @@ async def test_a_mail_that_fails_leaves_the_session_prepared(world: World) -> No
         client.headers["Accept-Language"] = "es"
         answer = await prepared(client, link=LINK)
     assert answer["session"]["state"] == "prepared"
-    assert answer["mail"]["state"] == "failed"
+    assert answer["mail"]["state"] == "waiting"
     assert answer["mail"]["detail"] == "The mail could not be written to the outbox folder."
-    assert 'relay_mails_total{state="failed"} 1.0' in world.metrics.render().decode()
+    assert 'relay_mail_tries_total{outcome="put_off"} 1.0' in world.metrics.render().decode()
 
 
 @pytest.mark.parametrize(
