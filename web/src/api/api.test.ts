@@ -47,12 +47,13 @@ describe("problems", () => {
 });
 
 describe("live events", () => {
-  test("the two kinds are understood", () => {
+  test("the three kinds are understood", () => {
     expect(parseEvent('{"type":"sessions","sessions":[],"now":"2026-01-01T00:00:00Z"}')?.type).toBe("sessions");
+    expect(parseEvent('{"type":"gone","id":"a","now":"2026-01-01T00:00:00Z"}')?.type).toBe("gone");
     expect(parseEvent('{"type":"session","session":{"id":"a"},"now":"2026-01-01T00:00:00Z"}')?.type).toBe("session");
   });
 
-  test.each(["", "{", "null", "[]", '{"type":"session"}', '{"type":"news"}', new ArrayBuffer(2)])(
+  test.each(["", "{", "null", "[]", '{"type":"gone"}', '{"type":"session"}', '{"type":"news"}', new ArrayBuffer(2)])(
     "%j is passed over",
     (data) => {
       expect(parseEvent(data)).toBeNull();

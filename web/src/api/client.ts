@@ -4,7 +4,19 @@
  */
 import { language } from "../i18n/text";
 import { clean } from "../text/clean";
-import type { LinkFacts, MailResult, Me, NewSession, Session, Technician, Company, Ticket } from "./types";
+import type {
+  LinkFacts,
+  MailResult,
+  Me,
+  NewSession,
+  Receipt,
+  Session,
+  SessionHistory,
+  SessionQuery,
+  SessionsPage,
+  Share,
+  Ticket,
+} from "./types";
 
 /** The relay said no. `message` is one sentence for a person, in their language. */
 export class ApiProblem extends Error {
@@ -18,6 +30,8 @@ export class ApiProblem extends Error {
     readonly session: string | null = null,
     /** What is wrong with which field of the request. */
     readonly fields: ReadonlyMap<string, string> = new Map(),
+    /** Names what pages act upon, for instance `second_factor_required`. */
+    readonly code: string | null = null,
   ) {
     super(message);
     this.name = "ApiProblem";
@@ -32,27 +46,30 @@ export class Unreachable extends Error {
   }
 }
 
-interface Account {
-  readonly technician: Technician;
-  readonly company: Company;
-}
-
 export const api = {
-  signIn: (email: string, password: string) => post<Account>("/api/v1/sign-in", { email, password }),
-  signInByLink: (token: string) => post<Account>("/api/v1/sign-in/link", { token }),
   signOut: () => post<null>("/api/v1/sign-out", {}),
-  setPassword: (password: string) => post<null>("/api/v1/me/password", { password }),
   me: () => request<Me>("GET", "/api/v1/me"),
-  sessions: (ended: boolean) =>
-    request<{ sessions: Session[]; now: string }>("GET", `/api/v1/sessions?ended=${ended}`),
+  sessions: (query: SessionQuery, cursor: string | null, limit: number) =>
+    request<SessionsPage>("GET", `/api/v1/sessions?${searchOf({ ...query, cursor: cursor ?? "", limit: String(limit) })}`),
   prepare: (session: NewSession) => post<{ session: Session; mail: MailResult }>("/api/v1/sessions", session),
   session: (id: string) => request<{ session: Session; now: string }>("GET", sessionPath(id)),
   mail: (id: string, link: string) => post<{ mail: MailResult }>(`${sessionPath(id)}/mail`, { link }),
   renewCode: (id: string) => post<{ session: Session }>(`${sessionPath(id)}/codes`, {}),
-  ticket: (id: string, kinds: readonly string[]) => post<Ticket>(`${sessionPath(id)}/tickets`, { kinds }),
+  ticket: (id: string, kinds: readonly string[], reason: string | null = null) =>
+    post<Ticket>(`${sessionPath(id)}/tickets`, reason === null ? { kinds } : { kinds, reason }),
   wrappedKey: (id: string) => request<{ wrapped: string | null }>("GET", `${sessionPath(id)}/pairing`),
+  change: (id: string, part: { note?: string; wants_receipt?: boolean }) =>
+    request<{ session: Session }>("PATCH", sessionPath(id), part),
   end: (id: string) => post<{ session: Session }>(`${sessionPath(id)}/end`, {}),
+  revoke: (id: string) => post<{ session: Session }>(`${sessionPath(id)}/revoke`, {}),
+  share: (id: string, technician: string, access: Share["access"]) =>
+    request<unknown>("PUT", sharePath(id, technician), { access }),
+  unshare: (id: string, technician: string) => request<unknown>("DELETE", sharePath(id, technician), {}),
+  handOver: (id: string, technician: string) => post<unknown>(`${sessionPath(id)}/owner`, { technician_id: technician }),
+  history: (id: string) => request<SessionHistory>("GET", `${sessionPath(id)}/history`),
+  receipt: (id: string) => request<Receipt>("GET", `${sessionPath(id)}/receipt`),
   link: (invite: string) => request<LinkFacts>("GET", `/api/v1/links/${encodeURIComponent(invite)}`),
+  linkReceipt: (invite: string) => request<Receipt>("GET", `/api/v1/links/${encodeURIComponent(invite)}/receipt`),
   linkOpened: (invite: string) => post<null>(`/api/v1/links/${encodeURIComponent(invite)}/opened`, {}),
 };
 
@@ -60,14 +77,25 @@ function sessionPath(id: string): string {
   return `/api/v1/sessions/${encodeURIComponent(id)}`;
 }
 
-function post<T>(path: string, body: unknown): Promise<T> {
+function sharePath(id: string, technician: string): string {
+  return `${sessionPath(id)}/shares/${encodeURIComponent(technician)}`;
+}
+
+/** A query string of what is not empty. */
+export function searchOf(values: Readonly<Record<string, string>>): string {
+  return new URLSearchParams(Object.entries(values).filter(([, value]) => value !== "")).toString();
+}
+
+/** Sends JSON; the answer is not checked, the relay is ours. */
+export function post<T>(path: string, body: unknown): Promise<T> {
   return request<T>("POST", path, body);
 }
 
 /** Longer than any honest answer; without it a dead network would keep a button busy for minutes. */
 const TIMEOUT_MILLISECONDS = 20_000;
 
-async function request<T>(method: string, path: string, body?: unknown): Promise<T> {
+/** Any request of the API; `body` becomes JSON. */
+export async function request<T>(method: string, path: string, body?: unknown): Promise<T> {
   const headers: Record<string, string> = { accept: "application/json", "accept-language": language.value };
   if (body !== undefined) {
     headers["content-type"] = "application/json";
@@ -114,6 +142,7 @@ export function problemOf(status: number, body: unknown): ApiProblem {
     text("limit"),
     text("session"),
     new Map(errors.map(fieldError)),
+    text("code"),
   );
 }
 

@@ -77,6 +77,8 @@ export class LiveSessions {
     followClock(message.now);
     if (message.type === "session") {
       this.update(message.session);
+    } else if (message.type === "gone") {
+      this.#drop(message.id);
     } else {
       const listed = new Set(message.sessions.map((session) => session.id));
       const missing = this.open.peek().filter((session) => !listed.has(session.id));
@@ -94,10 +96,13 @@ export class LiveSessions {
       this.update(answer.session);
     } catch (error) {
       if (!(error instanceof ApiProblem) || error.status !== 404) return;
-      const sessions = new Map(this.#sessions.peek());
-      sessions.delete(id);
-      this.#sessions.value = sessions;
+      this.#drop(id);
     }
+  }
+
+  #drop(id: string): void {
+    const sessions = new Map(this.#sessions.peek());
+    if (sessions.delete(id)) this.#sessions.value = sessions;
   }
 
   async #isSignedOut(): Promise<boolean> {
@@ -117,7 +122,9 @@ function endProgress(session: Session): 0 | 1 | 2 {
 
 type FeedEvent =
   | { readonly type: "sessions"; readonly sessions: readonly Session[]; readonly now: string }
-  | { readonly type: "session"; readonly session: Session; readonly now: string };
+  | { readonly type: "session"; readonly session: Session; readonly now: string }
+  /** Not for the reader's eyes any more. */
+  | { readonly type: "gone"; readonly id: string; readonly now: string };
 
 /** Reads one message of the feed; null for anything unknown, which a newer relay may send. */
 export function parseEvent(data: unknown): FeedEvent | null {
@@ -126,6 +133,7 @@ export function parseEvent(data: unknown): FeedEvent | null {
     const message = JSON.parse(data) as Partial<FeedEvent> | null;
     if (message?.type === "sessions" && Array.isArray(message.sessions)) return message as FeedEvent;
     if (message?.type === "session" && typeof message.session?.id === "string") return message as FeedEvent;
+    if (message?.type === "gone" && typeof message.id === "string") return message as FeedEvent;
     return null;
   } catch {
     return null;

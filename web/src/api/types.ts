@@ -4,12 +4,29 @@ export type Language = "en" | "es";
 export type SessionState = "prepared" | "waiting" | "active" | "ended";
 export type Tool = "control" | "files" | "dashboard" | "chat";
 
+export type Role = "owner" | "admin" | "technician" | "auditor";
+
+/** What somebody may do; also the scopes of API tokens (`relay/people.py`). */
+export type Permission =
+  | "sessions.read"
+  | "sessions.use"
+  | "sessions.all.read"
+  | "sessions.all.manage"
+  | "people.read"
+  | "people.manage"
+  | "company.manage"
+  | "audit.read"
+  | "webhooks.manage"
+  | "account.manage";
+
 export interface Technician {
   readonly id: string;
   readonly name: string;
   readonly email: string;
   readonly language: Language;
+  readonly role: Role;
   readonly has_password: boolean;
+  readonly has_second_factor: boolean;
 }
 
 export interface Company {
@@ -24,11 +41,18 @@ export interface Company {
   readonly session_lifetime: number;
   /** Seconds from preparing to lapsing. */
   readonly preparation_timeout: number;
+  /** `#rrggbb`, or empty for the product's own. */
+  readonly colour: string;
+  /** Whoever connects to a computer must say why. */
+  readonly requires_reason: boolean;
 }
 
 export interface Me {
   readonly technician: Technician;
   readonly company: Company;
+  readonly permissions: readonly Permission[];
+  /** The company requires one: nothing but the own account answers until it is set up. */
+  readonly must_set_second_factor: boolean;
   /** Whether the relay can send mail, or keeps it in a folder. */
   readonly mail: "smtp" | "outbox";
   readonly origin: string;
@@ -44,9 +68,10 @@ export interface HostFacts {
 }
 
 export interface ToolState {
+  /** By the plan. */
   readonly allowed: boolean;
-  /** A close reason's wire name, for instance `plan`; null if allowed. */
-  readonly reason: string | null;
+  /** Why it cannot be used now; null if it can. */
+  readonly reason: "plan" | "access" | "not_active" | "offline" | null;
 }
 
 export interface FunnelStep {
@@ -54,8 +79,27 @@ export interface FunnelStep {
   readonly at: string;
 }
 
+/** What the reader may do with a session: everything; connect; connect and only watch; know of it. */
+export type Access = "owner" | "full" | "view" | "read";
+
+export interface TechnicianName {
+  readonly id: string;
+  readonly name: string;
+}
+
+/** A colleague who was let in. */
+export interface Share {
+  readonly technician: TechnicianName;
+  readonly access: "full" | "view";
+}
+
 export interface Session {
   readonly id: string;
+  readonly access: Access;
+  /** The reader may end it, hand it over, and say who is let in. */
+  readonly may_manage: boolean;
+  /** Its personal data were deleted, their time being over. */
+  readonly is_forgotten: boolean;
   readonly state: SessionState;
   /** A close reason's wire name. */
   readonly end_reason: string | null;
@@ -64,7 +108,10 @@ export interface Session {
   readonly customer_email: string;
   readonly note: string;
   readonly language: Language;
-  readonly technician: { readonly id: string; readonly name: string };
+  readonly technician: TechnicianName;
+  readonly shares: readonly Share[];
+  /** The customer is mailed a receipt at the end. */
+  readonly wants_receipt: boolean;
   readonly created_at: string;
   readonly lapse_at: string;
   readonly activated_at: string | null;
@@ -76,16 +123,88 @@ export interface Session {
   readonly code: number;
   /** Tries counted of it. */
   readonly tries: number;
+  readonly tries_left: number;
   readonly max_tries: number;
   readonly max_codes: number;
   readonly tools: Readonly<Record<Tool, ToolState>>;
   readonly funnel: readonly FunnelStep[];
   readonly warnings: readonly string[];
+  /** What became of the mail with the link; null if it was never to be mailed. */
+  readonly mail: SessionMail | null;
 }
 
+/** `waiting`: it is tried again until the session lapses. */
+export type MailState = "none" | "waiting" | "sent" | "outbox" | "failed" | "withdrawn";
+
 export interface MailResult {
-  readonly state: "sent" | "outbox" | "failed" | "none";
+  readonly state: MailState;
+  /** One sentence for the technician; may be empty. */
   readonly detail: string;
+}
+
+export interface SessionMail extends MailResult {
+  readonly attempts: number;
+  readonly at: string;
+}
+
+export type SessionSort = "newest" | "oldest" | "expires" | "customer";
+
+/** Which sessions of a list; `""` as technician: everybody's. */
+export interface SessionQuery {
+  readonly scope: "mine" | "company";
+  readonly state: "open" | "ended" | "all" | "prepared" | "waiting" | "active";
+  readonly q: string;
+  readonly technician: string;
+  readonly sort: SessionSort;
+}
+
+export interface SessionsPage {
+  readonly sessions: readonly Session[];
+  readonly now: string;
+  /** Where the next page begins; null after the last. */
+  readonly next: string | null;
+}
+
+/** A tool that somebody had open. */
+export interface Use {
+  readonly technician: TechnicianName;
+  readonly tool: string;
+  readonly access: string;
+  readonly reason: string;
+  readonly began_at: string;
+  readonly ended_at: string | null;
+  readonly seconds: number | null;
+  /** The relay stopped meanwhile; the end is the last it knew. */
+  readonly is_estimated: boolean;
+}
+
+export interface SessionEvent {
+  readonly at: string;
+  readonly actor: string;
+  readonly actor_name: string | null;
+  readonly action: string;
+  readonly fields: Readonly<Record<string, unknown>>;
+}
+
+export interface SessionHistory {
+  readonly uses: readonly Use[];
+  readonly events: readonly SessionEvent[];
+}
+
+/** What the customer may know about a session that ended. */
+export interface Receipt {
+  readonly company: string;
+  readonly phone: string;
+  readonly technicians: readonly string[];
+  readonly language: Language;
+  readonly prepared_at: string;
+  readonly activated_at: string | null;
+  readonly ended_at: string | null;
+  readonly active_seconds: number;
+  readonly end_reason: string | null;
+  readonly end_sentence: string | null;
+  readonly removal: Session["removal"];
+  readonly uses: readonly (Omit<Use, "technician" | "reason"> & { readonly technician: string })[];
 }
 
 export interface NewSession {
@@ -96,6 +215,7 @@ export interface NewSession {
   readonly language: Language;
   /** The whole deployment link, only when the relay is to mail it. */
   readonly link?: string;
+  readonly wants_receipt?: boolean;
 }
 
 export interface Ticket {
@@ -109,6 +229,9 @@ export interface Ticket {
 export interface LinkFacts {
   readonly company: string;
   readonly phone: string;
+  /** `#rrggbb`, or empty for the product's own. */
+  readonly colour: string;
+  readonly has_logo: boolean;
   readonly technician: string;
   readonly language: Language;
   readonly state: "open" | "used";

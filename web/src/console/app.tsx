@@ -10,13 +10,22 @@ import { isLanguage, language, t } from "../i18n/text";
 import { Button } from "../ui/buttons";
 import { sentenceOf } from "../ui/errors";
 import { Face, Loading } from "../ui/faces";
+import { closeDesk } from "./desk";
 import { savedLanguage } from "./preferences";
 import { goTo, route, signInPath } from "./routes";
-import { SignInPage } from "./signIn";
+import { InvitePage } from "../signIn/invitePage";
+import { SignInPage } from "../signIn/signInPage";
 import { SupportPage } from "./supportPage";
 
 // noVNC is most of the code, and only the viewer's tab needs it.
 const ViewerPage = lazy(() => import("../viewer/viewerPage").then((module) => module.ViewerPage));
+const AccountPage = lazy(() => import("../account/accountPage").then((module) => module.AccountPage));
+const SettingsPage = lazy(() => import("../settings/settingsPage").then((module) => module.SettingsPage));
+const SessionPage = lazy(() => import("../history/sessionPage").then((module) => module.SessionPage));
+const AuditPage = lazy(() => import("../audit/auditPage").then((module) => module.AuditPage));
+
+/** Pages for whoever is not signed in. */
+const NEEDS_NOBODY: readonly string[] = ["sign_in", "invite", "reset", "unknown"];
 
 /** Who is signed in; null until that is known. */
 const me = signal<Me | null>(null);
@@ -41,7 +50,8 @@ async function loadMe(): Promise<void> {
     }
     const answer = await api.me();
     followClock(answer.now);
-    if (savedLanguage() === null && isLanguage(answer.technician.language)) language.value = answer.technician.language;
+    const wanted = savedLanguage() ?? answer.technician.language;
+    if (isLanguage(wanted)) language.value = wanted;
     me.value = answer;
   } catch (error) {
     if (error instanceof ApiProblem && error.status === 401) goTo(signInPath(), "replace");
@@ -49,10 +59,27 @@ async function loadMe(): Promise<void> {
   }
 }
 
+/** Asks again who is signed in and what they may; without an answer, what was known stays. */
+async function refreshMe(): Promise<void> {
+  const answer = await api.me().catch(() => null);
+  if (answer !== null) me.value = answer;
+}
+
 function signedOut(): void {
   me.value = null;
   goTo(signInPath(), "replace");
 }
+
+// Whoever must set up a second factor can do nothing else before.
+effect(() => {
+  const page = route.value.page;
+  if (me.value?.must_set_second_factor && page !== "account" && !NEEDS_NOBODY.includes(page)) goTo("/account", "replace");
+});
+
+// The desk goes on while its owner looks at other pages, and no longer than they are signed in.
+effect(() => {
+  if (me.value === null) closeDesk();
+});
 
 effect(() => {
   if (route.value.page !== "viewer") document.title = t("product");
@@ -80,16 +107,41 @@ export function App() {
           }}
         />
       );
+    case "invite":
+    case "reset":
+      return (
+        <InvitePage
+          onSignedIn={() => {
+            me.value = null;
+            goTo("/", "replace");
+          }}
+          onGiveUp={() => goTo("/sign-in", "replace")}
+        />
+      );
+    case "account":
+      return (
+        <WithMe>{(known) => <AccountPage me={known} onChanged={refreshMe} onSignedOut={signedOut} />}</WithMe>
+      );
+    case "settings":
+      return (
+        <WithMe>
+          {(known) => <SettingsPage me={known} part={where.part} onChanged={refreshMe} onSignedOut={signedOut} />}
+        </WithMe>
+      );
+    case "audit":
+      return <WithMe>{(known) => <AuditPage me={known} session={where.session} onSignedOut={signedOut} />}</WithMe>;
     case "support":
       return <WithMe>{(known) => <SupportPage me={known} onSignedOut={signedOut} />}</WithMe>;
+    case "session":
+      return (
+        <WithMe>
+          {(known) => <SessionPage key={where.session} me={known} sessionId={where.session} onSignedOut={signedOut} />}
+        </WithMe>
+      );
     case "viewer":
       return (
         <WithMe>
-          {() => (
-            <Suspense fallback={<Loading />}>
-              <ViewerPage key={where.session} sessionId={where.session} onSignedOut={signedOut} />
-            </Suspense>
-          )}
+          {(known) => <ViewerPage key={where.session} me={known} sessionId={where.session} onSignedOut={signedOut} />}
         </WithMe>
       );
   }
@@ -100,7 +152,19 @@ function WithMe({ children }: { children: (me: Me) => preact.ComponentChildren }
   useEffect(() => {
     if (me.value === null) void loadMe();
   }, []);
-  if (me.value !== null) return <>{children(me.value)}</>;
+  if (me.value !== null) {
+    return (
+      <Suspense
+        fallback={
+          <main class="lonely">
+            <Loading />
+          </main>
+        }
+      >
+        {children(me.value)}
+      </Suspense>
+    );
+  }
   return (
     <main class="lonely">
       {failure.value === null ? (

@@ -5,24 +5,30 @@
  * Owner of the secrets' life: they are stored when a session is prepared, and removed here when it becomes active or ends.
  */
 import { effect, signal, untracked } from "@preact/signals";
+import { useEffect } from "preact/hooks";
 import { LiveSessions } from "../api/live";
 import { api } from "../api/client";
+import { startClock } from "../api/clock";
 import type { MailResult, Me, Session } from "../api/types";
 import { removePairingKey } from "../keeping/pairingKeys";
 import { PendingSecrets, withNewCode, type Pending } from "../keeping/pending";
 import { PairingDriver, type PairingState } from "../pairing/driver";
 import { openPairLine } from "../pairing/line";
 import { clean } from "../text/clean";
+import { PrepareDraft } from "./draft";
 import type { Prepared } from "./prepareCard";
+import { SessionList } from "./sessionList";
 
 const NO_PAIRING: PairingState = { step: "waiting_host", fault: null, problem: null };
 
 export class Desk {
   readonly live = new LiveSessions();
   readonly pendings = new PendingSecrets(sessionStorage);
+  readonly draft = new PrepareDraft();
+  readonly list = new SessionList();
   /** The secrets of sessions that this tab prepared, by session; a mirror of `pendings` that pages can follow. */
   readonly pending = signal<ReadonlyMap<string, Pending>>(new Map());
-  /** What became of each session's mail. */
+  /** What became of each session's mail when it was handed over here; the feed's word goes before it. */
   readonly mails = signal<ReadonlyMap<string, MailResult>>(new Map());
   /** Sessions whose link was copied when they were prepared. */
   readonly copied = signal<ReadonlySet<string>>(new Set());
@@ -36,7 +42,8 @@ export class Desk {
   readonly #seenOpen = new Set<string>();
   readonly #drivers = signal<ReadonlyMap<string, PairingDriver>>(new Map());
 
-  constructor(readonly me: Me) {}
+  /** @param me may be replaced by a newer answer about the same technician. */
+  constructor(public me: Me) {}
 
   /** Runs until `signal` is aborted or the technician is signed out. */
   async run(signal: AbortSignal): Promise<void> {
@@ -100,13 +107,16 @@ export class Desk {
   }
 
   #follow(session: Session): void {
-    if (session.state !== "ended") this.#seenOpen.add(session.id);
+    // What colleagues do without us is in the list; it is no news.
+    if (session.state !== "ended" && session.access !== "read") this.#seenOpen.add(session.id);
     else if (this.#seenOpen.delete(session.id)) {
       this.justEnded.value = new Set(this.justEnded.peek()).add(session.id);
     }
     if (session.state === "prepared" || session.state === "waiting") {
       this.#seeHost(session);
       const pending = this.pending.peek().get(session.id) ?? this.pendings.get(session.id);
+      // Handed over: whose session it is makes the next code.
+      if (pending !== null && session.access !== "owner") return this.#forget(session.id);
       if (pending === null) return;
       if (!this.pending.peek().has(session.id)) this.#put(session.id, pending);
       this.#driverOf(session, pending).follow(session);
@@ -157,4 +167,45 @@ export class Desk {
     this.pendings.keepOnly(open);
     for (const session of this.pending.peek().keys()) if (!open.has(session)) this.#forget(session);
   }
+}
+
+let running: { readonly desk: Desk; readonly stop: () => void } | null = null;
+
+/** The desk of whoever is signed in; it is opened at the first call and goes on while other pages are shown. */
+function deskOf(me: Me): Desk {
+  if (running?.desk.me.technician.id !== me.technician.id) {
+    closeDesk();
+    const desk = new Desk(me);
+    const lifetime = new AbortController();
+    const stopClock = startClock();
+    void desk.run(lifetime.signal);
+    running = {
+      desk,
+      stop: () => {
+        lifetime.abort();
+        stopClock();
+      },
+    };
+  }
+  running.desk.me = me;
+  return running.desk;
+}
+
+/** Ends the desk of whoever was signed in: its feed, its pairings, and the secrets in its memory. */
+export function closeDesk(): void {
+  running?.stop();
+  running = null;
+}
+
+/** The desk, for a page. `onSignedOut` is called when the relay says so. */
+export function useDesk(me: Me, onSignedOut: () => void): Desk {
+  const desk = untracked(() => deskOf(me));
+  useEffect(
+    () =>
+      effect(() => {
+        if (desk.live.state.value === "signed_out") untracked(onSignedOut);
+      }),
+    [desk],
+  );
+  return desk;
 }

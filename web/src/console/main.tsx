@@ -1,6 +1,8 @@
 import "./fragment";
 import "../styles/base.css";
 import "../styles/console.css";
+import "../styles/office.css";
+import "../styles/support.css";
 import { effect } from "@preact/signals";
 import { render } from "preact";
 import { language } from "../i18n/text";

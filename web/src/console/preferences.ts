@@ -19,14 +19,25 @@ export function saveLanguage(language: Language): void {
 export interface Draft {
   readonly email: string;
   readonly note: string;
+  /** The customer's; null: the page's. */
+  readonly language: Language | null;
+  readonly wantsReceipt: boolean;
 }
+
+export const NO_DRAFT: Draft = { email: "", note: "", language: null, wantsReceipt: false };
 
 export function savedDraft(): Draft {
   try {
-    const { email, note } = Object(JSON.parse(sessionStorage.getItem(DRAFT) ?? "null")) as Record<string, unknown>;
-    return { email: typeof email === "string" ? email : "", note: typeof note === "string" ? note : "" };
+    const saved = Object(JSON.parse(sessionStorage.getItem(DRAFT) ?? "null")) as Record<string, unknown>;
+    const text = (name: string): string => (typeof saved[name] === "string" ? saved[name] : "");
+    return {
+      email: text("email"),
+      note: text("note"),
+      language: isLanguage(saved["language"]) ? saved["language"] : null,
+      wantsReceipt: saved["wantsReceipt"] === true,
+    };
   } catch {
-    return { email: "", note: "" };
+    return NO_DRAFT;
   }
 }
 

@@ -6,18 +6,15 @@ import { useSignal } from "@preact/signals";
 import { Dices, Link2, Mail, Send } from "lucide-preact";
 import { useRef } from "preact/hooks";
 import { ApiProblem, api } from "../api/client";
-import type { Language, MailResult, Me, Session, SessionState } from "../api/types";
-import { LANGUAGES, LANGUAGE_NAMES, isLanguage, language, t, textIn } from "../i18n/text";
-import { type Pending, type PendingSecrets } from "../keeping/pending";
+import type { MailResult, Me, Session } from "../api/types";
+import { LANGUAGES, LANGUAGE_NAMES, isLanguage, language, t } from "../i18n/text";
 import { linkOf, newPending, passwordFault } from "../keeping/preparation";
-import { proposeAccessPassword } from "../protocol/codes";
 import { formatSpan } from "../text/format";
-import { mailtoUrl } from "../text/mailto";
 import { Button, copyText } from "../ui/buttons";
-import { sentenceOf } from "../ui/errors";
-import { Notice } from "../ui/faces";
 import { Field, Tick } from "../ui/field";
-import { saveDraft, savedDraft } from "./preferences";
+import type { Desk } from "./desk";
+import { ownMail } from "./ownMail";
+import { Refusal } from "./refusal";
 
 export type Way = "relay" | "copy" | "own_mail";
 
@@ -30,41 +27,42 @@ export interface Prepared {
 
 interface PrepareCardProps {
   me: Me;
-  pendings: PendingSecrets;
-  /** What the page knows of the session in the way of a limit. */
-  stateOf: (session: string) => SessionState | undefined;
+  desk: Desk;
   onPrepared: (prepared: Prepared) => void;
   onShow: (session: string) => void;
 }
 
-export function PrepareCard({ me, pendings, stateOf, onPrepared, onShow }: PrepareCardProps) {
-  const draft = useSignal(savedDraft());
-  const password = useSignal(proposeAccessPassword());
-  const customerLanguage = useSignal<Language>(language.peek());
+/** What is wrong with which field. */
+interface Faults {
+  readonly email?: string;
+  readonly password?: string;
+  readonly note?: string;
+}
+
+export function PrepareCard({ me, desk, onPrepared, onShow }: PrepareCardProps) {
+  const { fields: draft, password } = desk.draft;
+  const customerLanguage = draft.value.language ?? language.value;
   const keepsKeyHere = useSignal(false);
   const busy = useSignal<Way | null>(null);
-  const faults = useSignal<{ email?: string; password?: string }>({});
+  const faults = useSignal<Faults>({});
   const refusal = useSignal<unknown>(null);
   const form = useRef<HTMLFormElement>(null);
-
-  const change = (part: Partial<typeof draft.value>): void => {
-    draft.value = { ...draft.value, ...part };
-    saveDraft(draft.value);
+  /** Says what is wrong beside the fields, and brings the keyboard to the first; resolves to whether all is well. */
+  const tell = (found: Faults): boolean => {
+    faults.value = found;
+    const isGood = Object.keys(found).length === 0;
+    if (!isGood) requestAnimationFrame(() => form.current?.querySelector<HTMLElement>("[aria-invalid=true]")?.focus());
+    return isGood;
   };
-
   const check = (): boolean => {
     const email = form.current?.querySelector<HTMLInputElement>("input[type=email]");
     const passwordKey = passwordFault(password.value);
     const isMailBad = draft.value.email.trim() === "" || email?.validity.valid === false;
-    faults.value = {
+    return tell({
       ...(isMailBad && { email: t("email_invalid") }),
       ...(passwordKey !== null && { password: t(passwordKey) }),
-    };
-    if (isMailBad) email?.focus();
-    else if (passwordKey !== null) form.current?.querySelector<HTMLInputElement>("input.secret")?.focus();
-    return !isMailBad && passwordKey === null;
+    });
   };
-
   const prepare = async (way: Way): Promise<void> => {
     refusal.value = null;
     if (busy.value !== null || !check()) return;
@@ -76,26 +74,22 @@ export function PrepareCard({ me, pendings, stateOf, onPrepared, onShow }: Prepa
         invite: pending.invite,
         customer_email: draft.value.email.trim(),
         note: draft.value.note.trim(),
-        language: customerLanguage.value,
+        language: customerLanguage,
+        ...(draft.value.wantsReceipt && { wants_receipt: true }),
         ...(way === "relay" && { link }),
       });
-      pendings.put(session.id, pending);
+      desk.pendings.put(session.id, pending);
       const isCopied = way === "copy" && (await copyText(link));
       if (way === "own_mail") location.href = ownMail(me, session, pending);
-      change({ email: "", note: "" });
-      password.value = proposeAccessPassword();
+      desk.draft.clear();
       onPrepared({ session, mail, way, isCopied });
     } catch (error) {
-      refusal.value = error;
-      if (error instanceof ApiProblem) {
-        const email = error.fields.get("customer_email");
-        if (email) faults.value = { email: t("email_invalid") };
-      }
+      const beside = error instanceof ApiProblem ? faultsOf(error) : {};
+      if (tell(beside)) refusal.value = error;
     } finally {
       busy.value = null;
     }
   };
-
   return (
     <section class="card prepare" aria-labelledby="prepare-title">
       <form
@@ -121,7 +115,7 @@ export function PrepareCard({ me, pendings, stateOf, onPrepared, onShow }: Prepa
               maxLength={300}
               required
               value={draft.value.email}
-              onInput={(event) => change({ email: event.currentTarget.value })}
+              onInput={(event) => desk.draft.change({ email: event.currentTarget.value })}
             />
           )}
         </Field>
@@ -139,21 +133,21 @@ export function PrepareCard({ me, pendings, stateOf, onPrepared, onShow }: Prepa
                 value={password.value}
                 onInput={(event) => (password.value = event.currentTarget.value)}
               />
-              <Button icon={Dices} onPress={() => (password.value = proposeAccessPassword())}>
+              <Button icon={Dices} onPress={() => desk.draft.proposePassword()}>
                 {t("new_proposal")}
               </Button>
             </div>
           )}
         </Field>
-        <div class="two-columns">
-          <Field label={`${t("note")} (${t("optional")})`} hint={t("note_hint")}>
+        <div class="prepare-pair">
+          <Field label={`${t("note")} (${t("optional")})`} hint={t("note_hint")} error={faults.value.note ?? null}>
             {(attributes) => (
               <input
                 {...attributes}
                 type="text"
                 maxLength={500}
                 value={draft.value.note}
-                onInput={(event) => change({ note: event.currentTarget.value })}
+                onInput={(event) => desk.draft.change({ note: event.currentTarget.value })}
               />
             )}
           </Field>
@@ -161,9 +155,9 @@ export function PrepareCard({ me, pendings, stateOf, onPrepared, onShow }: Prepa
             {(attributes) => (
               <select
                 {...attributes}
-                value={customerLanguage.value}
+                value={customerLanguage}
                 onChange={(event) => {
-                  if (isLanguage(event.currentTarget.value)) customerLanguage.value = event.currentTarget.value;
+                  if (isLanguage(event.currentTarget.value)) desk.draft.change({ language: event.currentTarget.value });
                 }}
               >
                 {LANGUAGES.map((known) => (
@@ -176,13 +170,19 @@ export function PrepareCard({ me, pendings, stateOf, onPrepared, onShow }: Prepa
           </Field>
         </div>
         <Tick
+          label={t("wants_receipt")}
+          hint={t("wants_receipt_hint")}
+          checked={draft.value.wantsReceipt}
+          onChange={(wantsReceipt) => desk.draft.change({ wantsReceipt })}
+        />
+        <Tick
           label={t("keep_key_here")}
           hint={t("keep_key_here_hint")}
           checked={keepsKeyHere.value}
           onChange={(checked) => (keepsKeyHere.value = checked)}
         />
         {refusal.value !== null && (
-          <Refusal error={refusal.value} me={me} stateOf={stateOf} onShow={onShow} />
+          <Refusal error={refusal.value} me={me} desk={desk} onShow={onShow} />
         )}
         <div class="prepare-actions">
           <Button kind="main" type="submit" icon={Send} disabled={busy.value !== null}>
@@ -201,47 +201,9 @@ export function PrepareCard({ me, pendings, stateOf, onPrepared, onShow }: Prepa
   );
 }
 
-/** Says what stood in the way, and leads there. */
-function Refusal({
-  error,
-  me,
-  stateOf,
-  onShow,
-}: {
-  error: unknown;
-  me: Me;
-  stateOf: (session: string) => SessionState | undefined;
-  onShow: (session: string) => void;
-}) {
-  const problem = error instanceof ApiProblem ? error : null;
-  const session = problem?.session ?? null;
-  const state = session === null ? undefined : stateOf(session);
-  // What was in the way is gone: the form can be sent again.
-  if (state === "ended") return null;
-  const limit =
-    problem?.limit === "sessions_per_technician"
-      ? t("limit_technician", { count: me.company.max_open_per_technician })
-      : problem?.limit === "sessions_per_company"
-        ? t("limit_company", { count: me.company.max_open_per_company })
-        : null;
-  return (
-    <Notice kind={limit === null ? "bad" : "warning"} live>
-      <p>{limit ?? sentenceOf(error)}</p>
-      {state !== undefined && session !== null && (
-        <Button onPress={() => onShow(session)}>{t("go_to_session")}</Button>
-      )}
-    </Notice>
-  );
-}
-
-/** A message in the customer's language, for the technician's own mail program. */
-export function ownMail(me: Me, session: Session, pending: Pending): string {
-  const { company, technician } = me;
-  const subject = textIn(session.language, "mail_subject", { company: company.name });
-  const body = textIn(session.language, "mail_body", {
-    link: linkOf(pending, location.origin),
-    technician: technician.name,
-    company: company.phone === "" ? company.name : `${company.name}, ${company.phone}`,
-  });
-  return mailtoUrl(session.customer_email, subject, body);
+/** The relay's messages about fields that stand in the form. */
+function faultsOf({ fields }: ApiProblem): Faults {
+  const email = fields.get("customer_email");
+  const note = fields.get("note");
+  return { ...(email !== undefined && { email }), ...(note !== undefined && { note }) };
 }

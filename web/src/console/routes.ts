@@ -4,6 +4,12 @@ import { computed, signal } from "@preact/signals";
 export type Route =
   | { readonly page: "support" }
   | { readonly page: "sign_in"; readonly next: string }
+  | { readonly page: "invite" }
+  | { readonly page: "reset" }
+  | { readonly page: "account" }
+  | { readonly page: "settings"; readonly part: string }
+  | { readonly page: "audit"; readonly session: string }
+  | { readonly page: "session"; readonly session: string }
   | { readonly page: "viewer"; readonly session: string }
   | { readonly page: "unknown" };
 
@@ -32,11 +38,22 @@ export function parseRoute(pathAndQuery: string): Route {
   const [path = "", query = ""] = pathAndQuery.split("?", 2);
   if (path === "/") return { page: "support" };
   if (path === "/sign-in") return { page: "sign_in", next: safeNext(new URLSearchParams(query).get("next")) };
+  if (path === "/invite") return { page: "invite" };
+  if (path === "/reset") return { page: "reset" };
+  if (path === "/account") return { page: "account" };
+  if (path === "/audit") {
+    const session = new URLSearchParams(query).get("session") ?? "";
+    return { page: "audit", session: /^[\w-]{1,43}$/.test(session) ? session : "" };
+  }
+  const part = /^\/settings(?:\/([a-z-]{1,32}))?$/.exec(path);
+  if (part !== null) return { page: "settings", part: part[1] ?? "" };
+  const told = /^\/sessions\/([\w-]{1,64})$/.exec(path)?.[1];
+  if (told !== undefined) return { page: "session", session: told };
   const session = /^\/session\/([\w-]{1,64})$/.exec(path)?.[1];
   return session === undefined ? { page: "unknown" } : { page: "viewer", session };
 }
 
 /** Only our own pages: whatever else stands in the address came from somebody else. */
 function safeNext(next: string | null): string {
-  return next !== null && /^\/session\/[\w-]{1,64}$/.test(next) ? next : "/";
+  return next !== null && /^\/(sessions?\/[\w-]{1,64}|account|audit|settings(\/[a-z-]{1,32})?)$/.test(next) ? next : "/";
 }

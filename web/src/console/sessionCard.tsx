@@ -1,31 +1,40 @@
 /** One open session: its state, its computer, its tools; and, until it is active, its security code and link. */
 import { useSignal } from "@preact/signals";
-import { CircleStop, FolderOpen, Gauge, MousePointerClick } from "lucide-preact";
-import type { Session, Tool } from "../api/types";
-import { counted, t, type PlainKey } from "../i18n/text";
+import { CircleStop, History, PencilLine, UserPlus } from "lucide-preact";
+import type { Session } from "../api/types";
+import { counted, t } from "../i18n/text";
 import { clean } from "../text/clean";
 import { Button, CopyButton } from "../ui/buttons";
 import { Countdown } from "../ui/countdown";
 import { Notice } from "../ui/faces";
-import { Icon, type IconType } from "../ui/icon";
+import { Icon } from "../ui/icon";
 import { CodePanel } from "./codePanel";
 import type { Desk } from "./desk";
 import { EndDialog } from "./endDialog";
+import { FunnelSteps } from "./funnelSteps";
+import { Link } from "./link";
 import { LinkPanel } from "./linkPanel";
-import { OnlineBadge, StateBadge } from "./stateBadge";
-import { Steps } from "./steps";
+import { NoteDialog } from "./noteDialog";
+import { SessionFacts } from "./sessionFacts";
+import { ShareDialog } from "./shareDialog";
+import { AccessBadge, OnlineBadge, StateBadge } from "./stateBadge";
+import { Tools } from "./tools";
+
+type Question = "end" | "share" | "note" | null;
 
 export function SessionCard({ session, desk }: { session: Session; desk: Desk }) {
-  const isEnding = useSignal(false);
+  const question = useSignal<Question>(null);
+  const close = (): void => void (question.value = null);
   const pending = desk.pending.value.get(session.id) ?? null;
   const isPreparing = session.state === "prepared" || session.state === "waiting";
-  const computer = clean(session.host?.computer);
+  const name = clean(session.host?.computer) || clean(session.customer_email, 120);
   return (
-    <article class="card session stack" id={`session-${session.id}`} tabIndex={-1} aria-label={computer || session.customer_email}>
+    <article class="card session stack" id={`session-${session.id}`} tabIndex={-1} aria-label={name}>
       <header class="session-head">
         <div class="row">
           <StateBadge state={session.state} />
           {session.host !== null && <OnlineBadge isOnline={session.host.online} />}
+          <AccessBadge session={session} />
           {session.state === "active" && session.viewers > 0 && <span class="soft">{counted("viewers", session.viewers)}</span>}
         </div>
         <p class="session-time">
@@ -33,9 +42,9 @@ export function SessionCard({ session, desk }: { session: Session; desk: Desk })
           <Countdown until={session.state === "active" ? session.expires_at : session.lapse_at} />
         </p>
       </header>
-      <Facts session={session} />
+      <SessionFacts session={session} />
       {isPreparing && pending !== null && <CodePanel session={session} pending={pending} desk={desk} />}
-      {isPreparing && pending === null && (
+      {isPreparing && pending === null && session.access === "owner" && (
         <Notice kind="info">
           <p>{t("code_elsewhere")}</p>
           <p class="hint">{t("code_elsewhere_hint")}</p>
@@ -44,91 +53,70 @@ export function SessionCard({ session, desk }: { session: Session; desk: Desk })
       <Warnings session={session} desk={desk} />
       {isPreparing && pending !== null && <LinkPanel session={session} pending={pending} desk={desk} />}
       {session.state === "active" && <LastChance session={session} desk={desk} />}
-      {isPreparing && <Steps session={session} />}
+      {isPreparing || !session.funnel.some(({ step }) => step === "first_picture") ? (
+        <FunnelSteps session={session} />
+      ) : (
+        <details class="past-steps">
+          <summary>{t("steps")}</summary>
+          <FunnelSteps session={session} />
+        </details>
+      )}
       <footer class="row session-tools">
-        {session.state === "active" && <Tools session={session} />}
-        <span class="push">
-          <Button kind="danger" icon={CircleStop} onPress={() => (isEnding.value = true)}>
-            {t("end_session")}
-          </Button>
+        <Tools session={session} />
+        <span class="push row">
+          <Link class="button quiet" href={`/sessions/${encodeURIComponent(session.id)}`}>
+            <Icon as={History} size={18} />
+            <span>{t("details")}</span>
+          </Link>
+          {session.may_manage && (
+            <>
+              <Button kind="quiet" icon={PencilLine} onPress={() => (question.value = "note")}>
+                {t("edit_note")}
+              </Button>
+              <Button kind="quiet" icon={UserPlus} onPress={() => (question.value = "share")}>
+                {t("let_in_colleague")}
+              </Button>
+              <Button kind="danger" icon={CircleStop} onPress={() => (question.value = "end")}>
+                {t("end_session")}
+              </Button>
+            </>
+          )}
         </span>
       </footer>
-      {isEnding.value && (
+      {question.value === "end" && (
         <EndDialog
           session={session}
-          onClose={() => (isEnding.value = false)}
+          onClose={close}
           onEnded={(ended) => {
-            isEnding.value = false;
+            close();
             desk.live.update(ended);
           }}
         />
       )}
+      {question.value === "share" && <ShareDialog session={session} desk={desk} onClose={close} />}
+      {question.value === "note" && <NoteDialog session={session} desk={desk} onClose={close} />}
     </article>
-  );
-}
-
-/** Who and what; everything that others wrote goes through `clean`. */
-function Facts({ session }: { session: Session }) {
-  const { host } = session;
-  return (
-    <dl class="facts">
-      <div class="fact wide">
-        <dt>{t("computer")}</dt>
-        <dd class={host === null ? "soft" : "computer"}>{host === null ? t("computer_none") : clean(host.computer)}</dd>
-        {session.state === "waiting" && <dd class="hint">{t("check_computer")}</dd>}
-      </div>
-      {host !== null && (
-        <>
-          <div class="fact">
-            <dt>{t("system")}</dt>
-            <dd>{clean(host.os)}</dd>
-          </div>
-          <div class="fact">
-            <dt>{t("user")}</dt>
-            <dd>{clean(host.user)}</dd>
-          </div>
-        </>
-      )}
-      <div class="fact">
-        <dt>{t("customer")}</dt>
-        <dd>{clean(session.customer_email, 120)}</dd>
-      </div>
-      <div class="fact">
-        <dt>{t("technician")}</dt>
-        <dd>{clean(session.technician.name)}</dd>
-      </div>
-      {session.note !== "" && (
-        <div class="fact">
-          <dt>{t("note")}</dt>
-          <dd>{clean(session.note, 500)}</dd>
-        </div>
-      )}
-    </dl>
   );
 }
 
 /** What should make the technician look twice before going on. */
 function Warnings({ session, desk }: { session: Session; desk: Desk }) {
   const earlier = desk.hostsSeen.value.get(session.id)?.slice(0, -1) ?? [];
-  if (session.state === "ended") return null;
+  if (session.warnings.length === 0) return null;
   return (
-    <>
-      {session.warnings.length > 0 && (
-        <Notice kind="warning" live>
-          <p>
-            <strong>{t("several_computers")}</strong>
-          </p>
-          <ul class="warnings">
-            {session.warnings.map((warning) => (
-              <li key={warning}>{clean(warning, 300)}</li>
-            ))}
-            {earlier.map((computer) => (
-              <li key={computer}>{t("joined_before", { computer })}</li>
-            ))}
-          </ul>
-        </Notice>
-      )}
-    </>
+    <Notice kind="warning" live>
+      <p>
+        <strong>{t("several_computers")}</strong>
+      </p>
+      <ul class="warnings">
+        {session.warnings.map((warning) => (
+          <li key={warning}>{clean(warning, 300)}</li>
+        ))}
+        {earlier.map((computer) => (
+          <li key={computer}>{t("joined_before", { computer })}</li>
+        ))}
+      </ul>
+    </Notice>
   );
 }
 
@@ -147,42 +135,5 @@ function LastChance({ session, desk }: { session: Session; desk: Desk }) {
         <Button onPress={() => desk.forgetPassword(session.id)}>{t("password_noted")}</Button>
       </div>
     </Notice>
-  );
-}
-
-const GATED: readonly { readonly tool: Tool; readonly word: PlainKey; readonly icon: IconType }[] = [
-  { tool: "files", word: "file_manager", icon: FolderOpen },
-  { tool: "dashboard", word: "dashboard", icon: Gauge },
-];
-
-/** Remote Control, and the tools that the plan lacks, with that reason. Tools that do not exist yet are not shown. */
-function Tools({ session }: { session: Session }) {
-  const isOnline = session.host?.online === true;
-  return (
-    <>
-      <a
-        class="button main"
-        href={`/session/${encodeURIComponent(session.id)}`}
-        target="_blank"
-        rel="noopener noreferrer"
-        aria-describedby={isOnline ? undefined : `offline-${session.id}`}
-      >
-        <Icon as={MousePointerClick} size={18} />
-        <span>{t("remote_control")}</span>
-      </a>
-      {GATED.filter(({ tool }) => session.tools[tool]?.reason === "plan").map(({ tool, word, icon }) => (
-        <span key={tool} class="gated">
-          <Button icon={icon} disabled label={`${t(word)}: ${t("tool_plan")}`}>
-            {t(word)}
-          </Button>
-          <span class="hint">{t("tool_plan")}</span>
-        </span>
-      ))}
-      {!isOnline && (
-        <p class="hint" id={`offline-${session.id}`}>
-          {t("tool_offline")}
-        </p>
-      )}
-    </>
   );
 }

@@ -15,6 +15,9 @@ const SUPPORT: readonly [string, PlainKey][] = [
   ["?", "shortcut_help"],
   ["p", "shortcut_prepare"],
   ["s", "shortcut_sessions"],
+  ["j", "shortcut_next"],
+  ["k", "shortcut_previous"],
+  ["/", "shortcut_search"],
   ["c", "shortcut_code"],
 ];
 

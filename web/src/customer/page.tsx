@@ -11,35 +11,57 @@ import { Button, CopyButton } from "../ui/buttons";
 import { Face, Loading } from "../ui/faces";
 import { Icon, type IconType } from "../ui/icon";
 import { LanguageSwitch } from "../ui/language";
+import { ReceiptPaper } from "../receipt/receipt";
+import { Branded, Logo, type Brand } from "./brand";
 import { isHandheld, visit, type Visit } from "./visit";
 
 export function CustomerPage() {
   const state = useSignal<Visit>({ kind: "loading" });
   const load = async (): Promise<void> => {
-    state.value = { kind: "loading" };
     const found = await visit(location);
-    if ((found.kind === "open" || found.kind === "used") && isLanguage(found.facts.language)) {
-      language.value = found.facts.language;
-    }
+    // The customer's own choice of a language, once made, stays.
+    if (state.peek().kind === "loading") speak(found);
     state.value = found;
   };
-  useEffect(() => {
+  const begin = (): void => {
+    state.value = { kind: "loading" };
     void load();
-    const reload = (): void => void load();
+  };
+  useEffect(() => {
+    begin();
+    // Whoever comes back to the page may find that the session has begun, or ended, in the meantime.
+    const seen = (): void => {
+      if (document.visibilityState === "visible" && (state.peek().kind === "used" || state.peek().kind === "ended")) void load();
+    };
     // Pasting the complete link over an incomplete one changes the fragment only.
-    addEventListener("hashchange", reload);
-    return () => removeEventListener("hashchange", reload);
+    addEventListener("hashchange", begin);
+    document.addEventListener("visibilitychange", seen);
+    return () => {
+      removeEventListener("hashchange", begin);
+      document.removeEventListener("visibilitychange", seen);
+    };
   }, []);
+  const brand = brandOf(state.value);
   return (
-    <div class="customer">
+    <Branded brand={brand}>
       <header class="customer-head">
+        <Logo brand={brand} />
         <LanguageSwitch />
       </header>
       <main>
-        <Content state={state.value} onRetry={() => void load()} />
+        <Content state={state.value} onRetry={begin} />
       </main>
-    </div>
+    </Branded>
   );
+}
+
+function speak(found: Visit): void {
+  const wanted = found.kind === "ended" ? found.receipt.language : "facts" in found ? found.facts.language : null;
+  if (isLanguage(wanted)) language.value = wanted;
+}
+
+function brandOf(found: Visit): Brand | null {
+  return "facts" in found ? { ...found.facts, invite: found.invite } : null;
 }
 
 function Content({ state, onRetry }: { state: Visit; onRetry: () => void }) {
@@ -59,6 +81,9 @@ function Content({ state, onRetry }: { state: Visit; onRetry: () => void }) {
           </Button>
         </Stop>
       );
+    case "ended":
+      document.title = t("receipt_title", { company: clean(state.receipt.company) });
+      return <ReceiptPaper receipt={state.receipt} heading="h1" />;
     case "used":
       return (
         <Stop icon={MonitorCheck} title={t("customer_used")} hint={t("customer_used_hint")}>

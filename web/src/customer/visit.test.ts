@@ -1,5 +1,7 @@
-import { expect, test } from "vitest";
-import { isHandheld, readAddress } from "./visit";
+import { afterEach, expect, test, vi } from "vitest";
+import { ApiProblem, Unreachable, api } from "../api/client";
+import type { LinkFacts, Receipt } from "../api/types";
+import { isHandheld, readAddress, visit } from "./visit";
 
 const INVITE = "AAECAwQFBgcICQoLDA0ODw";
 const HASH = "#AAAAAAAAAAAAAAAAAAAAAA.k7mp-w2xa-9tfe";
@@ -29,4 +31,28 @@ test.each([
   ["Mozilla/5.0 (Windows NT 10.0; Win64; x64)", 10, false],
 ])("%s with %d touch points: handheld %s", (userAgent, maxTouchPoints, expected) => {
   expect(isHandheld({ userAgent, maxTouchPoints })).toBe(expected);
+});
+
+afterEach(() => vi.restoreAllMocks());
+
+const facts = { state: "open", company: "Acme" } as LinkFacts;
+
+test("an open link is told to the relay, a used one is not", async () => {
+  const link = vi.spyOn(api, "link").mockResolvedValue(facts);
+  const opened = vi.spyOn(api, "linkOpened").mockResolvedValue(null);
+  expect(await visit(at(HASH))).toMatchObject({ kind: "open", invite: INVITE, facts });
+  expect(opened).toHaveBeenCalledOnce();
+  link.mockResolvedValue({ ...facts, state: "used" });
+  expect(await visit(at(HASH))).toMatchObject({ kind: "used", invite: INVITE });
+  expect(opened).toHaveBeenCalledOnce();
+});
+
+test("after the end there is a receipt; later, or without a session, nothing", async () => {
+  vi.spyOn(api, "link").mockRejectedValue(new ApiProblem(404, "No."));
+  const asked = vi.spyOn(api, "linkReceipt").mockResolvedValue({ company: "Acme" } as Receipt);
+  expect(await visit(at(HASH))).toEqual({ kind: "ended", receipt: { company: "Acme" } });
+  asked.mockRejectedValue(new ApiProblem(404, "No."));
+  expect(await visit(at(HASH))).toEqual({ kind: "lapsed" });
+  asked.mockRejectedValue(new Unreachable());
+  expect(await visit(at(HASH))).toEqual({ kind: "offline" });
 });

@@ -1,5 +1,15 @@
+import { account } from "./en.account";
+import { audit } from "./en.audit";
+import { settings } from "./en.settings";
+import { support } from "./en.support";
+
 /** English, the source of all texts. `{names}` are filled in by `t`; the keys' types know which. */
 export const en = {
+  ...account,
+  ...settings,
+  ...audit,
+  ...support,
+
   // Everywhere
   product: "Ad Hoc Support",
   loading: "Loading…",
@@ -98,7 +108,6 @@ export const en = {
   open_mail_program: "Open in my mail program",
   mail_sent: "The e-mail to {email} was handed over.",
   mail_outbox: "No mail server is set up: the e-mail was kept in the relay’s outbox folder. Copy the link and send it yourself.",
-  mail_failed: "The e-mail could not be sent. Copy the link and send it yourself.",
   mail_none: "No e-mail was sent by the relay. Send the link yourself.",
   link_copied: "The link was copied. Paste it into a message to the customer.",
   password_shown_once: "Note it down now: after activation it is not shown again.",
@@ -109,26 +118,11 @@ export const en = {
     "Hello,\n\nplease open this link on the computer that needs help:\n\n{link}\n\nThe page explains what to do. I will tell you a security code on the phone.\n\nIf you did not ask for help, ignore this message.\n\n{technician}\n{company}",
 
   // Steps
-  steps: "Progress",
-  step_mail_accepted: "E-mail handed over",
-  step_link_opened: "Link opened",
-  step_host_downloaded: "Program downloaded",
-  step_started: "Program started",
-  step_waiting_code: "Waiting for the code",
-  step_active: "Activated",
-  step_first_picture: "First picture seen",
-  step_done: "done",
-  step_current: "now",
-  step_pending: "not yet",
-  wrong_codes_one: "{count} wrong code",
-  wrong_codes_other: "{count} wrong codes",
 
   // Sessions
   sessions: "Sessions",
   no_sessions: "No open sessions",
   no_sessions_hint: "Prepare one, and it appears here with its security code.",
-  ended_sessions: "Ended sessions",
-  no_ended_sessions: "No session has ended yet.",
   sessions_failed: "The sessions could not be loaded.",
   feed_offline: "No live connection to the relay; what you see may be old. Reconnecting…",
   state_prepared: "Prepared",
@@ -155,8 +149,6 @@ export const en = {
   remote_control: "Remote Control",
   file_manager: "File Manager",
   dashboard: "Dashboard",
-  tool_offline: "The computer is offline. You can connect as soon as it is back.",
-  tool_plan: "Not part of your company’s plan.",
   end_session: "End session now",
   end_title: "End this session?",
   end_loses_open: "The link and the security code stop working. To help {customer} you would have to prepare a new session.",

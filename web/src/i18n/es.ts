@@ -1,7 +1,16 @@
+import { account } from "./es.account";
+import { audit } from "./es.audit";
+import { settings } from "./es.settings";
+import { support } from "./es.support";
 import type { Catalogue } from "./text";
 
 /** Spanish. The compiler sees to it that no text is missing. */
 export const es: Catalogue = {
+  ...account,
+  ...settings,
+  ...audit,
+  ...support,
+
   product: "Soporte Ad Hoc",
   loading: "Cargando…",
   cancel: "Cancelar",
@@ -95,7 +104,6 @@ export const es: Catalogue = {
   open_mail_program: "Abrir en mi programa de correo",
   mail_sent: "El correo para {email} se ha entregado.",
   mail_outbox: "No hay servidor de correo: el mensaje quedó en la carpeta de salida del servidor. Copie el enlace y envíelo usted.",
-  mail_failed: "No se pudo enviar el correo. Copie el enlace y envíelo usted.",
   mail_none: "El servidor no envió ningún correo. Envíe usted el enlace.",
   link_copied: "El enlace se ha copiado. Péguelo en un mensaje para el cliente.",
   password_shown_once: "Anótela ahora: después de la activación no se vuelve a mostrar.",
@@ -105,25 +113,10 @@ export const es: Catalogue = {
   mail_body:
     "Hola:\n\nabra este enlace en el equipo que necesita ayuda, por favor:\n\n{link}\n\nLa página explica qué hacer. Le diré un código de seguridad por teléfono.\n\nSi no ha pedido ayuda, no haga caso de este mensaje.\n\n{technician}\n{company}",
 
-  steps: "Progreso",
-  step_mail_accepted: "Correo entregado",
-  step_link_opened: "Enlace abierto",
-  step_host_downloaded: "Programa descargado",
-  step_started: "Programa iniciado",
-  step_waiting_code: "Esperando el código",
-  step_active: "Activada",
-  step_first_picture: "Primera imagen vista",
-  step_done: "hecho",
-  step_current: "ahora",
-  step_pending: "todavía no",
-  wrong_codes_one: "{count} código incorrecto",
-  wrong_codes_other: "{count} códigos incorrectos",
 
   sessions: "Sesiones",
   no_sessions: "No hay sesiones abiertas",
   no_sessions_hint: "Prepare una y aparecerá aquí con su código de seguridad.",
-  ended_sessions: "Sesiones terminadas",
-  no_ended_sessions: "Todavía no ha terminado ninguna sesión.",
   sessions_failed: "No se pudieron cargar las sesiones.",
   feed_offline: "Sin conexión en vivo con el servidor; lo que ve puede ser antiguo. Reconectando…",
   state_prepared: "Preparada",
@@ -150,8 +143,6 @@ export const es: Catalogue = {
   remote_control: "Control remoto",
   file_manager: "Gestor de archivos",
   dashboard: "Panel",
-  tool_offline: "El equipo está sin conexión. Podrá conectarse en cuanto vuelva.",
-  tool_plan: "No forma parte del plan de su empresa.",
   end_session: "Terminar sesión ahora",
   end_title: "¿Terminar esta sesión?",
   end_loses_open: "El enlace y el código de seguridad dejan de servir. Para ayudar a {customer} tendría que preparar otra sesión.",

@@ -47,8 +47,8 @@ export function counted(stem: Counted, count: number): string {
 }
 
 /** The text of a key that is put together at run time, or null if there is none. */
-export function textIfAny(key: string): string | null {
-  return Object.hasOwn(en, key) ? CATALOGUES[language.value][key as Key] : null;
+export function textIfAny(key: string, values?: Readonly<Record<string, string | number>>): string | null {
+  return Object.hasOwn(en, key) ? fill(CATALOGUES[language.value][key as Key], values) : null;
 }
 
 /** The first of a browser's languages that we have; English else. */

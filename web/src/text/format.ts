@@ -58,3 +58,25 @@ export function formatTime(iso: string, locale: string): string {
   const moment = new Date(iso);
   return Number.isNaN(moment.getTime()) ? "–" : moment.toLocaleTimeString(locale, { timeStyle: "short" });
 }
+
+/** Date and time in the reader's own zone, to the second, in figures: what a log needs. */
+export function formatDayTime(iso: string, locale: string): string {
+  const moment = new Date(iso);
+  if (Number.isNaN(moment.getTime())) return "–";
+  return moment.toLocaleString(locale, { dateStyle: "short", timeStyle: "medium" });
+}
+
+/** A length of time in its two largest units, to the second: `1 hr, 2 min`, `3 min, 5 sec`, `0 sec`. */
+export function formatDuration(seconds: number, locale: string): string {
+  const whole = Math.max(0, Math.round(seconds));
+  const parts = [
+    [Math.floor(whole / 3600), "hour"],
+    [Math.floor(whole / 60) % 60, "minute"],
+    [whole % 60, "second"],
+  ] as const;
+  const first = parts.findIndex(([value]) => value > 0);
+  const shown = (first < 0 ? parts.slice(2) : parts.slice(first, first + 2)).filter(([value], index) => index === 0 || value > 0);
+  return shown
+    .map(([value, unit]) => new Intl.NumberFormat(locale, { style: "unit", unit, unitDisplay: "short" }).format(value))
+    .join(", ");
+}

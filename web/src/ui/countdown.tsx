@@ -6,7 +6,7 @@ export function Countdown({ until }: { until: string | null }) {
   const left = secondsUntil(until);
   if (left === null) return <span>–</span>;
   return (
-    <time class="countdown" datetime={isoDuration(left)}>
+    <time role="timer" class="countdown" datetime={isoDuration(left)}>
       {formatCountdown(left)}
     </time>
   );

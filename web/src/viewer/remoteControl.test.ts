@@ -65,6 +65,11 @@ let shown: number;
 let stop: AbortController;
 let isSignedOut: boolean;
 const kept = new Map<string, string>();
+const sessionOf = (items: Map<string, string>) => ({
+  getItem: (name: string) => items.get(name) ?? null,
+  setItem: (name: string, value: string) => void items.set(name, value),
+  removeItem: (name: string) => void items.delete(name),
+});
 const kind = (): string => control.state.value.kind;
 const settle = (): Promise<unknown> => vi.advanceTimersByTimeAsync(0);
 const ticket = vi.spyOn(api, "ticket");
@@ -85,12 +90,7 @@ beforeEach(() => {
   shown = 0;
   isSignedOut = false;
   const display = { show: () => void (shown += 1), clear: () => undefined };
-  const store = {
-    getItem: (name: string) => kept.get(name) ?? null,
-    setItem: (name: string, value: string) => void kept.set(name, value),
-    removeItem: (name: string) => void kept.delete(name),
-  };
-  control = new RemoteControl("s", display, store, () => (isSignedOut = true));
+  control = new RemoteControl("s", display, sessionOf(kept), () => (isSignedOut = true));
   stop = new AbortController();
 });
 
@@ -122,6 +122,35 @@ describe("remote control", () => {
     expect([kind(), shown]).toEqual(["securing", 1]);
     control.pictureCame();
     expect([kind(), kept.size]).toEqual(["connected", 0]);
+  });
+
+  test("a reason is asked for where it is wanted, also with a kept password, and goes with the ticket", async () => {
+    kept.set("adhoc.password.s", "right");
+    control = new RemoteControl("s", { show: () => void (shown += 1), clear: () => undefined }, sessionOf(kept), () => undefined, true);
+    await start();
+    expect([kind(), ticket.mock.calls.length]).toEqual(["password", 0]);
+    control.usePassword("right", true, "printer");
+    await settle();
+    expect([ticket.mock.calls, shown]).toEqual([[["s", ["control"], "printer"]], 1]);
+  });
+
+  test("a reason that is wanted all of a sudden is asked for", async () => {
+    ticket.mockRejectedValueOnce(new ApiProblem(422, "Say why.", null, null, new Map([["reason", "Say why."]])));
+    await start();
+    control.usePassword("right", false);
+    await settle();
+    expect([kind(), control.needsReason.value]).toEqual(["password", true]);
+    control.usePassword("right", false, "printer");
+    await settle();
+    expect(ticket.mock.lastCall).toEqual(["s", ["control"], "printer"]);
+  });
+
+  test("whoever may not connect is told so", async () => {
+    ticket.mockRejectedValueOnce(new ApiProblem(403, "No."));
+    await start();
+    control.usePassword("right", false);
+    await settle();
+    expect(control.state.value).toEqual({ kind: "stopped", title: "viewer_not_allowed", hint: null });
   });
 
   test("a wrong password is asked for again on the same connection", async () => {

@@ -77,8 +77,11 @@ class Stopped extends Error {
 export class RemoteControl {
   readonly state = signal<ViewerState>({ kind: "loading" });
   readonly session = signal<Session | null>(null);
+  /** The company wants to know why somebody connects. */
+  readonly needsReason = signal(false);
   readonly #backoff = new Backoff();
   #password: string | null;
+  #reason: string | null = null;
   #passwordTyped: (() => void) | null = null;
   #retryNow: (() => void) | null = null;
   #client: TunnelClient | null = null;
@@ -89,13 +92,16 @@ export class RemoteControl {
     private readonly display: Display,
     private readonly store: PasswordStore,
     private readonly onSignedOut: () => void,
+    requiresReason = false,
   ) {
+    this.needsReason.value = requiresReason;
     this.#password = store.getItem(this.#storeKey);
   }
 
-  /** The technician typed the access password. */
-  usePassword(password: string, isKept: boolean): void {
+  /** The technician typed the access password and, where it is wanted, why they connect. */
+  usePassword(password: string, isKept: boolean, reason = ""): void {
     this.#password = password;
+    this.#reason = reason === "" ? null : reason;
     if (isKept) this.store.setItem(this.#storeKey, password);
     this.#passwordTyped?.();
   }
@@ -149,7 +155,14 @@ export class RemoteControl {
       if (error instanceof Stopped || signal.aborted) throw error;
       if (error instanceof ApiProblem && error.status === 401) this.onSignedOut();
       if (error instanceof ApiProblem && error.status === 404) throw new Stopped("viewer_no_session");
+      if (error instanceof ApiProblem && error.status === 403) throw new Stopped("viewer_not_allowed");
       if (this.state.peek().kind === "ended") return;
+      if (error instanceof ApiProblem && error.fields.has("reason")) {
+        // The company began to want one while this page was open.
+        this.needsReason.value = true;
+        this.#reason = null;
+        return;
+      }
       await this.#waitToComeBack(error, signal);
     }
   }
@@ -164,7 +177,7 @@ export class RemoteControl {
   async #connect(signal: AbortSignal): Promise<void> {
     let unlocked = await this.#unlock(signal);
     this.state.value = { kind: "connecting" };
-    const ticket = await api.ticket(this.id, ["control"]);
+    const ticket = await api.ticket(this.id, ["control"], this.#reason);
     signal.throwIfAborted();
     const client = new TunnelClient({
       url: ticket.url,
@@ -256,7 +269,7 @@ export class RemoteControl {
 
   /** The password, typed now if it is not known. */
   async #askPassword(signal: AbortSignal, fault: PlainKey | null = null): Promise<string> {
-    while (this.#password === null) {
+    while (this.#password === null || (this.needsReason.peek() && this.#reason === null)) {
       this.state.value = { kind: "password", fault };
       await new Promise<void>((resolve, reject) => {
         this.#passwordTyped = resolve;

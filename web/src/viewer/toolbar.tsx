@@ -6,6 +6,7 @@ import {
   CircleStop,
   ClipboardList,
   Expand,
+  Eye,
   Keyboard,
   Maximize,
   Minimize,
@@ -38,6 +39,9 @@ interface ToolbarProps {
   expiresAt: string | null;
   screen: Screen | null;
   options: ScreenOptions;
+  /** Let in to watch only: nothing can be sent. */
+  isWatching: boolean;
+  mayEnd: boolean;
   link: LinkState | null;
   clipboard: Clipboard;
   isConnected: boolean;
@@ -79,6 +83,12 @@ export function Toolbar(props: ToolbarProps) {
     >
       <div class="toolbar-row" role="toolbar" aria-label={t("toolbar")}>
         <span class="toolbar-computer">{computer}</span>
+        {props.isWatching && (
+          <span class="badge">
+            <Icon as={Eye} size={16} />
+            {t("watching")}
+          </span>
+        )}
         <ToolButton
           icon={options.fits ? Expand : Shrink}
           label={t(options.fits ? "actual_size" : "fit")}
@@ -89,20 +99,24 @@ export function Toolbar(props: ToolbarProps) {
           label={t(isFull.value ? "leave_full_screen" : "full_screen")}
           onPress={props.onFull}
         />
-        <ToolButton
-          icon={Keyboard}
-          label={t("keys")}
-          isOpen={panel.value === "keys"}
-          disabled={!isConnected}
-          onPress={() => toggle("keys")}
-        />
-        <ToolButton
-          icon={ClipboardList}
-          label={t("clipboard")}
-          isOpen={panel.value === "clipboard"}
-          disabled={!isConnected}
-          onPress={() => toggle("clipboard")}
-        />
+        {!props.isWatching && (
+          <>
+            <ToolButton
+              icon={Keyboard}
+              label={t("keys")}
+              isOpen={panel.value === "keys"}
+              disabled={!isConnected}
+              onPress={() => toggle("keys")}
+            />
+            <ToolButton
+              icon={ClipboardList}
+              label={t("clipboard")}
+              isOpen={panel.value === "clipboard"}
+              disabled={!isConnected}
+              onPress={() => toggle("clipboard")}
+            />
+          </>
+        )}
         <ToolButton
           icon={Activity}
           label={t("quality")}
@@ -122,13 +136,17 @@ export function Toolbar(props: ToolbarProps) {
           isPressed={isPinned.value}
           onPress={() => (isPinned.value = !isPinned.value)}
         />
-        <Button kind="danger" icon={CircleStop} onPress={props.onEnd}>
-          {t("end_session")}
-        </Button>
+        {props.mayEnd && (
+          <Button kind="danger" icon={CircleStop} onPress={props.onEnd}>
+            {t("end_session")}
+          </Button>
+        )}
       </div>
       {panel.value === "keys" && isConnected && <KeysPanel screen={screen} />}
       {panel.value === "clipboard" && isConnected && <ClipboardPanel clipboard={clipboard} />}
-      {panel.value === "picture" && <PicturePanel options={options} onChange={props.onChange} />}
+      {panel.value === "picture" && (
+        <PicturePanel options={options} isWatching={props.isWatching} onChange={props.onChange} />
+      )}
       <button
         type="button"
         class="toolbar-handle"
@@ -292,9 +310,11 @@ const QUALITIES: readonly { readonly quality: Quality; readonly word: `quality_$
 
 function PicturePanel({
   options,
+  isWatching,
   onChange,
 }: {
   options: ScreenOptions;
+  isWatching: boolean;
   onChange: (part: Partial<ScreenOptions>) => void;
 }) {
   return (
@@ -313,11 +333,13 @@ function PicturePanel({
           </label>
         ))}
       </fieldset>
-      <Tick
-        label={t("view_only")}
-        checked={options.isViewOnly}
-        onChange={(isViewOnly) => onChange({ isViewOnly })}
-      />
+      {!isWatching && (
+        <Tick
+          label={t("view_only")}
+          checked={options.isViewOnly}
+          onChange={(isViewOnly) => onChange({ isViewOnly })}
+        />
+      )}
     </PanelBox>
   );
 }

@@ -11,7 +11,8 @@ import {
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import "../styles/viewer.css";
 import { relayNow, now, startClock } from "../api/clock";
-import { endSentence } from "../console/endedSessions";
+import type { Me } from "../api/types";
+import { endSentence } from "../console/ends";
 import { EndDialog } from "../console/endDialog";
 import { ShortcutDialog } from "../console/shortcuts";
 import { t } from "../i18n/text";
@@ -33,7 +34,9 @@ export interface LinkState extends Rates {
   readonly roundTrip: number;
 }
 
-export function ViewerPage({ sessionId, onSignedOut }: { sessionId: string; onSignedOut: () => void }) {
+type LimitedControl = RemoteControl & { measure: () => void; limited: (chosen: ScreenOptions) => ScreenOptions };
+
+export function ViewerPage({ me, sessionId, onSignedOut }: { me: Me; sessionId: string; onSignedOut: () => void }) {
   const place = useRef<HTMLDivElement>(null);
   const screen = useSignal<Screen | null>(null);
   const link = useSignal<LinkState | null>(null);
@@ -58,7 +61,7 @@ export function ViewerPage({ sessionId, onSignedOut }: { sessionId: string; onSi
         if (place.current === null) return;
         channel = opened;
         last = null;
-        screen.value = new Screen(place.current, opened, options.peek(), {
+        screen.value = new Screen(place.current, opened, made.limited(options.peek()), {
           onPicture: () => made.pictureCame(),
           onClipboard: (text) => clipboard.receive(text),
         });
@@ -73,8 +76,16 @@ export function ViewerPage({ sessionId, onSignedOut }: { sessionId: string; onSi
         place.current?.replaceChildren();
       },
     };
-    const made = new RemoteControl(sessionId, display, sessionStorage, onSignedOut);
-    return Object.assign(made, { measure });
+    const made: LimitedControl = Object.assign(
+      new RemoteControl(sessionId, display, sessionStorage, onSignedOut, me.company.requires_reason),
+      {
+        measure,
+        /** What was chosen, as far as this technician may: who was let in to watch sends nothing. */
+        limited: (chosen: ScreenOptions): ScreenOptions =>
+          made.session.peek()?.access === "view" ? { ...chosen, isViewOnly: true } : chosen,
+      },
+    );
+    return made;
   }, [sessionId]);
 
   const running = useRef<AbortController | null>(null);
@@ -101,7 +112,7 @@ export function ViewerPage({ sessionId, onSignedOut }: { sessionId: string; onSi
   useEffect(() => clipboard.follow(), [clipboard]);
   const change = (part: Partial<ScreenOptions>): void => {
     options.value = { ...options.value, ...part };
-    screen.value?.apply(options.value);
+    screen.value?.apply(control.limited(options.value));
     screen.value?.focus();
   };
   const toggleFull = (): void => {
@@ -135,7 +146,9 @@ export function ViewerPage({ sessionId, onSignedOut }: { sessionId: string; onSi
           computer={computer.value}
           expiresAt={session.expires_at}
           screen={screen.value}
-          options={options.value}
+          options={control.limited(options.value)}
+          isWatching={session.access === "view"}
+          mayEnd={session.may_manage}
           link={link.value}
           clipboard={clipboard}
           isConnected={state.kind === "connected"}
@@ -274,7 +287,10 @@ function PasswordForm({
   // Kept by the page: a wrong password stays in the field for a second look.
   const password = useSignal(typedPassword);
   const isKept = useSignal(false);
+  const reason = useSignal(typedReason);
   const isEmpty = useSignal(false);
+  const lacksReason = useSignal(false);
+  const needsReason = control.needsReason.value;
   const field = useRef<HTMLInputElement>(null);
   useEffect(() => {
     field.current?.focus();
@@ -283,9 +299,11 @@ function PasswordForm({
   const submit = (event: Event): void => {
     event.preventDefault();
     isEmpty.value = password.value === "";
-    if (isEmpty.value) return;
+    lacksReason.value = needsReason && reason.value.trim() === "";
+    if (isEmpty.value || lacksReason.value) return;
     typedPassword = password.value;
-    control.usePassword(password.value, isKept.value);
+    typedReason = reason.value;
+    control.usePassword(password.value, isKept.value, reason.value.trim());
   };
   const error = isEmpty.value ? t("password_wanted") : fault === null ? null : t(fault);
   return (
@@ -310,6 +328,23 @@ function PasswordForm({
           {error}
         </Notice>
       )}
+      {needsReason && (
+        <Field
+          label={t("connect_reason")}
+          hint={t("connect_reason_hint")}
+          error={lacksReason.value ? t("connect_reason_wanted") : null}
+        >
+          {(attributes) => (
+            <input
+              {...attributes}
+              type="text"
+              maxLength={200}
+              value={reason.value}
+              onInput={(event) => (reason.value = event.currentTarget.value)}
+            />
+          )}
+        </Field>
+      )}
       <Tick label={t("keep_password")} checked={isKept.value} onChange={(checked) => (isKept.value = checked)} />
       <div class="row">
         <Button kind="main" type="submit" icon={KeyRound}>
@@ -322,3 +357,4 @@ function PasswordForm({
 
 /** What was typed last, in this page's memory only. */
 let typedPassword = "";
+let typedReason = "";

@@ -1,0 +1,61 @@
+/** The actions that one can filter by, as the relay writes them (`docs/audit.md`). */
+import type { PlainKey } from "../i18n/text";
+
+export const ACTION_GROUPS: readonly { readonly word: PlainKey; readonly actions: readonly string[] }[] = [
+  {
+    word: "audit_group_sign_in",
+    actions: [
+      "signed_in",
+      "signed_out",
+      "sign_in_refused",
+      "second_factor_refused",
+      "sign_in_link",
+      "password_set",
+      "totp_on",
+      "totp_off",
+      "passkey_added",
+      "passkey_removed",
+      "recovery_codes",
+      "browser_signed_out",
+      "browsers_signed_out",
+      "identity_bound",
+    ],
+  },
+  {
+    word: "audit_group_session",
+    actions: [
+      "prepared",
+      "host_joined",
+      "host_dropped",
+      "host_returned",
+      "wrong_code",
+      "activated",
+      "technician_ended",
+      "customer_ended",
+      "expired",
+      "lapsed",
+      "guessed_out",
+      "removal_confirmed",
+      "removal_incomplete",
+    ],
+  },
+  { word: "audit_group_use", actions: ["attached", "detached", "tool_opened", "tool_closed"] },
+  { word: "audit_group_refusals", actions: ["join_refused", "attach_refused", "open_refused"] },
+  {
+    word: "audit_group_company",
+    actions: [
+      "company_created",
+      "company_changed",
+      "technician_created",
+      "person_invited",
+      "person_changed",
+      "second_factors_reset",
+      "reset_asked",
+      "logo_set",
+      "logo_removed",
+      "provider_set",
+      "provider_removed",
+      "audit_exported",
+    ],
+  },
+];

@@ -1,0 +1,64 @@
+import { describe, expect, test } from "vitest";
+import type { Session } from "../api/types";
+import { funnelOf } from "./funnel";
+
+type Facts = Pick<Session, "funnel" | "mail" | "state">;
+
+/** The stages as `step:progress`; each step was reached a minute after the one before. */
+function told(steps: readonly string[], part: Partial<Facts> = {}): string[] {
+  const funnel = steps.map((step, minute) => ({ step, at: `2026-01-01T00:0${minute}:00Z` }));
+  return funnelOf({ funnel, mail: null, state: "prepared", ...part }).map(({ step, progress }) => `${step}:${progress}`);
+}
+
+const mail = (state: "waiting" | "failed" | "sent") => ({ state, detail: "550 no such user", attempts: 2, at: "2026-01-01T00:09:00Z" });
+
+describe("the funnel", () => {
+  test("begins with the link that is to be opened", () => {
+    expect(told([])).toEqual([
+      "link_opened:current",
+      "host_downloaded:pending",
+      "started:pending",
+      "waiting_code:pending",
+      "active:pending",
+      "first_picture:pending",
+    ]);
+  });
+
+  test("what was passed by without being seen is left out", () => {
+    expect(told(["mail_accepted", "started"])).toEqual([
+      "mail_accepted:done",
+      "started:done",
+      "waiting_code:current",
+      "active:pending",
+      "first_picture:pending",
+    ]);
+  });
+
+  test("waiting for the code is now, not done", () => {
+    expect(told(["link_opened", "started", "waiting_code"], { state: "waiting" })).toContain("waiting_code:current");
+  });
+
+  test("asking for rights is shown only where it happens", () => {
+    expect(told(["started", "asking_rights"])).toContain("asking_rights:current");
+    expect(told(["started", "asking_rights", "waiting_code"])).toContain("asking_rights:done");
+  });
+
+  test("wrong codes stand before the activation, with the time of the last", () => {
+    const steps = ["waiting_code", "wrong_code", "wrong_code"];
+    expect(told(steps).slice(0, 3)).toEqual(["waiting_code:current", "wrong_code:failed", "active:pending"]);
+    const funnel = steps.map((step, minute) => ({ step, at: `2026-01-01T00:0${minute}:00Z` }));
+    const wrong = funnelOf({ funnel, mail: null, state: "waiting" }).find(({ step }) => step === "wrong_code");
+    expect(wrong?.at).toBe("2026-01-01T00:02:00Z");
+    expect(told([...steps, "active"], { state: "active" })).toContain("wrong_code:done");
+  });
+
+  test("a mail that fails, waits, or was accepted after all", () => {
+    expect(told(["mail_failed"], { mail: mail("failed") })[0]).toBe("mail_failed:failed");
+    expect(told(["mail_failed"], { mail: mail("waiting") })[0]).toBe("mail_waiting:current");
+    expect(told(["mail_failed", "mail_accepted"], { mail: mail("sent") })[0]).toBe("mail_accepted:done");
+  });
+
+  test("an ended session has nothing more to come", () => {
+    expect(told(["link_opened", "started"], { state: "ended" })).toEqual(["link_opened:done", "started:done"]);
+  });
+});
