@@ -176,7 +176,7 @@ async def serve(
         broker.notify = tunnels.notify
         post.outbox.changed = partial(tell_session, broker)
         post.webhooks.disabled = partial(tell_owners, post.outbox, store, now=_now)
-        context = make_api_context(config, origin, broker, accounts, metrics, audit, post, tunnels)
+        context = make_api_context(config, origin, store, broker, accounts, metrics, audit, post, tunnels)
         publish_statistics(metrics, broker, tunnels, context.feeds)
         metrics.watch(
             "relay_audit_broken_chains",
@@ -294,6 +294,7 @@ def make_post_room(config: Config, store: Store, sealer: Sealer, metrics: Metric
 def make_api_context(
     config: Config,
     origin: str,
+    store: Store,
     broker: Broker,
     accounts: Accounts,
     metrics: Metrics,
@@ -305,6 +306,7 @@ def make_api_context(
     settings = ApiSettings(origin=origin, static=STATIC_FOLDER, downloads=config.downloads_folder)
     return ApiContext(
         settings=settings,
+        store=store,
         broker=broker,
         accounts=accounts,
         outbox=post.outbox,

@@ -1,14 +1,15 @@
 """Accounts: companies, the people in them, and how they sign in.
 
 `Accounts` holds the parts, which share a `Desk`: `people`, `invitations`, `brand`, `signing_in`,
-`second_factors`, `passkeys` and `identity_providers`. What is called from many places has a shorter name on
-`Accounts` itself.
+`second_factors`, `passkeys`, `identity_providers` and `api_tokens`. What is called from many places has a
+shorter name on `Accounts` itself.
 """
 
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
+from relay.accounts.api_tokens import ApiTokens
 from relay.accounts.brand import Brand
 from relay.accounts.challenges import Challenges
 from relay.accounts.desk import AccountSettings, Desk, normalise_email
@@ -72,6 +73,7 @@ class Accounts:
         self.people = People(desk, self.second_factors)
         self.signing_in = SigningIn(desk, self.throttle, challenges, self.second_factors)
         self.invitations = Invitations(desk, self.throttle, self.signing_in, post or NoPost())
+        self.api_tokens = ApiTokens(desk)
         self.brand = Brand(desk)
         self.passkeys = Passkeys(desk, self.throttle, challenges, self.second_factors, self.signing_in)
         self.identity_providers = IdentityProviders(desk, self.throttle, challenges, self.signing_in)

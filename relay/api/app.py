@@ -21,6 +21,7 @@ from relay.api import (
     problems,
     sessions,
     sign_in,
+    tokens,
     webhooks,
 )
 from relay.api.context import ApiContext
@@ -60,10 +61,13 @@ def create_routes(context: ApiContext) -> FastAPI:
     app.include_router(invitations.router)
     app.include_router(account.router)
     app.include_router(people.router)
+    app.include_router(people.creating)
     app.include_router(company.router)
     app.include_router(mail_server.router)
     app.include_router(webhooks.router)
     app.include_router(sessions.router)
+    app.include_router(sessions.creating)
+    app.include_router(tokens.router)
     app.include_router(audit.router)
     app.include_router(customer.router)
     pages.add_pages(app)

@@ -1,6 +1,6 @@
 """What every route needs, made once by `relay.server` and kept on the app; and who is asking."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
@@ -9,6 +9,7 @@ import trio
 from fastapi import Depends, Request
 
 from relay.accounts import Accounts
+from relay.accounts.api_tokens import read_token
 from relay.api.feeds import Feeds
 from relay.api.problems import Problem
 from relay.api.session_bodies import SessionView
@@ -21,6 +22,7 @@ from relay.metrics import Metrics
 from relay.people import Company, Permission, Technician, TechnicianId, lacks_second_factor
 from relay.protocol.hidden import SecretBytes
 from relay.protocol.links import LinkError, decode_base64url, encode_base64url
+from relay.store import Store
 from relay.texts import LANGUAGES, best_language, mark
 from relay.webhooks import Webhooks
 
@@ -29,6 +31,7 @@ COOKIE_MAX_AGE = 12 * 3600
 """Seconds; the absolute life of a signed-in browser (SECURITY). The store enforces it, this tidies up."""
 
 SIGNED_OUT = mark("Please sign in.")
+BAD_TOKEN = mark("This API token is not valid (any more).")
 NOT_ALLOWED = mark("Your role does not allow this.")
 SECOND_FACTOR_REQUIRED = mark("Your company requires a second factor; set one up first.")
 
@@ -83,6 +86,7 @@ class ApiContext:
     """
 
     settings: ApiSettings
+    store: Store
     broker: Broker
     accounts: Accounts
     outbox: Outbox
@@ -121,8 +125,9 @@ class Caller:
 
     Attributes:
         technician, company: who.
-        permissions: those of the role.
-        cookie: of the browser that asks.
+        permissions: those of the role; of an API token's bearer those that are in its scopes, too.
+        cookie: of the browser that asks; of a program that shows an API token, the secret in that. Whoever
+            needs a cookie asks for `OwnAccount`, which no token is.
     """
 
     technician: Technician
@@ -165,6 +170,17 @@ def read_cookie(value: str | None) -> SecretBytes | None:
         return None
 
 
+def bearer_of(values: Sequence[str]) -> str | None:
+    """The bearer's token in an Authorization header (RFC 6750 §2.1), untrusted; None where there is none.
+
+    Several headers, or another scheme, are a token that is worth nothing.
+    """
+    if not values:
+        return None
+    scheme, _, token = values[0].partition(" ")
+    return token.strip() if len(values) == 1 and scheme.lower() == "bearer" else ""
+
+
 def write_cookie(secret: bytes) -> str:
     """A cookie's value."""
     return encode_base64url(secret)
@@ -177,12 +193,25 @@ async def signed_on(request: Request) -> Caller:
         Problem: 401, nobody that is known.
     """
     context = await context_of(request)
+    bearer = bearer_of(request.headers.getlist("authorization"))
+    if bearer is not None:
+        return await _bearer(context, bearer)
     cookie = read_cookie(request.cookies.get(context.settings.cookie_name))
     known = None if cookie is None else await context.accounts.technician_of_cookie(cookie)
     if cookie is None or known is None:
         raise Problem(401, SIGNED_OUT)
     technician, company = known
     return Caller(technician=technician, company=company, permissions=technician.permissions, cookie=cookie)
+
+
+async def _bearer(context: ApiContext, bearer: str) -> Caller:
+    """For whom an API token acts. Whoever shows one is nothing else, whatever cookie came along."""
+    secret = read_token(bearer)
+    held = None if secret is None else await context.accounts.api_tokens.holder(secret)
+    if secret is None or held is None:
+        raise Problem(401, BAD_TOKEN, headers={"WWW-Authenticate": 'Bearer error="invalid_token"'})
+    technician, company, permissions = held
+    return Caller(technician=technician, company=company, permissions=permissions, cookie=secret)
 
 
 SignedOn = Annotated[Caller, Depends(signed_on)]

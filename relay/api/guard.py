@@ -26,6 +26,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from relay.api.context import bearer_of
 from relay.api.problems import Problem, problem_response
 from relay.metrics import Metrics
 from relay.texts import best_language, mark
@@ -147,7 +148,9 @@ class Guard:
         if not origins and sites == ["none"]:
             # Browsers say who caused a POST; this one claims that nobody did and names no origin either.
             return Problem(403, mark("The request came from another site."))
-        if headers.getlist(CSRF_HEADER) != ["1"]:
+        # No page of another site can make a browser send a bearer's token; whoever does needs no other proof,
+        # and is nobody but the token's holder (`relay.api.context.signed_on`).
+        if bearer_of(headers.getlist("authorization")) is None and headers.getlist(CSRF_HEADER) != ["1"]:
             return Problem(403, mark("The header X-Adhoc-Csrf is missing."))
         kinds = [kind.partition(";")[0].strip().lower() for kind in headers.getlist("content-type")]
         if kinds != ["application/json"]:

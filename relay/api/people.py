@@ -16,6 +16,7 @@ from relay.accounts.letters import Posted
 from relay.accounts.people import AddressTaken, PersonChange
 from relay.api.account_bodies import Name
 from relay.api.context import Allowed, Caller, Context
+from relay.api.idempotency import IdempotencyKey, IdempotentRoute
 from relay.api.models import Address, Incoming, Language, MailAnswer, MailBody, Nothing, Time
 from relay.api.problems import answers, not_found, wrong_field
 from relay.people import Permission, TechnicianId, TechnicianRole
@@ -23,6 +24,7 @@ from relay.store.account_rows import PersonRow
 from relay.texts import translate
 
 router = APIRouter(prefix="/api/v1", tags=["people"])
+creating = APIRouter(prefix="/api/v1", tags=["people"], route_class=IdempotentRoute)
 
 Reader = Annotated[Caller, Depends(Allowed(Permission.READ_PEOPLE))]
 Manager = Annotated[Caller, Depends(Allowed(Permission.MANAGE_PEOPLE))]
@@ -92,8 +94,10 @@ async def list_people(context: Context, caller: Reader) -> PeopleAnswer:
     )
 
 
-@router.post("/people", status_code=201, responses=answers(400, 401, 403, 409, 415, 422, 429))
-async def invite(body: Invite, context: Context, caller: Manager) -> InvitedAnswer:
+@creating.post("/people", status_code=201, responses=answers(400, 401, 403, 409, 415, 422, 429))
+async def invite(
+    body: Invite, context: Context, caller: Manager, idempotency_key: IdempotencyKey = None
+) -> InvitedAnswer:
     """Invite somebody by mail; the link in it is good for 72 hours. A mail that fails undoes nothing."""
     try:
         person, posted = await context.accounts.invitations.invite(

@@ -10,6 +10,7 @@ import trio
 from fastapi import APIRouter, Depends, Query
 
 from relay.api.context import Allowed, ApiContext, Caller, Context
+from relay.api.idempotency import IdempotencyKey, IdempotentRoute
 from relay.api.models import MailAnswer, MailBody, Nothing
 from relay.api.positions import read_position, write_position
 from relay.api.problems import Problem, answers, restarting, wrong_field
@@ -44,6 +45,7 @@ from relay.store.session_list import SessionQuery, Sort
 from relay.texts import mark, translate
 
 router = APIRouter(prefix="/api/v1", tags=["sessions"])
+creating = APIRouter(prefix="/api/v1", tags=["sessions"], route_class=IdempotentRoute)
 
 WRONG_LINK = mark("This is not the deployment link of this session.")
 
@@ -95,8 +97,10 @@ async def list_sessions(
     )
 
 
-@router.post("/sessions", status_code=201, responses=answers(400, 401, 403, 409, 415, 422, 429, 503))
-async def prepare(body: Prepare, context: Context, caller: User) -> PrepareAnswer:
+@creating.post("/sessions", status_code=201, responses=answers(400, 401, 403, 409, 415, 422, 429, 503))
+async def prepare(
+    body: Prepare, context: Context, caller: User, idempotency_key: IdempotencyKey = None
+) -> PrepareAnswer:
     """Prepare a session, and mail its deployment link if it is given. A mail that fails ends nothing."""
     if context.stopping.is_set():
         raise restarting()

@@ -21,7 +21,7 @@ from relay.api.context import (
     SIGNED_OUT,
     ApiContext,
     Context,
-    SignedOn,
+    OwnAccount,
     read_cookie,
     write_cookie,
 )
@@ -176,7 +176,7 @@ async def begin_provider(company_id: str, request: Request, context: Context) ->
 
 
 @router.post("/sign-out", status_code=204, responses=answers(400, 401, 403, 415, 422))
-async def sign_out(body: Nothing, response: Response, context: Context, caller: SignedOn) -> None:
+async def sign_out(body: Nothing, response: Response, context: Context, caller: OwnAccount) -> None:
     """Sign out this browser; its live feeds and viewers are closed."""
     await context.accounts.sign_out(caller.cookie)
     context.revoke_asker(digest(caller.cookie))

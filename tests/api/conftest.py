@@ -145,6 +145,7 @@ async def world(tmp_path: Path, origin: str) -> AsyncIterator[World]:
         await nursery.start(webhooks.run)
         context = ApiContext(
             settings=settings,
+            store=store,
             broker=broker,
             accounts=accounts,
             outbox=post,
