@@ -8,6 +8,7 @@ only thing that keeps a thief of a technician's browser out.
 import logging
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 import trio
@@ -18,6 +19,7 @@ from host.dashboard import serve_dashboard
 from host.files import serve_files
 from host.files.places import Places
 from host.remote_control import DesktopUnavailable, RfbProtocolError, serve_rfb
+from host.remote_control.view_only import ViewOnlyDesktop
 from host.remote_control.x11 import open_desktop
 from host.state import HostState
 from host.tools import Tools
@@ -38,6 +40,23 @@ PICTURE_BYTES: Final = 256
 """More than any RFB message before the first picture."""
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class AttachedViewer:
+    """Who is at the other end of a viewer's streams, as the relay says.
+
+    Attributes:
+        technician: their name.
+        is_view_only: they may watch the screen, and nothing else.
+    """
+
+    technician: str
+    is_view_only: bool
+
+
+STRANGER: Final = AttachedViewer("", True)
+"""A viewer whom the relay has not announced; an honest one announces each."""
 
 
 class FailureThrottle:
@@ -62,7 +81,7 @@ class Channels:
     """Serves the viewers' streams of one connection.
 
     Args:
-        names: technician by viewer number, kept by the connection's owner.
+        viewers: who is attached, by viewer number; kept by the connection's owner.
         on_first_picture: called once a viewer was sent its first picture.
     """
 
@@ -75,7 +94,7 @@ class Channels:
         *,
         display: str,
         computer: str,
-        names: dict[int, str],
+        viewers: dict[int, AttachedViewer],
         on_first_picture: Callable[[], None],
     ) -> None:
         self._state = state
@@ -84,7 +103,7 @@ class Channels:
         self._tools = tools
         self._display = display
         self._computer = computer
-        self._names = names
+        self._viewers = viewers
         self._on_first_picture = on_first_picture
         self._connected: Counter[str] = Counter()
         self._serving = {
@@ -103,8 +122,12 @@ class Channels:
             # What the customer allowed when they paired, whatever the relay says by now.
             stream.close(CloseReason.KIND_NOT_GRANTED)
             return
+        viewer = self._viewers.get(stream.number >> 16, STRANGER)
+        if viewer.is_view_only and stream.channel is not Channel.CONTROL:
+            stream.close(CloseReason.KIND_NOT_GRANTED)
+            return
         try:
-            await self._serve_proven(stream)
+            await self._serve_proven(stream, viewer)
         except* StreamClosed:
             pass
         except* Exception:
@@ -112,15 +135,14 @@ class Channels:
             log.exception("a stream failed")
             stream.close(CloseReason.INTERNAL)
 
-    async def _serve_proven(self, stream: Stream) -> None:
+    async def _serve_proven(self, stream: Stream, viewer: AttachedViewer) -> None:
         sealed = await self._prove(stream)
-        technician = self._names.get(stream.number >> 16, "")
-        self._connected[technician] += 1
+        self._connected[viewer.technician] += 1
         self._show_connected()
         try:
-            await self._serving[stream.channel](sealed, technician)
+            await self._serving[stream.channel](sealed, viewer)
         finally:
-            self._connected -= Counter([technician])
+            self._connected -= Counter([viewer.technician])
             self._show_connected()
 
     async def _prove(self, stream: Stream) -> SealedStream:
@@ -139,12 +161,13 @@ class Channels:
             return sealed
         raise StreamClosed(CloseReason.HANDSHAKE_TIMEOUT)
 
-    async def _serve_control(self, sealed: SealedStream, _: str) -> None:
+    async def _serve_control(self, sealed: SealedStream, viewer: AttachedViewer) -> None:
         reason = CloseReason.DONE
         try:
             async with open_desktop(self._display) as desktop:
                 watched = _WatchedStream(sealed, self._on_first_picture)
-                await serve_rfb(watched, desktop, name=self._computer)
+                shown = ViewOnlyDesktop(desktop) if viewer.is_view_only else desktop
+                await serve_rfb(watched, shown, name=self._computer)
         except trio.BrokenResourceError as exc:
             raise StreamClosed(sealed.stream.close_reason or CloseReason.DETACHED) from exc
         except RfbProtocolError:
@@ -154,24 +177,24 @@ class Channels:
         finally:
             sealed.close(reason)
 
-    async def _serve_files(self, sealed: SealedStream, technician: str) -> None:
+    async def _serve_files(self, sealed: SealedStream, viewer: AttachedViewer) -> None:
         def tell(word: str, path: str) -> None:
-            self._tools.record.note(technician, f"file_{word}", path)
+            self._tools.record.note(viewer.technician, f"file_{word}", path)
 
         try:
             await serve_files(MessageStream(sealed), Places(), tell=tell)
         finally:
             sealed.close()
 
-    async def _serve_dashboard(self, sealed: SealedStream, technician: str) -> None:
+    async def _serve_dashboard(self, sealed: SealedStream, viewer: AttachedViewer) -> None:
         try:
-            await serve_dashboard(MessageStream(sealed), self._tools.dashboard, technician=technician)
+            await serve_dashboard(MessageStream(sealed), self._tools.dashboard, technician=viewer.technician)
         finally:
             sealed.close()
 
-    async def _serve_chat(self, sealed: SealedStream, technician: str) -> None:
+    async def _serve_chat(self, sealed: SealedStream, viewer: AttachedViewer) -> None:
         try:
-            await serve_chat(MessageStream(sealed), self._tools.chat, technician=technician)
+            await serve_chat(MessageStream(sealed), self._tools.chat, technician=viewer.technician)
         finally:
             sealed.close()
 

@@ -20,7 +20,7 @@ from typing import Final
 
 import trio
 
-from host.channels import Channels, FailureThrottle
+from host.channels import AttachedViewer, Channels, FailureThrottle
 from host.customer import Asker, Customer, clean
 from host.dashboard import keep_history
 from host.deadline import COMPUTER_CLOCKS, Clocks, Deadline, wait_over
@@ -92,7 +92,7 @@ class HostLife:
         # Changed by the connection's tasks, without a checkpoint in between.
         self._tunnel: Tunnel | None = None
         self._asker = Asker("", "", "")
-        self._names: dict[int, str] = {}
+        self._viewers: dict[int, AttachedViewer] = {}
         self._return_within: float | None = None
         self._end_reason: CloseReason | None = None
         self._pairing_scope = trio.CancelScope()
@@ -187,7 +187,7 @@ class HostLife:
         tries = welcome.number("tries", at_most=MAX_TRIES_PER_CODE)
         attempts = welcome.number("attempts", at_most=MAX_ATTEMPTS)
         lease, now = welcome.optional_binary("lease"), welcome.number("now")
-        self._asker, self._names = asker, {}
+        self._asker, self._viewers = asker, {}
         state.session = session
         state.credential = credential or state.credential
         # The first relay that this host joined at is the one whose leases it believes.
@@ -230,10 +230,13 @@ class HostLife:
             case "renewed":
                 self._pairing.take_renewed(fields.number("code", at_least=1, at_most=MAX_CODES))
             case "attached":
-                self._names[fields.number("viewer")] = fields.text("technician")
+                # A relay from before there was a choice let everybody do everything.
+                access = fields.text("access", max_length=16) if "access" in notice.fields else "full"
+                viewer = AttachedViewer(fields.text("technician"), is_view_only=access != "full")
+                self._viewers[fields.number("viewer")] = viewer
                 self._nursery.start_soon(self._tools.keep_baseline)
             case "detached":
-                self._names.pop(fields.number("viewer"), None)
+                self._viewers.pop(fields.number("viewer"), None)
             case "move":
                 self._return_within = fields.number("within", at_most=3600)
             case "ended":
@@ -300,7 +303,7 @@ class HostLife:
             self._tools,
             display=self._display,
             computer=self._facts.computer,
-            names=self._names,
+            viewers=self._viewers,
             on_first_picture=lambda: _say(tunnel, "first_picture"),
         )
         async with trio.open_nursery() as nursery:

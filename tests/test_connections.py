@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import trio
 
-from relay.broker import HostAbout, HostAdmission
+from relay.auth import digest
+from relay.broker import HostAbout, HostAdmission, ViewerAdmission
 from relay.connections import TunnelSettings
 from relay.errors import AuthError
 from relay.people import Plan
@@ -128,6 +129,65 @@ async def test_the_viewer_after_the_last_one_is_refused_by_name(house: TunnelHou
     assert await closing(late) == [CloseReason.LIMIT]
     assert house.server.statistics().viewers == MAX_VIEWERS
     await host.pipe.aclose()
+
+
+# Rights that are withdrawn
+
+
+@pytest.mark.parametrize("way", ["technician", "asker", "share"])
+async def test_a_right_that_is_withdrawn_closes_its_viewers_and_no_others(
+    house: TunnelHouse, way: str
+) -> None:
+    office = house.office
+    session, credential = await activated(house)
+    host = await house.join(credential)
+    owners, _ = await house.attach(session)
+    ben = await office.accounts.create_technician(office.company.id, name="Ben", email="ben@example.com")
+    await office.broker.share(office.technician.id, session.id, ben.id, "view")
+    cookie = await office.accounts.sign_in_by_link(await office.accounts.issue_sign_in_link(ben.id))
+    ticket = await office.broker.issue_ticket(
+        ben.id, session.id, frozenset({Channel.CONTROL}), asked_by_hash=digest(cookie)
+    )
+    far = await house.connect("viewer")
+    await far.send(Hello(1, "viewer", ticket.secret, {"program": "test"}))
+    welcome = await far.read()
+    assert isinstance(welcome, Welcome)
+    assert welcome.fields["access"] == "view"
+    told = [await until_notice(host, "attached"), await until_notice(host, "attached")]
+    assert [notice.fields["access"] for notice in told] == ["full", "view"]
+    match way:
+        case "technician":
+            house.server.revoke_technician(ben.id)
+        case "asker":
+            house.server.revoke_asker(digest(cookie))
+        case _:
+            await office.broker.unshare(office.technician.id, session.id, ben.id)
+    assert await closing(far) == [CloseReason.REVOKED]
+    await until_notice(host, "detached")
+    assert (await office.broker.session_for(office.technician.id, session.id)).viewers == 1
+    await owners.pipe.aclose()
+
+
+async def test_a_viewer_whose_right_dies_while_it_is_admitted_is_not_let_in(
+    house: TunnelHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session, credential = await activated(house)
+    await house.join(credential)
+    hello = await house.viewer_hello(session)
+    admit = house.office.broker.admit_viewer
+
+    async def admit_and_revoke(ticket: bytes) -> ViewerAdmission:
+        admission = await admit(ticket)
+        house.server.revoke_technician(house.office.technician.id)  # finds nobody to close yet
+        return admission
+
+    monkeypatch.setattr(house.office.broker, "admit_viewer", admit_and_revoke)
+    far = await house.connect("viewer")
+    await far.send(hello)
+    assert await closing(far) == [CloseReason.REVOKED]
+    monkeypatch.undo()
+    again, _ = await house.attach(session)  # a right of later on is as good as any
+    await again.pipe.aclose()
 
 
 # Two hosts

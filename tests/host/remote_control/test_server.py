@@ -12,6 +12,8 @@ import trio.testing
 
 from host.remote_control import Cursor, RfbProtocolError, RfbSettings, serve_rfb
 from host.remote_control.clipboard import Action, build_caps, build_notify, build_provide, build_request
+from host.remote_control.desktop import Desktop
+from host.remote_control.view_only import ViewOnlyDesktop
 from tests.host.remote_control.fake_desktop import FakeDesktop
 from tests.host.remote_control.rfb_client import (
     CONTINUOUS_UPDATES,
@@ -35,7 +37,7 @@ ONLY_ON_DAMAGE = RfbSettings(look_interval_with_damage=math.inf, refine_after=0.
 
 @asynccontextmanager
 async def open_viewer(
-    desktop: FakeDesktop,
+    desktop: Desktop,
     *encodings: int,
     settings: RfbSettings = ONLY_ON_DAMAGE,
     version: bytes = b"RFB 003.008\n",
@@ -227,6 +229,20 @@ async def test_keys_and_pointer_reach_the_desktop_and_are_released_at_the_end() 
         assert desktop.pointers == [(5, 6, 1)]
         assert desktop.releases == 0
     assert desktop.releases == 1
+
+
+async def test_whoever_may_only_watch_sees_the_screen_and_nothing_else() -> None:
+    desktop = FakeDesktop()
+    async with open_viewer(ViewOnlyDesktop(desktop), EXTENDED_KEY, FENCE) as client:
+        await see_all(client)
+        assert np.array_equal(client.screen, desktop.rgb)
+        await client.key(0x61, True)
+        await client.pointer(5, 6, 1)
+        await client.cut_text(b"paste this")
+        desktop.copy("a secret of the customer")
+        await client.synchronize()  # what came before it has been taken by now
+        assert client.cut_texts == []
+    assert (desktop.keys, desktop.pointers, desktop.pasted, desktop.releases) == ([], [], [], 0)
 
 
 async def test_pointer_positions_that_arrive_together_become_one_but_clicks_stay() -> None:
