@@ -8,7 +8,7 @@ from relay.auth import digest
 from relay.errors import LimitExceeded, Refused
 from relay.people import Technician, TechnicianId, TechnicianRole
 from relay.sessions import SessionState
-from relay.store import account_rows, audit_rows
+from relay.store import account_rows, audit_rows, session_rows
 from tests.helpers.office import Clock, Office
 
 OWNER, ADMIN, TECHNICIAN, AUDITOR = TechnicianRole
@@ -151,7 +151,8 @@ async def test_disabling_takes_everything_but_the_sessions(office: Office, owner
     assert changed.is_narrowed
     assert digest(cookie) in changed.dead
     assert await accounts.technician_of_cookie(cookie) is None
-    stays = await office.broker.session_for(office.technician.id, session.id)
+    stays = await office.store.read(lambda tx: session_rows.session_by_id(tx, session.id))
+    assert stays is not None
     assert stays.state is SessionState.ACTIVE
     back = await accounts.people.change(owner, tess.id, PersonChange(is_disabled=False))
     assert back.dead == []
