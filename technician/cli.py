@@ -17,6 +17,7 @@ from peer.errors import PeerError
 from relay.protocol.codes import CodeError, normalise_access_password
 from relay.protocol.hidden import SecretBytes
 from relay.protocol.links import LinkError, parse_deployment_link
+from technician.chat import chat
 from technician.dashboard.commands import app as dashboard
 from technician.errors import RelayRefused, TechnicianError
 from technician.files.commands import app as files
@@ -52,6 +53,7 @@ app = typer.Typer(
 )
 app.add_typer(files, name="files")
 app.add_typer(dashboard, name="dashboard")
+app.command()(chat)
 
 
 def main() -> None:

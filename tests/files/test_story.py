@@ -2,14 +2,12 @@
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
-import trio
 
 from peer.errors import StreamClosed
 from peer.messages import MessageStream
@@ -18,8 +16,7 @@ from technician.attaching import open_tool
 from technician.errors import RelayRefused
 from technician.files import FilesClient
 from technician.files.transfers import download, upload
-from technician.keyring import Keyring, SessionSecrets, SignIn
-from tests.helpers.active_story import ActiveSession, open_active_session
+from tests.helpers.active_story import ActiveSession, open_active_session, run_technician
 from tests.helpers.desktops import Desktop
 
 pytestmark = [pytest.mark.sockets, pytest.mark.slow]
@@ -87,24 +84,7 @@ async def test_the_command_line_lists_puts_gets_and_removes(tmp_path: Path, desk
     theirs = tmp_path / "theirs"
     theirs.mkdir()
     async with open_active_session(tmp_path, desktop) as session:
-        keyring = Keyring(tmp_path / "config" / "adhoc-technician")
-        keyring.keep_sign_in(SignIn(origin=session.client.origin, cookie=session.client.cookie or ""))
-        keyring.keep_session(
-            session.id, SessionSecrets(origin=session.client.origin, pairing_key=session.pairing_key)
-        )
-
-        async def technician(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-            environment = os.environ | {
-                "ADHOC_ACCESS_PASSWORD": session.prepared.link.access_password,
-                "XDG_CONFIG_HOME": str(tmp_path / "config"),
-            }
-            command = [sys.executable, "-m", "technician", "files", *map(str, arguments)]
-            return await trio.to_thread.run_sync(
-                lambda: subprocess.run(
-                    command, capture_output=True, text=True, timeout=60, env=environment, check=False
-                )
-            )
-
+        technician = partial(run_technician, session, tmp_path / "config", "files")
         put = await technician("put", tmp_path / "mine", theirs, "--json")
         assert put.returncode == 0, put.stderr
         assert [file["path"] for file in json.loads(put.stdout)["files"]] == [

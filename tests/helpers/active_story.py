@@ -1,5 +1,8 @@
 """An active session between processes: relay and host are programs, the technician is the library."""
 
+import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -9,6 +12,7 @@ import trio
 
 from host.state import HostState
 from relay.protocol.hidden import SecretBytes
+from technician.keyring import Keyring, SessionSecrets, SignIn
 from technician.models import PreparedSession
 from technician.pairing import PairingEvents, pair
 from technician.relay_client import RelayClient, open_relay_client
@@ -55,6 +59,38 @@ class ActiveSession:
         async with open_control(self.client, self.id, bytes(self.pairing_key), password) as stream:
             facts = await measure_desktop(stream)
         assert (facts.width, facts.height) == (WIDTH, HEIGHT)
+
+
+async def run_technician(
+    session: ActiveSession, folder: Path, *arguments: str | Path, stdin: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """The ``technician`` command in a process of its own, signed in and knowing the session's key.
+
+    Args:
+        session: which.
+        folder: of its settings.
+        arguments: of the command line.
+        stdin: what is typed.
+    """
+    keyring = Keyring(folder / "adhoc-technician")
+    keyring.keep_sign_in(SignIn(origin=session.client.origin, cookie=session.client.cookie or ""))
+    secrets = SessionSecrets(origin=session.client.origin, pairing_key=session.pairing_key)
+    keyring.keep_session(session.id, secrets)
+    environment = os.environ | {
+        "ADHOC_ACCESS_PASSWORD": session.prepared.link.access_password,
+        "XDG_CONFIG_HOME": str(folder),
+    }
+    return await trio.to_thread.run_sync(
+        lambda: subprocess.run(
+            [sys.executable, "-m", "technician", *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            env=environment,
+            input=stdin,
+            check=False,
+        )
+    )
 
 
 @asynccontextmanager
