@@ -158,6 +158,7 @@ class SessionsAnswer(Answer):
     """An answer with all sessions."""
 
     sessions: list[Session]
+    next: str | None = None
 
 
 class PreparedAnswer(Answer):

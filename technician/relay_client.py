@@ -9,6 +9,7 @@ import secrets
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import httpx
 from pydantic import ValidationError
@@ -114,9 +115,14 @@ class RelayClient:
     # -- sessions --
 
     async def sessions(self, *, include_ended: bool = False) -> list[Session]:
-        """The technician's sessions, newest first."""
-        path = f"/api/v1/sessions?ended={'true' if include_ended else 'false'}"
-        return (await self._get(SessionsAnswer, path)).sessions
+        """The technician's own sessions and those they were let into, newest first."""
+        path = f"/api/v1/sessions?limit=200&state={'all' if include_ended else 'open'}"
+        page = await self._get(SessionsAnswer, path)
+        found = page.sessions
+        while page.next is not None:
+            page = await self._get(SessionsAnswer, f"{path}&cursor={quote(page.next, safe='')}")
+            found += page.sessions
+        return found
 
     async def session(self, session_id: str) -> Session:
         """One session."""

@@ -1,4 +1,4 @@
-"""Dashboard and chat through the real thing: processes of a relay, a host, and the technician's command line."""
+"""Dashboard and chat through the real thing: processes of relay and host, the technician's command line."""
 
 import json
 import re
@@ -8,12 +8,14 @@ from pathlib import Path
 
 import psutil
 import pytest
+import trio
 
 from relay.protocol.frames import Channel
 from technician.attaching import open_tool
 from technician.errors import RelayRefused
 from tests.helpers.active_story import open_active_session, run_technician
 from tests.helpers.desktops import HEIGHT, WIDTH, Desktop
+from tests.helpers.programs import PATIENCE
 
 pytestmark = [pytest.mark.sockets, pytest.mark.slow]
 
@@ -46,13 +48,11 @@ async def test_the_command_line_shows_the_computer_and_talks_with_the_customer(
         session.host.hear(re.escape("Good morning"))
         session.host.hear(re.escape("is it slow?"))
         session.host.type("yes, since monday")
-        again = await technician("chat", stdin="thanks\n")
-        assert "Customer: yes, since monday" in again.stdout
-        assert (
-            again.stdout.index("Good morning")
-            < again.stdout.index("since monday")
-            < again.stdout.index("thanks")
-        )
+        heard = ""
+        with trio.fail_after(PATIENCE):
+            while "Customer: yes, since monday" not in heard:
+                heard = (await technician("chat", stdin="and?\n")).stdout
+        assert heard.index("Good morning") < heard.index("since monday")
 
 
 async def test_the_free_plan_has_no_dashboard_but_chat(tmp_path: Path, desktop: Desktop) -> None:
