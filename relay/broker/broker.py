@@ -11,7 +11,6 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime
-from typing import Literal
 
 import trio
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -22,7 +21,8 @@ from relay.broker import activating, companies, joining, preparing, sharing
 from relay.broker.activating import make_lease
 from relay.broker.books import Books
 from relay.broker.deadlines import run_deadlines, run_notes
-from relay.broker.ledger import NO_SUCH_SESSION, Ledger, audit_row, by_id, technician_actor
+from relay.broker.desk import Desk
+from relay.broker.ledger import Ledger, audit_row, by_id, technician_actor
 from relay.broker.records import (
     BrokerSettings,
     BrokerStatistics,
@@ -32,15 +32,14 @@ from relay.broker.records import (
     Tries,
     ViewerAdmission,
 )
-from relay.errors import NotAllowed, Refused, SessionUnavailable
+from relay.errors import Refused
 from relay.people import Company, CompanyId, Permission, TechnicianId
 from relay.protocol.close_reasons import CloseReason
 from relay.protocol.frames import Channel, Fields, Role
 from relay.protocol.hidden import SecretBytes
 from relay.protocol.links import INVITE_BYTES
 from relay.sessions import Session, SessionId, SessionState
-from relay.store import Store, Transaction, account_rows, session_rows, share_rows
-from relay.store.session_list import Position, SessionQuery, list_sessions
+from relay.store import Store, Transaction, account_rows, session_rows
 from relay.store.session_rows import SessionKey
 from relay.texts import mark
 
@@ -49,7 +48,7 @@ MAX_WRAPPED_BYTES = 256
 
 
 class Broker:
-    """Creates, finds and ends sessions.
+    """Creates, finds and ends sessions. What technicians do with those that exist is `relay.broker.desk`.
 
     Args:
         store: an open store.
@@ -91,6 +90,14 @@ class Broker:
         self._relay_key = relay_key
         self._relay_public_key = relay_key.public_key().public_bytes_raw()
         self._books = Books(store, now=now, watch_buffer=settings.watch_buffer)
+        desk = Desk(store, self._books, withdraw=lambda session_id, who: self.withdraw(session_id, who))
+        self.sessions = desk.sessions
+        self.session_for = desk.session_for
+        self.wrapped_key = desk.wrapped_key
+        self.change_session = desk.change_session
+        self.share = desk.share
+        self.unshare = desk.unshare
+        self.hand_over = desk.hand_over
 
     @property
     def revoke(self) -> Callable[[SessionId, CloseReason], None]:
@@ -141,44 +148,6 @@ class Broker:
                 wants_receipt=wants_receipt,
             )
         )
-
-    async def sessions(self, query: SessionQuery) -> tuple[list[Session], Position | None]:
-        """A page of a company's sessions, and where the next one begins; None if this is the last."""
-        found, position = await self._store.read(lambda tx: list_sessions(tx, query))
-        return [self._books.live(session) for session in found], position
-
-    async def session_for(
-        self,
-        technician_id: TechnicianId,
-        session_id: SessionId,
-        *,
-        permissions: frozenset[Permission] | None = None,
-    ) -> Session:
-        """A session that the technician may know of.
-
-        Args:
-            technician_id: who asks.
-            session_id: which.
-            permissions: fewer than the technician's own, an API token's; None for all of those.
-
-        Raises:
-            SessionUnavailable: there is none, or it is none of their business.
-        """
-
-        def work(tx: Transaction) -> Session | None:
-            session = session_rows.session_by_id(tx, session_id)
-            technician = account_rows.technician_by_id(tx, technician_id)
-            if session is None or technician is None:
-                return None
-            shares = share_rows.shares_of(tx, [session_id]).get(session_id, ())
-            session = replace(session, shares=shares)
-            held = technician.permissions if permissions is None else technician.permissions & permissions
-            return None if rules.access_of(session, technician, held) is None else session
-
-        session = await self._store.read(work)
-        if session is None:
-            raise SessionUnavailable(NO_SUCH_SESSION)
-        return self._books.live(session)
 
     async def session_of_invite(self, invite: bytes) -> tuple[Session, Company] | None:
         """The open session that a deployment link leads to, for the customer's page; None for all others."""
@@ -255,133 +224,6 @@ class Broker:
             )
         )
         return IssuedTicket(secret=secret, expires_at=expires_at)
-
-    async def wrapped_key(
-        self,
-        technician_id: TechnicianId,
-        session_id: SessionId,
-        *,
-        permissions: frozenset[Permission] | None = None,
-    ) -> bytes | None:
-        """The pairing key, encrypted by the technician's browser, while the session is active; else None.
-
-        Raises:
-            SessionUnavailable: there is none that they may know of.
-            NotAllowed: they may know of it, but not connect.
-        """
-        session = await self.session_for(technician_id, session_id, permissions=permissions)
-        shared_with = {share.technician_id for share in session.shares}
-        if technician_id != session.technician_id and technician_id not in shared_with:
-            raise NotAllowed(preparing.NOT_LET_IN)
-        if session.state is not SessionState.ACTIVE:
-            return None
-        return await self._store.read(lambda tx: session_rows.wrapped_key(tx, session_id))
-
-    async def change_session(
-        self,
-        technician_id: TechnicianId,
-        session_id: SessionId,
-        *,
-        note: str | None = None,
-        wants_receipt: bool | None = None,
-        permissions: frozenset[Permission] | None = None,
-    ) -> Session:
-        """Changes what may be changed of a session at any time; None leaves it.
-
-        Raises:
-            SessionUnavailable, NotAllowed: as `sharing.managed`.
-        """
-
-        def work(ledger: Ledger) -> Session:
-            session = sharing.managed(ledger, technician_id, session_id, permissions)
-            after = replace(
-                session,
-                note=session.note if note is None else note,
-                wants_receipt=session.wants_receipt if wants_receipt is None else wants_receipt,
-            )
-            if after != session:
-                ledger.audit(after, "changed", actor=technician_actor(technician_id))
-                ledger.keep(after)
-            return after
-
-        return self._books.live(await self._books.commit(work))
-
-    async def share(
-        self,
-        technician_id: TechnicianId,
-        session_id: SessionId,
-        colleague: TechnicianId,
-        access: Literal["full", "view"],
-        *,
-        permissions: frozenset[Permission] | None = None,
-    ) -> Session:
-        """Lets a colleague into a session until it ends, with all tools or to watch the screen only.
-
-        Raises:
-            SessionUnavailable: there is none that they may know of, or no such colleague.
-            NotAllowed: the session is not theirs to manage.
-            Refused: it has ended, it is the colleague's own, or the colleague may not connect to computers.
-            LimitExceeded: ``shares_per_session``.
-        """
-
-        def work(ledger: Ledger) -> tuple[Session, bool]:
-            session = sharing.managed(ledger, technician_id, session_id, permissions)
-            before = {share.technician_id: share.access for share in session.shares}
-            after = sharing.share(ledger, session, colleague, access, by=technician_id)
-            return after, before.get(colleague) == "full" and access == "view"
-
-        session, has_less = await self._books.commit(work)
-        if has_less:
-            self.withdraw(session_id, colleague)
-        return self._books.live(session)
-
-    async def unshare(
-        self,
-        technician_id: TechnicianId,
-        session_id: SessionId,
-        colleague: TechnicianId,
-        *,
-        permissions: frozenset[Permission] | None = None,
-    ) -> Session:
-        """Takes a colleague's right back, or gives up one's own; their viewers are closed when this returns.
-
-        Raises:
-            SessionUnavailable, NotAllowed: as `share`.
-        """
-
-        def work(ledger: Ledger) -> Session:
-            if colleague == technician_id:
-                technician, _ = ledger.working(technician_id)
-                session, _ = ledger.standing(session_id, technician, permissions)
-            else:
-                session = sharing.managed(ledger, technician_id, session_id, permissions)
-            return sharing.unshare(ledger, session, colleague, by=technician_id)
-
-        session = await self._books.commit(work)
-        if session.technician_id != colleague:
-            self.withdraw(session_id, colleague)
-        return self._books.live(session)
-
-    async def hand_over(
-        self,
-        technician_id: TechnicianId,
-        session_id: SessionId,
-        colleague: TechnicianId,
-        *,
-        permissions: frozenset[Permission] | None = None,
-    ) -> Session:
-        """Makes the session a colleague's. Who had it stays in it, with all tools, until taken out.
-
-        Raises:
-            SessionUnavailable, NotAllowed, Refused: as `share`.
-            LimitExceeded: ``sessions_per_technician``, of the colleague.
-        """
-
-        def work(ledger: Ledger) -> Session:
-            session = sharing.managed(ledger, technician_id, session_id, permissions)
-            return sharing.hand_over(ledger, session, colleague, by=technician_id)
-
-        return self._books.live(await self._books.commit(work))
 
     async def end(
         self,
