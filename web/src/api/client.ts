@@ -94,8 +94,13 @@ export function post<T>(path: string, body: unknown): Promise<T> {
 /** Longer than any honest answer; without it a dead network would keep a button busy for minutes. */
 const TIMEOUT_MILLISECONDS = 20_000;
 
-/** Any request of the API; `body` becomes JSON. */
-export async function request<T>(method: string, path: string, body?: unknown): Promise<T> {
+/** Any request of the API; `body` becomes JSON. `patience` in milliseconds, where an answer takes longer than others. */
+export async function request<T>(
+  method: string,
+  path: string,
+  body?: unknown,
+  patience = TIMEOUT_MILLISECONDS,
+): Promise<T> {
   const headers: Record<string, string> = { accept: "application/json", "accept-language": language.value };
   if (body !== undefined) {
     headers["content-type"] = "application/json";
@@ -108,7 +113,7 @@ export async function request<T>(method: string, path: string, body?: unknown): 
       method,
       headers,
       body: body === undefined ? null : JSON.stringify(body),
-      signal: AbortSignal.timeout(TIMEOUT_MILLISECONDS),
+      signal: AbortSignal.timeout(patience),
       cache: "no-store",
       redirect: "error",
     });

@@ -108,6 +108,9 @@ export interface Delivery {
   readonly detail: string;
 }
 
+/** Milliseconds; the relay gives a mail server that does not answer about a minute. */
+const MAIL_PATIENCE = 90_000;
+
 const personPath = (id: string): string => `/api/v1/people/${encodeURIComponent(id)}`;
 const webhookPath = (id: string): string => `/api/v1/webhooks/${encodeURIComponent(id)}`;
 
@@ -127,7 +130,8 @@ export const companyApi = {
   removeLogo: () => request<null>("DELETE", "/api/v1/company/logo", {}),
   setMailServer: (server: NewMailServer) => request<unknown>("PUT", "/api/v1/company/mail-server", server),
   removeMailServer: () => request<null>("DELETE", "/api/v1/company/mail-server", {}),
-  testMailServer: () => post<{ mail: MailResult }>("/api/v1/company/mail-server/test", {}),
+  testMailServer: () =>
+    request<{ mail: MailResult }>("POST", "/api/v1/company/mail-server/test", {}, MAIL_PATIENCE),
   setIdentityProvider: (provider: NewIdentityProvider) =>
     request<{ identity_provider: IdentityProvider }>("PUT", "/api/v1/company/identity-provider", provider),
   removeIdentityProvider: () => request<null>("DELETE", "/api/v1/company/identity-provider", {}),

@@ -26,7 +26,7 @@ export function MailNotice({ mail, email }: { mail: MailResult; email: string })
   return (
     <Notice kind={KINDS[mail.state]} live>
       <p>{mail.state === "sent" ? t("mail_sent", { email: clean(email, 120) }) : t(SENTENCES[mail.state])}</p>
-      {hasReason && mail.detail !== "" && <p class="hint">{t("mail_reason", { reason: clean(mail.detail, 300) })}</p>}
+      {hasReason && mail.detail !== "" && <p class="hint">{clean(mail.detail, 300)}</p>}
     </Notice>
   );
 }

@@ -18,7 +18,7 @@ import { ReceiptPaper } from "../receipt/receipt";
 import { Countdown } from "../ui/countdown";
 import { Face, Loading, Notice } from "../ui/faces";
 import { Icon } from "../ui/icon";
-import { useLoaded } from "../ui/load";
+import { type Loaded, useLoaded } from "../ui/load";
 import { LoadedPart } from "../ui/loadedPart";
 import { mayConnect } from "../console/rights";
 import { Events } from "./events";
@@ -57,6 +57,7 @@ function Story({ session, me }: { session: Session; me: Me }) {
   const history = useLoaded(() => api.history(session.id));
   const isEnded = session.state === "ended";
   useEffect(() => void history.load(), [session.state, session.viewers, session.removal]);
+  useSettled(history, ({ uses }) => !isEnded || uses.every(({ ended_at }) => ended_at !== null));
   return (
     <>
       <section class="card stack" aria-labelledby="story-title">
@@ -114,5 +115,19 @@ function Story({ session, me }: { session: Session; me: Me }) {
 function Receipted({ session }: { session: Session }) {
   const receipt = useLoaded(() => api.receipt(session.id));
   useEffect(() => void receipt.load(), [session.removal]);
+  useSettled(receipt, ({ uses }) => uses.every(({ ended_at }) => ended_at !== null));
   return <LoadedPart loaded={receipt}>{(found) => <ReceiptPaper receipt={found} />}</LoadedPart>;
+}
+
+/** How long the relay may take to write down that a tool was closed, milliseconds. */
+const WRITTEN_AFTER = 1000;
+
+/** Loads again until all that has happened is written down. */
+function useSettled<T>(loaded: Loaded<T>, isSettled: (value: T) => boolean): void {
+  const value = loaded.value.value;
+  useEffect(() => {
+    if (value === null || isSettled(value)) return undefined;
+    const timer = setTimeout(() => void loaded.load(), WRITTEN_AFTER);
+    return () => clearTimeout(timer);
+  }, [value]);
 }

@@ -45,7 +45,7 @@ export const account = {
   second_tries_over: "Too many wrong tries. Please sign in again.",
   use_passkey: "Use passkey",
   start_again: "Start again",
-  forgotten: "Forgotten your password?",
+  forgot_password: "Forgotten your password?",
   forgotten_title: "Set a new password",
   forgotten_intro: "You get an e-mail with a link. With it you can set a new password.",
   forgotten_send: "Send e-mail",

@@ -16,7 +16,6 @@ export const support = {
   mail_failed: "The e-mail could not be sent. Copy the link and send it yourself, or correct the address and prepare again.",
   mail_waiting: "The e-mail could not be handed over yet. The relay keeps trying; you can also copy the link and send it yourself.",
   mail_withdrawn: "The e-mail was withdrawn before it was sent.",
-  mail_reason: "The mail server said: {reason}",
   mail_sent_now: "Sent again",
 
   // The funnel

@@ -62,7 +62,7 @@ export const en = {
   prepare_and_copy: "Prepare and copy link",
   prepare_and_open_mail: "Open in my own mail program",
   preparing: "Preparing…",
-  mailed_by_relay_hint: "When the relay mails the link, it sees it once; it does not store it. The other two ways never show it to the relay.",
+  mailed_by_relay_hint: "When the relay mails the link, it keeps the mail encrypted until the mail server has accepted it, then deletes it. The other two ways never show it to the relay.",
   email_invalid: "Please enter the customer’s e-mail address.",
   password_too_short: "The access password needs at least 8 characters.",
   password_invalid: "The access password must not have control characters and at most 256 bytes.",

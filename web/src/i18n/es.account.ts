@@ -45,7 +45,7 @@ export const account: Readonly<Record<keyof typeof en, string>> = {
   second_tries_over: "Demasiados intentos incorrectos. Vuelva a iniciar sesión, por favor.",
   use_passkey: "Usar llave de acceso",
   start_again: "Empezar de nuevo",
-  forgotten: "¿Ha olvidado su contraseña?",
+  forgot_password: "¿Ha olvidado su contraseña?",
   forgotten_title: "Definir una contraseña nueva",
   forgotten_intro: "Recibirá un correo con un enlace. Con él puede definir una contraseña nueva.",
   forgotten_send: "Enviar correo",

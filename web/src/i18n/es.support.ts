@@ -16,7 +16,6 @@ export const support: Readonly<Record<keyof typeof en, string>> = {
   mail_failed: "No se pudo enviar el correo. Copie el enlace y envíelo usted, o corrija la dirección y prepare la sesión de nuevo.",
   mail_waiting: "El correo aún no se ha podido entregar. El servidor sigue intentándolo; también puede copiar el enlace y enviarlo usted.",
   mail_withdrawn: "El correo se retiró antes de enviarse.",
-  mail_reason: "El servidor de correo respondió: {reason}",
   mail_sent_now: "Enviado otra vez",
 
   steps: "Progreso",

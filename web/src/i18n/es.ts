@@ -60,7 +60,7 @@ export const es: Catalogue = {
   prepare_and_copy: "Preparar y copiar enlace",
   prepare_and_open_mail: "Abrir en mi programa de correo",
   preparing: "Preparando…",
-  mailed_by_relay_hint: "Cuando el servidor envía el enlace, lo ve una vez y no lo guarda. Con las otras dos formas nunca lo ve.",
+  mailed_by_relay_hint: "Cuando el servidor envía el enlace, guarda el correo cifrado hasta que el servidor de correo lo acepta, y luego lo borra. Con las otras dos formas nunca lo ve.",
   email_invalid: "Escriba la dirección de correo del cliente.",
   password_too_short: "La contraseña de acceso necesita al menos 8 caracteres.",
   password_invalid: "La contraseña de acceso no puede tener caracteres de control ni más de 256 bytes.",

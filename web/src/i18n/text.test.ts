@@ -1,5 +1,9 @@
 import { afterEach, expect, test } from "vitest";
 import { en } from "./en";
+import { account } from "./en.account";
+import { audit } from "./en.audit";
+import { settings } from "./en.settings";
+import { support } from "./en.support";
 import { es } from "./es";
 import { counted, isLanguage, language, preferredLanguage, t, textIfAny, textIn, type Key } from "./text";
 
@@ -12,6 +16,10 @@ test("every text exists in both languages with the same names to fill in", () =>
   const keys = Object.keys(en) as Key[];
   expect(Object.keys(es).sort()).toEqual([...keys].sort());
   for (const key of keys) expect([key, names(es[key])]).toEqual([key, names(en[key])]);
+});
+
+test("no block of texts takes a key of another", () => {
+  for (const block of [account, settings, audit, support] as const) expect(en).toMatchObject(block);
 });
 
 test("texts follow the language", () => {

@@ -13,6 +13,12 @@ export const EVENTS = [
   "removal.confirmed",
 ] as const;
 
+/** Events in the order in which a session goes through them; newer ones last. */
+export function inOrder(events: readonly string[]): readonly string[] {
+  const known: readonly string[] = EVENTS;
+  return [...known.filter((event) => events.includes(event)), ...events.filter((event) => !known.includes(event))];
+}
+
 /** An event in words; one that is newer than this page as the relay writes it. */
 export function eventWord(event: string): string {
   return textIfAny(`event_${event.replace(".", "_")}`) ?? clean(event);

@@ -73,7 +73,7 @@ export function PersonLine({
               {t("change")}
             </Button>
           )}
-          {!isDisabled && person.invited === true && (
+          {!isDisabled && person.has_password === false && (
             <Button
               kind="quiet"
               icon={MailPlus}

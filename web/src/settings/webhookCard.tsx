@@ -11,7 +11,7 @@ import { useSubmission } from "../ui/form";
 import { useLoaded } from "../ui/load";
 import { StateMark } from "../ui/stateMark";
 import { Deliveries } from "./deliveries";
-import { eventWord } from "./events";
+import { eventWord, inOrder } from "./events";
 import { WebhookForm } from "./webhookForm";
 
 /** One place that events are sent to: pause, test, change, remove, and what became of the last ones. */
@@ -35,7 +35,7 @@ export function WebhookCard({ webhook, reload }: { webhook: Webhook; reload: () 
         />
       ) : (
         <>
-          <p class="soft">{webhook.events.map(eventWord).join(" · ")}</p>
+          <p class="soft">{inOrder(webhook.events).map(eventWord).join(" · ")}</p>
           <div class="row">
             <Button
               icon={Send}

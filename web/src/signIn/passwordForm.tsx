@@ -111,7 +111,7 @@ export function PasswordForm({
           </Notice>
         )}
         <Button kind="quiet" onPress={onForgotten}>
-          {t("forgotten")}
+          {t("forgot_password")}
         </Button>
       </div>
     </>
