@@ -1,33 +1,44 @@
-"""Who has something to mail, and the outbox: the wires between them.
+"""Whatever the relay sends out by itself, and the wires to those who have something to send.
 
 The rooms know nothing of each other: accounts write letters, the audit writes receipts, sessions want to know
 what became of their mail, and owners hear of a webhook that was disabled.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 from urllib.parse import urlsplit
 
+import trio
+
 from relay.accounts.letters import Letter, Posted
 from relay.audit.receipts import Receipt
+from relay.auth import Sealer
 from relay.broker import Broker
+from relay.config import Config
 from relay.errors import SessionUnavailable
 from relay.mail import (
+    Carrier,
     InvitationMail,
     Mail,
     MailChange,
+    MailServer,
+    MailServers,
     Outbox,
     ReceiptMail,
     ReceiptUse,
+    RelayMail,
     ResetMail,
     WebhookMail,
 )
+from relay.metrics import Metrics
 from relay.store import Store, webhook_rows
 from relay.store.mail_rows import DEPLOYMENT_MAIL
 from relay.store.webhook_rows import WebhookRow
 from relay.texts import LANGUAGES
+from relay.webhooks import Sender, Webhooks
 
 RECEIPT_WORTH: Final = timedelta(days=3)
 """After the end of a session, its receipt is tried for so long."""
@@ -35,6 +46,53 @@ NOTICE_WORTH: Final = timedelta(days=1)
 
 STEPS: Final = {"sent": "mail_accepted", "failed": "mail_failed"}
 """A session's funnel, by what became of its mail."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PostRoom:
+    """Whatever the relay sends out by itself.
+
+    Attributes:
+        servers: mail servers of companies.
+        outbox: mails.
+        webhooks: events.
+    """
+
+    servers: MailServers
+    outbox: Outbox
+    webhooks: Webhooks
+
+    async def drain(self) -> None:
+        """Begin nothing new, and return once all that is under way is over."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self.outbox.drain)
+            nursery.start_soon(self.webhooks.drain)
+
+
+def make_post_room(
+    config: Config, store: Store, sealer: Sealer, metrics: Metrics, *, now: Callable[[], datetime]
+) -> PostRoom:
+    """Mail and webhooks, from the settings."""
+    allows_private = config.private_destinations
+    servers = MailServers(store, sealer, allows_private=allows_private, now=now)
+    carrier = Carrier(
+        outbox=config.data / "outbox", timeout=config.smtp_timeout, allows_private=allows_private
+    )
+    given = config.smtp_url
+    own = given and MailServer(
+        host=given.host,
+        port=given.port,
+        security=given.security,
+        user=given.user,
+        password=given.password.get_secret_value(),
+        is_of_relay=True,
+    )
+    relay_mail = RelayMail(own, config.mail_from or "relay@localhost")
+    return PostRoom(
+        servers=servers,
+        outbox=Outbox(store, sealer, carrier, servers, relay_mail, metrics, now=now),
+        webhooks=Webhooks(store, sealer, Sender(allows_private=allows_private), metrics, now=now),
+    )
 
 
 class LetterPost:

@@ -41,14 +41,19 @@ from relay.config import Config, ListenAddress
 from relay.connections import TunnelServer, TunnelSettings
 from relay.errors import ConfigError
 from relay.http import FrontDoor, FrontDoorEvent, FrontDoorSettings, serve_front_door
-from relay.mail import Carrier, MailServer, MailServers, Outbox, RelayMail
-from relay.mailing import LetterPost, mail_receipt, tell_owners, tell_session
+from relay.mailing import (
+    LetterPost,
+    PostRoom,
+    mail_receipt,
+    make_post_room,
+    tell_owners,
+    tell_session,
+)
 from relay.metrics import Metrics
 from relay.people import Plan, TechnicianRole
 from relay.protocol.links import encode_base64url
 from relay.store import Store, open_store
 from relay.texts import load_translations
-from relay.webhooks import Sender, Webhooks
 
 STATIC_FOLDER = Path(__file__).parent / "api" / "static"
 POST_TIMEOUT = 5.0
@@ -152,7 +157,7 @@ async def serve(
         audit = AuditLog(store, relay_key.public_key(), config.data / HEADS_FILE, now=_now)
         broker = Broker(store, BrokerSettings(), now=_now, relay_key=relay_key)
         sealer = Sealer(relay_key)
-        post = make_post_room(config, store, sealer, metrics)
+        post = make_post_room(config, store, sealer, metrics, now=_now)
         accounts = Accounts(
             store,
             AccountSettings(),
@@ -244,51 +249,6 @@ async def serve(
                 await post.drain()
             background.cancel_scope.cancel()
     _log.info("relay_down")
-
-
-@dataclass(frozen=True, kw_only=True)
-class PostRoom:
-    """Whatever the relay sends out by itself.
-
-    Attributes:
-        servers: mail servers of companies.
-        outbox: mails.
-        webhooks: events.
-    """
-
-    servers: MailServers
-    outbox: Outbox
-    webhooks: Webhooks
-
-    async def drain(self) -> None:
-        """Begin nothing new, and return once all that is under way is over."""
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self.outbox.drain)
-            nursery.start_soon(self.webhooks.drain)
-
-
-def make_post_room(config: Config, store: Store, sealer: Sealer, metrics: Metrics) -> PostRoom:
-    """Mail and webhooks, from the settings."""
-    allows_private = config.private_destinations
-    servers = MailServers(store, sealer, allows_private=allows_private, now=_now)
-    carrier = Carrier(
-        outbox=config.data / "outbox", timeout=config.smtp_timeout, allows_private=allows_private
-    )
-    given = config.smtp_url
-    own = given and MailServer(
-        host=given.host,
-        port=given.port,
-        security=given.security,
-        user=given.user,
-        password=given.password.get_secret_value(),
-        is_of_relay=True,
-    )
-    relay_mail = RelayMail(own, config.mail_from or "relay@localhost")
-    return PostRoom(
-        servers=servers,
-        outbox=Outbox(store, sealer, carrier, servers, relay_mail, metrics, now=_now),
-        webhooks=Webhooks(store, sealer, Sender(allows_private=allows_private), metrics, now=_now),
-    )
 
 
 def make_api_context(

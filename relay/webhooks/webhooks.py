@@ -25,18 +25,17 @@ from relay.auth import Sealer, new_id
 from relay.errors import LimitExceeded, RelayError
 from relay.limits import KeyedBuckets
 from relay.metrics import Metrics
-from relay.people import CompanyId, Technician, TechnicianId
-from relay.store import Store, Transaction, account_rows, audit_rows, session_rows, webhook_rows
+from relay.people import CompanyId, Technician
+from relay.store import Store, Transaction, audit_rows, webhook_rows
 from relay.store.audit_rows import AuditField, AuditRow, technician_actor
-from relay.store.webhook_rows import DeliveryRow, DeliveryState, Happening, WebhookRow
+from relay.store.webhook_rows import DeliveryRow, DeliveryState, WebhookRow
 from relay.texts import mark
-from relay.webhooks.events import TEST_EVENT, body_of, event_of, write_body
+from relay.webhooks.events import TEST_EVENT, write_body
+from relay.webhooks.reading import read_log
 from relay.webhooks.sending import HTTP_GONE, TIMEOUT, Answer, Sender
 from relay.webhooks.signing import new_secret, sign, write_secret
 
 MAX_PER_COMPANY: Final = 5
-MAX_WAITING: Final = 1000
-"""Deliveries of one webhook that wait; later ones fail at once."""
 MAX_AT_ONCE: Final = 16
 MAX_PER_WEBHOOK: Final = 2
 """Tries at once for one receiver, which may hang: others must not wait for it."""
@@ -50,8 +49,6 @@ DISABLED_AT: Final = 10
 """… after so many failures: one event in a quiet week is no proof."""
 READ_INTERVAL: Final = 1.0
 """Seconds between two looks into the audit log, while any webhook is enabled."""
-MAX_READ: Final = 2000
-"""Rows of one log in one transaction."""
 PATIENCE: Final = 5.0
 """Seconds that the test button waits for its try."""
 LEASE_MARGIN: Final = 5.0
@@ -60,7 +57,6 @@ TESTS_WINDOW: Final = 600.0
 """Seconds until that many tests of a company are allowed again: they are a way to knock at doors."""
 
 TOO_MANY = mark("A company has at most five webhooks.")
-TOO_MANY_WAIT = mark("Too many deliveries wait for this receiver.")
 DISABLED = mark("The webhook was disabled.")
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
@@ -349,7 +345,7 @@ class Webhooks:
             return 0
         now = self._now()
         return await self._store.write(
-            lambda tx: sum(_read_log(tx, row, now) for row in webhook_rows.behind(tx))
+            lambda tx: sum(read_log(tx, row, now) for row in webhook_rows.behind(tx))
         )
 
     async def _look(self, nursery: trio.Nursery) -> float:
@@ -386,12 +382,15 @@ class Webhooks:
 
     async def _send(self, delivery: DeliveryRow, webhook: WebhookRow) -> None:
         """One try of a claimed delivery, and what follows from it. Raises nothing: others go on."""
+        # Who waits by now waits for this try; who comes later is not woken by its end.
+        tried = self._tried.get(delivery.id)
         try:
             secret = self._sealer.unseal(webhook.sealed_secret, place=_place(webhook.id))
             headers = sign(secret, delivery_id=delivery.id, at=self._now(), body=delivery.body)
             answer = await self._sender.post(webhook.url, headers, delivery.body)
             settle = partial(self._settle, delivery=delivery, webhook_id=webhook.id, answer=answer)
-            was_disabled = await self._store.write(settle)
+            outcome, was_disabled = await self._store.write(settle)
+            self._metrics.webhook_tries_total.labels(outcome).inc()
             if was_disabled:
                 await self.disabled(webhook)
         except RelayError:
@@ -406,12 +405,14 @@ class Webhooks:
                 del self._under_way[webhook.id]
             if self._is_draining and not self._under_way.total():
                 self._idle.set()
-            if delivery.id in self._tried:
-                self._tried[delivery.id].set()
+            if tried is not None:
+                tried.set()
             self._work.set()
 
-    def _settle(self, tx: Transaction, *, delivery: DeliveryRow, webhook_id: str, answer: Answer) -> bool:
-        """Stores what became of a try; whether the webhook was disabled by it."""
+    def _settle(
+        self, tx: Transaction, *, delivery: DeliveryRow, webhook_id: str, answer: Answer
+    ) -> tuple[str, bool]:
+        """Stores what became of a try: delivered, put_off or failed; and whether it disabled the webhook."""
         now = self._now()
         wait = wait_after(delivery.attempts, random.random())  # noqa: S311 - spreading load, no secret
         is_last = delivery.event == TEST_EVENT or answer.status == HTTP_GONE
@@ -423,10 +424,9 @@ class Webhooks:
         webhook_rows.set_delivery(
             tx, delivery.id, state, status=answer.status, detail=answer.detail, now=now, due_at=due_at
         )
-        self._metrics.webhook_tries_total.labels(outcome).inc()
         if delivery.event == TEST_EVENT:
-            return False
-        return self._note_health(tx, webhook_id, answer, now)
+            return outcome, False
+        return outcome, self._note_health(tx, webhook_id, answer, now)
 
     def _note_health(self, tx: Transaction, webhook_id: str, answer: Answer, now: datetime) -> bool:
         row = webhook_rows.webhook_by_id(tx, webhook_id)
@@ -471,45 +471,6 @@ def wait_after(attempts: int, chance: float) -> float | None:
     if attempts > len(WAITS):
         return None
     return WAITS[attempts - 1] * (1 + JITTER * (2 * chance - 1))
-
-
-def _read_log(tx: Transaction, webhook: WebhookRow, now: datetime) -> int:
-    """Makes a webhook's deliveries of what it has not seen; how many."""
-    found = webhook_rows.happenings(tx, webhook.company_id, after=webhook.seen_number, limit=MAX_READ)
-    wanted = [(event_of(each), each) for each in found]
-    room = MAX_WAITING - webhook_rows.count_waiting(tx, webhook.id)
-    rows: list[DeliveryRow] = []
-    for event, happening in wanted:
-        if event is not None and event in webhook.events:
-            has_room = len(rows) < room
-            rows.append(
-                DeliveryRow(
-                    id=new_id(),
-                    webhook_id=webhook.id,
-                    event=event,
-                    body=_body(tx, happening),
-                    state="waiting" if has_room else "failed",
-                    attempts=0,
-                    created_at=happening.at,
-                    changed_at=now,
-                    due_at=now,
-                    detail="" if has_room else TOO_MANY_WAIT,
-                )
-            )
-    webhook_rows.insert_deliveries(tx, rows)
-    if found:
-        webhook_rows.set_seen(tx, webhook.id, found[-1].number)
-    return len(rows)
-
-
-def _body(tx: Transaction, happening: Happening) -> str:
-    session_id = happening.session_id
-    session = None if session_id is None else session_rows.session_by_id(tx, session_id)
-    kind, _, technician_id = happening.actor.partition(":")
-    actor = None
-    if kind == "technician":
-        actor = account_rows.technician_by_id(tx, TechnicianId(technician_id))
-    return body_of(happening, session, actor)
 
 
 def _differ(before: WebhookRow, after: WebhookRow, name: str) -> bool:

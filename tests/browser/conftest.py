@@ -62,7 +62,7 @@ def open_stage(browser: Browser, desktop: Desktop, tmp_path: Path) -> Iterator[O
     yield open_one
     try:
         for stage in stages:
-            assert stage.console.complaints == []
+            assert stage.complaints == []
             assert stage.relay.find_kept(stage.secrets) == []
     finally:
         for stage in stages:

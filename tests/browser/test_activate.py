@@ -48,7 +48,7 @@ def test_wrong_code_is_told_on_both_sides_and_the_right_one_activates(stage: Sta
     assert f"{TECHNICIAN} of {COMPANY} is confirmed. May they see and control" in host.allow()
     host.hear(r"Connected for support\. Time left: 24 hours\.")
     stage.console.wait_active()
-    expect(stage.console.session.get_by_role("time")).to_have_text(re.compile(r"^(24:00:00|23:59:\d\d)$"))
+    expect(stage.console.session.get_by_role("timer")).to_have_text(re.compile(r"^(24:00:00|23:59:\d\d)$"))
 
 
 def test_customer_who_does_not_allow_ends_it(stage: Stage) -> None:

@@ -1,60 +1,16 @@
-"""Every page as people see it: no serious barrier by axe-core, nothing wider than the screen, and pictures.
-
-Screenshots go to ``var/screenshots``, for a person; nothing is compared with them.
-"""
+"""Every page as people see it, in both sizes and colour schemes (`tests.helpers.inspector`)."""
 
 import re
-from pathlib import Path
-from typing import Any, Final
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import OpenStage
 from tests.helpers.host_process import HOST_FILE
+from tests.helpers.inspector import AXE, Inspector
 from tests.helpers.story import Stage
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-
-AXE: Final = Path("web/node_modules/axe-core/axe.min.js")
-SCREENSHOTS: Final = Path("var/screenshots")
-SIZES: Final = ((1280, 800), (390, 844))
-SCHEMES: Final = ("light", "dark")
-BARRIERS: Final = ("serious", "critical")
-
-_RUN_AXE = """async () => {
-    const { violations } = await axe.run(document, { resultTypes: ["violations"] });
-    return violations.flatMap(({ id, impact, help, nodes }) =>
-        nodes.map((node) => ({ id, impact, help, target: node.target.join(" "), why: node.failureSummary })));
-}"""
-
-
-class Inspector:
-    """Looks at pages in both sizes and both colour schemes, and collects what is wrong with them."""
-
-    def __init__(self) -> None:
-        self.faults: list[str] = []
-        self._axe = AXE.read_text()
-        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-
-    def look_at(self, page: Page, name: str) -> None:
-        """Look at a page as it is now; `name` is of the screenshots."""
-        for scheme in SCHEMES:
-            for width, height in SIZES:
-                page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
-                page.set_viewport_size({"width": width, "height": height})
-                where = f"{name}-{width}x{height}-{scheme}"
-                page.screenshot(path=SCREENSHOTS / f"{where}.png", full_page=True, animations="disabled")
-                page.evaluate(self._axe)
-                found: list[dict[str, Any]] = page.evaluate(_RUN_AXE)
-                self.faults += [
-                    f"{where}: {fault['id']} ({fault['help']}) at {fault['target']}: {fault['why']}"
-                    for fault in found
-                    if fault["impact"] in BARRIERS
-                ]
-                if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
-                    self.faults.append(f"{where}: wider than the screen")
-        page.set_viewport_size({"width": SIZES[0][0], "height": SIZES[0][1]})
 
 
 @pytest.fixture
@@ -73,11 +29,11 @@ def press(place: Page | Locator, name: str) -> None:
 def test_pages_before_signing_in(stage: Stage, inspector: Inspector) -> None:
     page = stage.open_context().new_page()
     page.goto(stage.relay.origin)
-    expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+    expect(page.get_by_role("button", name="Sign in", exact=True)).to_be_visible()
     inspector.look_at(page, "sign-in")
     page.get_by_label("E-mail").fill("nobody@acme.example")
-    page.get_by_label("Password").fill("wrong")
-    press(page, "Sign in")
+    page.get_by_label("Password", exact=True).fill("wrong")
+    page.get_by_role("button", name="Sign in", exact=True).click()
     expect(page.get_by_role("alert")).to_be_visible()
     inspector.look_at(page, "sign-in-refused")
     stage.relay.renew_sign_in_link()
@@ -110,8 +66,7 @@ def test_console_pages(stage: Stage, inspector: Inspector) -> None:
     inspector.look_at(page, "console-end-dialog")
     press(page.get_by_role("dialog"), "End session")
     console.expect_words("Removal confirmed")
-    page.get_by_text("Ended sessions").click()
-    expect(page.get_by_role("listitem").filter(has_text="Removal confirmed")).to_be_visible()
+    expect(console.rows.filter(has_text="Removal confirmed")).to_be_visible()
     inspector.look_at(page, "console-ended")
     page.get_by_label("Language", exact=True).select_option("es")
     inspector.look_at(page, "console-ended-spanish")
@@ -167,6 +122,10 @@ def test_customers_pages(open_stage: OpenStage, inspector: Inspector) -> None:
     stage.console.wait_ended("The technician ended the session.")
     page.goto("about:blank")
     page.goto(prepared.link)
+    expect(page.get_by_role("heading", name=re.compile("Receipt: remote support by"))).to_be_visible()
+    inspector.look_at(page, "customer-receipt")
+    page.goto("about:blank")
+    page.goto(f"{stage.relay.origin}/d/{'A' * 22}#{'A' * 22}.some-password")
     expect(page.get_by_role("heading", name="This link does not work any more")).to_be_visible()
     inspector.look_at(page, "customer-lapsed")
     assert inspector.faults == []

@@ -171,7 +171,8 @@ def test_the_pasted_line_runs_the_program_and_the_end_removes_it(
     host.wait_removed()
     stage.console.expect_words("Removal confirmed")
     page.reload()
-    expect(page.get_by_role("heading", name="This link does not work any more")).to_be_visible()
+    expect(page.get_by_role("heading", name=f"Receipt: remote support by {COMPANY}")).to_be_visible()
+    expect(page.get_by_text("The support program has removed itself from the computer.")).to_be_visible()
 
 
 def test_an_incomplete_link_asks_for_the_whole(stage: Stage) -> None:

@@ -136,6 +136,13 @@ class RelayProcess:
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
         self.sign_in_link = done.stdout.strip()
 
+    def add_technician(self, name: str, email: str, *, role: str = "technician") -> str:
+        """Add somebody beside the running relay; a link that signs them in."""
+        command = [sys.executable, "-m", "relay", "technician", "add", "--data", str(self.data)]
+        command += ["--name", name, "--email", email, "--role", role]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+        return f"{self.origin}/sign-in#{done.stdout.strip().partition('#')[2]}"
+
     def _start(self, listen: str) -> None:
         run = Program([sys.executable, "-m", *self._command, "up", "--listen", listen, *self._options])
         self._runs.append(run)

@@ -5,11 +5,12 @@ it is used, so that `RelayProcess.find_kept` can look for it afterwards in all t
 """
 
 import re
+import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, expect
@@ -31,6 +32,13 @@ NETWORK_ERRORS: Final = ("Failed to load resource", "WebSocket connection to")
 COUNTDOWN: Final = re.compile(r"^(\d+:)?\d{1,2}:\d\d$")
 
 _LINK = re.compile(r"http://[^\s/]+/d/([\w-]{22})#([\w-]{22})\.(\S+)")
+_CALL = """async ([method, path, body]) => {
+    const headers = { "content-type": "application/json", "x-adhoc-csrf": "1" };
+    const answer = await fetch(path, { method, headers, body: body === null ? null : JSON.stringify(body) });
+    const text = await answer.text();
+    if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${text}`);
+    return text === "" ? null : JSON.parse(text);
+}"""
 _SAMPLE_CANVAS = """(canvas, step) => {
     const { width, height } = canvas;
     if (width === 0 || height === 0) return [];
@@ -151,12 +159,13 @@ class Console:
         """Of the one open session."""
         return (self.session.get_attribute("id") or "").removeprefix("session-")
 
-    def sign_in(self) -> None:
-        """Sign in with the link that the relay printed, and go on without a password."""
-        self.secrets["sign-in token"] = self._relay.sign_in_link.partition("#")[2]
-        self.page.goto(self._relay.sign_in_link)
+    def sign_in(self, link: str | None = None) -> None:
+        """Sign in with a link, by default the one that the relay printed, and go on without a password."""
+        link = link or self._relay.sign_in_link
+        self.secrets[f"sign-in token {len(self.secrets)}"] = link.partition("#")[2]
+        self.page.goto(link)
         self.page.get_by_role("button", name="Not now").click()
-        expect(self.page.get_by_role("heading", name="Prepare a session")).to_be_visible()
+        expect(self.page.get_by_role("heading", name="All sessions")).to_be_visible()
         for cookie in self._context.cookies():
             self.secrets[f"cookie {cookie.get('name')}"] = str(cookie.get("value"))
 
@@ -191,6 +200,20 @@ class Console:
         code = self.read_code()
         assert code != dead
         return code
+
+    @property
+    def list(self) -> Locator:
+        """The list of all sessions."""
+        return self.page.get_by_role("region", name="All sessions")
+
+    @property
+    def rows(self) -> Locator:
+        """The rows of the list, without its head."""
+        return self.list.get_by_role("row").filter(has=self.page.get_by_role("cell"))
+
+    def call(self, method: str, path: str, body: object = None) -> Any:
+        """Ask the API with this browser's cookie, for what would take many clicks; its JSON."""
+        return self.page.evaluate(_CALL, [method, f"/api/v1{path}", body])
 
     def expect_words(self, words: str | re.Pattern[str], *, within: float = PATIENCE) -> None:
         """Wait until these words are to be seen."""
@@ -269,6 +292,7 @@ class Stage:
         self.browser = browser
         self._stack = ExitStack()
         self._hosts: list[HostProcess] = []
+        self.colleagues: list[Console] = []
         self.proxy = self._stack.enter_context(CutProxy()) if is_cuttable else None
         public_url = self.proxy.origin if self.proxy is not None else None
         self.relay = RelayProcess(folder / "relay", options, public_url=public_url, downloads=downloads)
@@ -288,9 +312,22 @@ class Stage:
         self._stack.callback(context.close)
         return context
 
+    def add_colleague(self, name: str, email: str, *, role: str = "technician") -> Console:
+        """Somebody else of the company, signed in in a browser of their own."""
+        link = self.relay.add_technician(name, email, role=role)
+        colleague = Console(self.open_context(), self.relay)
+        self.colleagues.append(colleague)
+        colleague.sign_in(link)
+        return colleague
+
     def start_host(self, link: str) -> HostProcess:
         """A customer opens the link's program on the desktop."""
         return self._take_in(HostProcess.start(link, display=self.desktop.name, home=self._new_home()))
+
+    def start_liar(self, link: str) -> HostProcess:
+        """A computer whose names are an attack (`tests.helpers.lying_host`)."""
+        command = [sys.executable, "-m", "tests.helpers.lying_host", link, "--terminal"]
+        return self._take_in(HostProcess(command, display=self.desktop.name, home=self._new_home()))
 
     def paste_line(self, line: str) -> HostProcess:
         """A customer pastes the line of the deployment page into a terminal."""
@@ -321,5 +358,13 @@ class Stage:
 
     @property
     def secrets(self) -> dict[str, str]:
-        """Everything secret that the technician's browser has had so far."""
-        return self.console.secrets
+        """Everything secret that the technicians' browsers have had so far."""
+        found = dict(self.console.secrets)
+        for number, colleague in enumerate(self.colleagues):
+            found |= {f"{name} of colleague {number}": value for name, value in colleague.secrets.items()}
+        return found
+
+    @property
+    def complaints(self) -> list[str]:
+        """What scripts of the technicians' pages failed with."""
+        return [said for console in (self.console, *self.colleagues) for said in console.complaints]

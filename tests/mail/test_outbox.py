@@ -301,11 +301,14 @@ async def test_a_mail_that_cannot_be_tried_again_in_time_has_failed(post_office:
 
 
 async def test_a_relay_that_died_in_the_middle_sends_after_its_claim_ended(post_office: PostOffice) -> None:
-    async with scripted_server() as silent, post_office.running(silent.port) as outbox:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(put, outbox.put, post_office, COMPANY.id)
-            await silent.visited.wait()
-            nursery.cancel_scope.cancel()
+    async with (
+        scripted_server() as silent,
+        post_office.running(silent.port) as outbox,
+        trio.open_nursery() as nursery,
+    ):
+        nursery.start_soon(put, outbox.put, post_office, COMPANY.id)
+        await silent.visited.wait()
+        nursery.cancel_scope.cancel()
     receiver = Receiver()
     with smtp_server(receiver) as port:
         async with post_office.running(port) as outbox:
@@ -319,14 +322,17 @@ async def test_a_relay_that_died_in_the_middle_sends_after_its_claim_ended(post_
 
 async def test_while_it_is_claimed_nobody_else_sends_it(post_office: PostOffice) -> None:
     receiver = Receiver()
-    async with scripted_server() as silent, post_office.running(silent.port, step=30) as outbox:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(put, outbox.put, post_office, COMPANY.id)
-            await silent.visited.wait()
-            with smtp_server(receiver) as port:
-                async with post_office.running(port) as other:
-                    await put(other.put, post_office, OTHERS.id)
-            nursery.cancel_scope.cancel()
+    async with (
+        scripted_server() as silent,
+        post_office.running(silent.port, step=30) as outbox,
+        trio.open_nursery() as nursery,
+    ):
+        nursery.start_soon(put, outbox.put, post_office, COMPANY.id)
+        await silent.visited.wait()
+        with smtp_server(receiver) as port:
+            async with post_office.running(port) as other:
+                await put(other.put, post_office, OTHERS.id)
+        nursery.cancel_scope.cancel()
     assert len(receiver.envelopes) == 1
 
 
@@ -376,14 +382,17 @@ async def test_what_was_known_before_a_restart_is_known_after_it(post_office: Po
 
 @pytest.mark.slow
 async def test_drain_waits_for_what_is_under_way_and_begins_nothing(post_office: PostOffice) -> None:
-    async with scripted_server() as silent, post_office.running(silent.port, step=1) as outbox:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(put, outbox.put, post_office, COMPANY.id)
-            await silent.visited.wait()
-            with trio.fail_after(10):
-                await outbox.drain()
-            assert outbox.statistics().under_way == 0
-            await put(outbox.put, post_office, OTHERS.id)
+    async with (
+        scripted_server() as silent,
+        post_office.running(silent.port, step=1) as outbox,
+        trio.open_nursery() as nursery,
+    ):
+        nursery.start_soon(put, outbox.put, post_office, COMPANY.id)
+        await silent.visited.wait()
+        with trio.fail_after(10):
+            await outbox.drain()
+        assert outbox.statistics().under_way == 0
+        await put(outbox.put, post_office, OTHERS.id)
     assert silent.visits == 1
     assert [row.record.attempts for row in await post_office.rows()] == [1, 0]
 

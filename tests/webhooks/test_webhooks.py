@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import trio
+import trio.testing
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import update
 
@@ -21,6 +22,7 @@ from relay.store import webhook_rows
 from relay.store.tables import webhooks as webhooks_table
 from relay.store.webhook_rows import DeliveryRow, WebhookRow
 from relay.webhooks import EVENTS, TEST_EVENT, BadUrl, NewWebhook, Sender, Webhooks
+from relay.webhooks.reading import MAX_WAITING, TOO_MANY_WAIT
 from relay.webhooks.webhooks import (
     DISABLED,
     DISABLED_AFTER,
@@ -28,9 +30,7 @@ from relay.webhooks.webhooks import (
     JITTER,
     MAX_PER_COMPANY,
     MAX_PER_WEBHOOK,
-    MAX_WAITING,
     TESTS_AT_ONCE,
-    TOO_MANY_WAIT,
     WAITS,
     wait_after,
 )
@@ -177,6 +177,35 @@ async def test_after_the_last_try_it_has_failed_and_can_be_sent_again_by_hand(ho
     assert (again.state, again.attempts, again.last_status) == ("delivered", 1, 204)
 
 
+async def test_retrying_waits_for_its_own_try_and_not_for_the_end_of_the_one_before(
+    house: HookHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def hear_late(row: WebhookRow) -> None:
+        told.set()
+        await is_over.wait()
+
+    told, is_over = trio.Event(), trio.Event()
+    house.webhooks.disabled = hear_late
+    async with webhook_receiver() as receiver, house.running():
+        receiver.statuses = [410]
+        new = await house.add(receiver)
+        await house.office.add("prepared")
+        await told.wait()  # the first try is stored, and its task goes on
+        (failed,) = await house.deliveries(new)
+        monkeypatch.setattr("relay.webhooks.webhooks.MAX_AT_ONCE", 1)  # the next begins after it
+        async with trio.open_nursery() as nursery:
+            again: list[DeliveryRow | None] = []
+
+            async def retry() -> None:
+                again.append(await house.webhooks.retry(TESS, new.row.id, failed.id))
+
+            nursery.start_soon(retry)
+            await trio.testing.wait_all_tasks_blocked(0.2)
+            is_over.set()
+    assert again[0] is not None
+    assert (again[0].state, again[0].attempts) == ("delivered", 1)
+
+
 async def test_a_relay_that_died_in_the_middle_sends_again_after_its_claim(house: HookHouse) -> None:
     async with webhook_receiver() as receiver:
         receiver.is_hanging = True
@@ -203,7 +232,7 @@ async def test_a_receiver_that_hangs_keeps_no_other_waiting(house: HookHouse) ->
 
 
 async def test_deliveries_that_wait_are_bounded(house: HookHouse, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("relay.webhooks.webhooks.MAX_WAITING", 2)
+    monkeypatch.setattr("relay.webhooks.reading.MAX_WAITING", 2)
     assert MAX_WAITING > 2
     async with webhook_receiver() as receiver:
         new = await house.add(receiver)
