@@ -90,16 +90,32 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         schema = get_openapi(
             title=app.title, version=app.version, description=app.description, routes=app.routes
         )
-        # What FastAPI assumes of every route with parameters; the routes say themselves what they answer.
         for operations in schema["paths"].values():
             for operation in operations.values():
-                if "application/json" in operation["responses"].get("422", {}).get("content", {}):
-                    del operation["responses"]["422"]
+                _tell_honestly(operation)
         components = schema.setdefault("components", {}).setdefault("schemas", {})
         problem = problems.ProblemBody.model_json_schema(ref_template="#/components/schemas/{model}")
         for unused in ("HTTPValidationError", "ValidationError"):
             components.pop(unused, None)
         components |= problem.pop("$defs", {})
         components["ProblemBody"] = problem
+        schema["components"]["securitySchemes"] = {
+            "cookie": {"type": "apiKey", "in": "cookie", "name": app.state.context.settings.cookie_name},
+            "token": {"type": "http", "scheme": "bearer", "description": "An API token, `adhoc_…`."},
+        }
         app.openapi_schema = schema
     return app.openapi_schema
+
+
+def _tell_honestly(operation: dict[str, Any]) -> None:
+    """What FastAPI does not know of a route, or assumes wrongly."""
+    responses = operation["responses"]
+    # Assumed of every route with parameters; the routes say themselves what they answer.
+    if "application/json" in responses.get("422", {}).get("content", {}):
+        del responses["422"]
+    is_public = "401" not in responses or operation["tags"][0] in ("customer", "operation")
+    if not is_public and (operation["tags"] != ["sign-in"]):
+        operation["security"] = [{"cookie": []}, {"token": []}]
+    for parameter in operation.get("parameters", ()):
+        if parameter["in"] == "path" and parameter["schema"].get("type") == "string":
+            parameter["schema"].setdefault("pattern", "^[A-Za-z0-9_-]{1,43}$")

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import StreamingResponse
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, Field
 
 from relay.api.context import Allowed, Caller, Context, language_of
 from relay.api.models import Time
@@ -40,6 +40,16 @@ Cursor = Annotated[
         description="`next` of the page before; leave it out for the first.",
     ),
 ]
+
+
+def _written(value: object) -> object:
+    """Only what is written as a time: pydantic takes numbers for seconds since 1970."""
+    if not isinstance(value, str) or "T" not in value.upper():
+        raise ValueError("This must be a time as in 2026-01-31T12:00:00Z.")
+    return value
+
+
+IsoTime = Annotated[AwareDatetime, BeforeValidator(_written)]
 PathId = Annotated[str, Field(max_length=43)]
 
 
@@ -65,7 +75,7 @@ class AuditFilter(BaseModel):
 
 def audit_period(
     since: Annotated[
-        AwareDatetime | None,
+        IsoTime | None,
         Query(
             alias="from",
             description="Not before.",
@@ -73,7 +83,7 @@ def audit_period(
         ),
     ] = None,
     until: Annotated[
-        AwareDatetime | None,
+        IsoTime | None,
         Query(alias="to", description="Before.", examples=["2026-02-01T00:00:00Z"]),
     ] = None,
 ) -> AuditFilter:

@@ -34,7 +34,8 @@ from relay.texts import best_language, mark
 CSRF_HEADER = "x-adhoc-csrf"
 RETURN_PATH = "/api/v1/sign-in/oidc/callback"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-KNOWN_METHODS = SAFE_METHODS | {"POST", "PUT", "PATCH", "DELETE"}
+CHANGING_METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+KNOWN_METHODS = SAFE_METHODS | CHANGING_METHODS
 
 _PAGE = re.compile(r"/(sign-in|invite|reset|account|audit|settings(/[a-z-]+)?|sessions?/[A-Za-z0-9_-]+)?")
 
@@ -140,8 +141,8 @@ class Guard:
         sites = headers.getlist("sec-fetch-site")
         if sites not in ([], ["same-origin"], ["none"]):
             return Problem(403, mark("The request came from another site."))
-        if method in SAFE_METHODS:
-            return None
+        if method not in CHANGING_METHODS:
+            return None  # whatever else there may be, no route answers it
         origins = headers.getlist("origin")
         if origins not in ([], [self._origin]):
             return Problem(403, mark("The request came from another site."))
@@ -152,6 +153,8 @@ class Guard:
         # and is nobody but the token's holder (`relay.api.context.signed_on`).
         if bearer_of(headers.getlist("authorization")) is None and headers.getlist(CSRF_HEADER) != ["1"]:
             return Problem(403, mark("The header X-Adhoc-Csrf is missing."))
+        if "content-type" not in headers and not _has_body(headers):
+            return None  # says all with its path; a route that wants a body says so
         kinds = [kind.partition(";")[0].strip().lower() for kind in headers.getlist("content-type")]
         if kinds != ["application/json"]:
             return Problem(415, mark("Only JSON is understood here."))
@@ -172,6 +175,10 @@ class Guard:
         self._metrics.requests_total.labels(method, route, str(status or 0)).inc()
         self._metrics.request_seconds.observe(seconds)
         _log.info("request", method=method, route=route, status=status, milliseconds=round(seconds * 1000, 1))
+
+
+def _has_body(headers: Headers) -> bool:
+    return headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
 
 
 def _is_return(method: str, path: str, headers: Headers) -> bool:

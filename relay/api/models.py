@@ -59,8 +59,20 @@ Text = Annotated[str, BeforeValidator(_utf8_only), AfterValidator(_check_text)]
 Line = Annotated[Text, AfterValidator(one_line)]
 """Text for the headers of mails and for other people's pages: names, telephone numbers."""
 Secret = Annotated[SecretStr, BeforeValidator(_utf8_only)]
-Invite = Annotated[str, Field(max_length=22, examples=["AAECAwQFBgcICQoLDA0ODw"]), _decoder(INVITE_BYTES)]
-Token = Annotated[str, Field(max_length=43), _decoder(32)]
+Invite = Annotated[
+    str,
+    Field(
+        max_length=22,
+        examples=["AAECAwQFBgcICQoLDA0ODw"],
+        json_schema_extra={"pattern": "^[A-Za-z0-9_-]{21}[AQgw]$"},
+    ),
+    _decoder(INVITE_BYTES),
+]
+Token = Annotated[
+    str,
+    Field(max_length=43, json_schema_extra={"pattern": "^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$"}),
+    _decoder(32),
+]
 Address = Annotated[
     str,
     Field(max_length=300, examples=["ana@example.com"]),

@@ -12,11 +12,13 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
+from fastapi.routing import iter_route_contexts
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.routing import compile_path
 
 from relay.accounts.people import MayNot
-from relay.errors import AuthError, LimitExceeded, Refused, RelayError, SessionUnavailable
+from relay.errors import AuthError, LimitExceeded, NotAllowed, Refused, RelayError, SessionUnavailable
 from relay.texts import best_language, mark, translate
 
 CONTENT_TYPE = "application/problem+json"
@@ -84,9 +86,12 @@ def restarting() -> Problem:
 
 
 def answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The OpenAPI description of a route's errors."""
+    """The OpenAPI description of a route's errors; any route may be asked what cannot be understood (400)."""
     content = {CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemBody"}}}
-    return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in statuses}
+    return {
+        status: {"description": HTTPStatus(status).phrase, "content": content}
+        for status in sorted({400, *statuses})
+    }
 
 
 def wrong_field(field: str, message: str, *, language: str, status: int = 422) -> Problem:
@@ -119,6 +124,8 @@ def install(app: FastAPI, missing_page: Callable[[Request], Response | None]) ->
 
     async def on_error(request: Request, error: Exception) -> Response:
         problem = problem_of(error)
+        if problem.status == HTTPStatus.METHOD_NOT_ALLOWED:
+            problem.headers["Allow"] = ", ".join(_methods_at(app, request.url.path))
         page = missing_page(request) if problem.status == HTTPStatus.NOT_FOUND else None
         if page is not None:
             return page
@@ -132,6 +139,17 @@ def install(app: FastAPI, missing_page: Callable[[Request], Response | None]) ->
     app.add_exception_handler(Exception, on_crash)
     for kind in (Problem, RelayError, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, on_error)
+
+
+def _methods_at(app: FastAPI, path: str) -> list[str]:
+    """All methods that routes answer at this path (RFC 9110 §10.2.1); Starlette tells one route's."""
+    found: dict[str, set[str]] = {}
+    for route in iter_route_contexts(app.routes):
+        pattern, _, _ = compile_path(str(route.path))
+        if pattern.fullmatch(path):
+            found.setdefault(str(route.path), set()).update(route.methods or ())
+    # What has an address of its own is not meant by one with a blank in it.
+    return sorted(found.get(path) or set().union(*found.values()))
 
 
 def problem_of(error: Exception) -> Problem:
@@ -152,7 +170,7 @@ def problem_of(error: Exception) -> Problem:
                 return Problem(409, str(error), limit=error.limit, session=error.session_id)
             headers = {"Retry-After": str(max(1, math.ceil(error.retry_after)))}
             return Problem(429, str(error), limit=error.limit, headers=headers)
-        case MayNot():
+        case MayNot() | NotAllowed():
             return Problem(403, str(error))
         case AuthError():
             return Problem(401, str(error))

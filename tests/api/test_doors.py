@@ -182,7 +182,7 @@ async def test_wrong_methods_are_problems_that_name_the_right_ones(world: World)
     async with await world.client_of(world.alice) as client:
         response = await client.delete("/api/v1/me", headers={"Content-Type": "application/json"})
         assert_problem(response, 405)
-        assert response.headers["allow"] == "GET"
+        assert response.headers["allow"] == "GET, PATCH"
 
 
 async def test_every_answer_carries_the_security_headers(world: World) -> None:
