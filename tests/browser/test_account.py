@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.helpers.console_house import OWNER_EMAIL, PASSWORD, ConsoleHouse, Desk, add_authenticator
 from tests.helpers.inbox import link_in
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 STEP = 30
 """Seconds for which a code of an authenticator app is shown."""

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Locator, expect
 from tests.helpers.console_house import PASSWORD, ConsoleHouse, Desk, add_authenticator
 from tests.helpers.inbox import link_in
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 NINA = "nina@acme.example"
 HOSTILE = "<img src=x onerror=\"document.title='run'\">&amp;{name}"

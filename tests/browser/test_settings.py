@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, expect
 from tests.helpers.console_house import OWNER_EMAIL, ConsoleHouse, Desk, add_authenticator
 from tests.helpers.oidc_issuer import running_issuer
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 HOSTILE = "<script>document.title='run'</script>"
 MAX_LOGO_BYTES = 64 * 1024
