@@ -110,7 +110,8 @@ async def test_who_shows_a_token_is_nobody_else(world: World) -> None:
     async with world.client(cookie) as client:
         headers = {"Authorization": f"Bearer {token}"}
         assert (await client.get("/api/v1/me", headers=headers)).json()["technician"]["name"] == "Alice"
-        for worthless in (f"Bearer {token[:-1]}x", "Bearer", "Basic YTpi", f"Bearer {token} x"):
+        mistyped = token[:-1] + ("A" if token[-1] != "A" else "B")
+        for worthless in (f"Bearer {mistyped}", "Bearer", "Basic YTpi", f"Bearer {token} x"):
             response = await client.get("/api/v1/me", headers={"Authorization": worthless})
             assert_problem(response, 401)
 
