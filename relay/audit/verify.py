@@ -198,22 +198,23 @@ async def _walk_page(store: Store, walk: _Walk, *, up_to: int) -> Problem | None
 
     try:
         return await store.read(verify)
-    except _UNREADABLE_ERRORS:
-        # One of the rows is not even of the right form. Which one, is found by asking for each.
-        for number in range(after + 1, min(after + PAGE_ROWS, up_to) + 1):
-            one = partial(
-                audit_rows.next_rows,
-                chain=walk.chain,
-                query=AuditQuery(),
-                after=number - 1,
-                up_to=number,
-                limit=1,
-            )
-            try:
-                await store.read(one)
-            except _UNREADABLE_ERRORS:
-                return Problem(number, UNREADABLE)
-        raise
+    except _UNREADABLE_ERRORS as exc:
+        unreadable = exc
+    # One of the rows is not even of the right form. Which one, is found by asking for each.
+    for number in range(after + 1, min(after + PAGE_ROWS, up_to) + 1):
+        one = partial(
+            audit_rows.next_rows,
+            chain=walk.chain,
+            query=AuditQuery(),
+            after=number - 1,
+            up_to=number,
+            limit=1,
+        )
+        try:
+            await store.read(one)
+        except _UNREADABLE_ERRORS:
+            return Problem(number, UNREADABLE)
+    raise unreadable
 
 
 def _compare_ends(walk: _Walk, ends: _Ends, signed: list[SignedHead]) -> Problem | None:

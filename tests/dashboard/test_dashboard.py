@@ -98,7 +98,7 @@ class House:
     async def open(self) -> AsyncIterator[DashboardClient]:
         near, far = joined()
 
-        async def serve() -> None:
+        async def answer() -> None:
             try:
                 await serve_dashboard(MessageStream(far), self.dashboard, technician="Anna")
             except StreamClosed as exc:
@@ -107,7 +107,7 @@ class House:
                 far.close()
 
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(serve)
+            nursery.start_soon(answer)
             yield DashboardClient(MessageStream(near))
             nursery.cancel_scope.cancel()
 
@@ -176,7 +176,8 @@ async def test_processes_are_listed_and_ended_but_not_ones_that_took_their_numbe
             done = await client.end_process(row["pid"], row["started"], force=True)
     finally:
         process.kill()
-        await process.wait()
+        with trio.move_on_after(10, shield=True):
+            await process.wait()
     assert (done["ended"], done["left"]) == (1, 0)
     assert [act["act"] for act in house.record.acts()] == ["priority_changed", "process_ended"]
     assert house.record.counts() == {"priority_changed": 1, "process_ended": 1}

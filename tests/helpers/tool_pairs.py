@@ -73,7 +73,7 @@ async def served(*, limit: list[Path] | None = None) -> AsyncIterator[Served]:
     near, far = joined()
     it = Served(FilesClient(MessageStream(near)), near)
 
-    async def serve() -> None:
+    async def answer() -> None:
         places = Places(None if limit is None else [str(folder) for folder in limit])
         try:
             await serve_files(
@@ -85,6 +85,6 @@ async def served(*, limit: list[Path] | None = None) -> AsyncIterator[Served]:
             far.close()
 
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(serve)
+        nursery.start_soon(answer)
         yield it
         await near.finish()

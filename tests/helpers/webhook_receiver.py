@@ -7,7 +7,6 @@ import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from functools import partial
 
 import h11
 import trio
@@ -112,6 +111,6 @@ async def webhook_receiver(
         await made.serve(stream if tls is None else trio.SSLStream(stream, tls, server_side=True))
 
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(partial(trio.serve_listeners, serve, [listener]))
+        await nursery.start(trio.serve_listeners, serve, [listener])
         yield made
         nursery.cancel_scope.cancel()

@@ -21,14 +21,14 @@ PATIENCE = 10.0
 async def viewer(room: ChatRoom, technician: str = "Anna") -> AsyncIterator[MessageStream]:
     near, far = joined()
 
-    async def serve() -> None:
+    async def answer() -> None:
         try:
             await serve_chat(MessageStream(far), room, technician=technician)
         except (StreamClosed, BaseExceptionGroup):
             far.close(CloseReason.BAD_FRAME)
 
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(serve)
+        nursery.start_soon(answer)
         yield MessageStream(near)
         nursery.cancel_scope.cancel()
 
