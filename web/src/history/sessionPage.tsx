@@ -57,7 +57,8 @@ function Story({ session, me }: { session: Session; me: Me }) {
   const history = useLoaded(() => api.history(session.id));
   const isEnded = session.state === "ended";
   useEffect(() => void history.load(), [session.state, session.viewers, session.removal]);
-  useSettled(history, ({ uses }) => !isEnded || uses.every(({ ended_at }) => ended_at !== null));
+  // While somebody is connected there is always more to come: they open and close tools.
+  useSettled(history, ({ uses }) => session.viewers === 0 && uses.every(({ ended_at }) => ended_at !== null));
   return (
     <>
       <section class="card stack" aria-labelledby="story-title">
@@ -119,15 +120,16 @@ function Receipted({ session }: { session: Session }) {
   return <LoadedPart loaded={receipt}>{(found) => <ReceiptPaper receipt={found} />}</LoadedPart>;
 }
 
-/** How long the relay may take to write down that a tool was closed, milliseconds. */
-const WRITTEN_AFTER = 1000;
+/** Between two looks, milliseconds; the relay writes down within half of it that a tool was opened or closed. */
+const LOOK_AGAIN_AFTER = 1000;
 
 /** Loads again until all that has happened is written down. */
 function useSettled<T>(loaded: Loaded<T>, isSettled: (value: T) => boolean): void {
   const value = loaded.value.value;
+  const goesOn = value !== null && !isSettled(value);
   useEffect(() => {
-    if (value === null || isSettled(value)) return undefined;
-    const timer = setTimeout(() => void loaded.load(), WRITTEN_AFTER);
+    if (!goesOn) return undefined;
+    const timer = setTimeout(() => void loaded.load(), LOOK_AGAIN_AFTER);
     return () => clearTimeout(timer);
-  }, [value]);
+  }, [value, goesOn]);
 }
