@@ -137,10 +137,14 @@ class Channels:
 
     async def _serve_proven(self, stream: Stream, viewer: AttachedViewer) -> None:
         sealed = await self._prove(stream)
+        serve = self._serving[stream.channel]
+        if stream.channel is Channel.CHAT:  # shows itself: nobody is at the computer by it
+            await serve(sealed, viewer)
+            return
         self._connected[viewer.technician] += 1
         self._show_connected()
         try:
-            await self._serving[stream.channel](sealed, viewer)
+            await serve(sealed, viewer)
         finally:
             self._connected -= Counter([viewer.technician])
             self._show_connected()
@@ -199,8 +203,8 @@ class Channels:
             sealed.close()
 
     def _show_connected(self) -> None:
-        names = [clean(name) for name, count in sorted(self._connected.items()) for _ in range(count)]
-        self._customer.show_viewers(names)
+        # A viewer has several streams; the customer wants to know who is there.
+        self._customer.show_viewers([clean(name) for name in sorted(self._connected)])
 
 
 class _WatchedStream:

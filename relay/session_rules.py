@@ -104,12 +104,14 @@ class SessionRules:
         return reason
 
     def opened(self, viewer: Viewer, channel: Channel) -> None:
-        """A tool's stream was accepted."""
-        self._recorder.tool_opened(self._viewers[viewer][0], channel)
+        """A tool's stream was accepted. The chat's comes with every tool, and is no use of the computer."""
+        if channel is not Channel.CHAT:
+            self._recorder.tool_opened(self._viewers[viewer][0], channel)
 
     def closed(self, viewer: Viewer, channel: Channel) -> None:
         """It is no more."""
-        self._recorder.tool_closed(self._viewers[viewer][0], channel)
+        if channel is not Channel.CHAT:
+            self._recorder.tool_closed(self._viewers[viewer][0], channel)
 
     async def count_try(self, viewer: Viewer, code: int, attempt: int) -> None:
         """Count a try for the host's address and, durably, for the session."""

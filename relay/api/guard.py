@@ -37,7 +37,10 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 CHANGING_METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 KNOWN_METHODS = SAFE_METHODS | CHANGING_METHODS
 
-_PAGE = re.compile(r"/(sign-in|invite|reset|account|audit|settings(/[a-z-]+)?|sessions?/[A-Za-z0-9_-]+)?")
+_PAGE = re.compile(
+    r"/(sign-in|invite|reset|account|audit|settings(/[a-z-]+)?"
+    r"|sessions/[A-Za-z0-9_-]+|session/[A-Za-z0-9_-]+(/files|/dashboard)?)?"
+)
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("relay.access")
 

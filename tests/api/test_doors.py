@@ -30,6 +30,8 @@ PUBLIC = {
     ("GET", "/d/{invite}"),
     ("GET", "/assets/{name}"),
     ("GET", "/session/{id}"),
+    ("GET", "/session/{id}/dashboard"),
+    ("GET", "/session/{id}/files"),
     ("GET", "/sessions/{id}"),
     ("GET", "/sign-in"),
     ("GET", "/invite"),

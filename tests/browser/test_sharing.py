@@ -50,6 +50,7 @@ def test_a_colleague_let_in_to_watch_sees_and_sends_nothing(stage: Stage) -> Non
     viewer = watch(stage, nina, prepared.password)
     expect(viewer.page.get_by_text("You only watch")).to_be_visible()
     expect(viewer.page.get_by_role("button", name="Keys")).to_have_count(0)
+    expect(viewer.page.get_by_role("button", name="Chat")).to_have_count(0)
     expect(viewer.page.get_by_role("button", name="End session now")).to_have_count(0)
     before = stage.desktop.pointer
     viewer.move_to(WIDTH // 3, HEIGHT // 3)

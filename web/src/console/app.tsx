@@ -19,6 +19,8 @@ import { SupportPage } from "./supportPage";
 
 // noVNC is most of the code, and only the viewer's tab needs it.
 const ViewerPage = lazy(() => import("../viewer/viewerPage").then((module) => module.ViewerPage));
+const FilesPage = lazy(() => import("../files/filesPage").then((module) => module.FilesPage));
+const DashboardPage = lazy(() => import("../dashboard/dashboardPage").then((module) => module.DashboardPage));
 const AccountPage = lazy(() => import("../account/accountPage").then((module) => module.AccountPage));
 const SettingsPage = lazy(() => import("../settings/settingsPage").then((module) => module.SettingsPage));
 const SessionPage = lazy(() => import("../history/sessionPage").then((module) => module.SessionPage));
@@ -81,8 +83,11 @@ effect(() => {
   if (me.value === null) closeDesk();
 });
 
+/** Pages that name their tab after the computer. */
+const NAMES_ITSELF: readonly string[] = ["viewer", "files", "dashboard"];
+
 effect(() => {
-  if (route.value.page !== "viewer") document.title = t("product");
+  if (!NAMES_ITSELF.includes(route.value.page)) document.title = t("product");
 });
 
 export function App() {
@@ -142,6 +147,18 @@ export function App() {
       return (
         <WithMe>
           {(known) => <ViewerPage key={where.session} me={known} sessionId={where.session} onSignedOut={signedOut} />}
+        </WithMe>
+      );
+    case "files":
+      return (
+        <WithMe>
+          {(known) => <FilesPage key={where.session} me={known} sessionId={where.session} onSignedOut={signedOut} />}
+        </WithMe>
+      );
+    case "dashboard":
+      return (
+        <WithMe>
+          {(known) => <DashboardPage key={where.session} me={known} sessionId={where.session} onSignedOut={signedOut} />}
         </WithMe>
       );
   }

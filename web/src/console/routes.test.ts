@@ -11,6 +11,9 @@ beforeAll(async () => {
 test("the console's addresses", () => {
   expect(parseRoute("/")).toEqual({ page: "support" });
   expect(parseRoute("/session/ab-c_1")).toEqual({ page: "viewer", session: "ab-c_1" });
+  expect(parseRoute("/session/ab-c_1/files")).toEqual({ page: "files", session: "ab-c_1" });
+  expect(parseRoute("/session/ab-c_1/dashboard")).toEqual({ page: "dashboard", session: "ab-c_1" });
+  expect(parseRoute("/sign-in?next=%2Fsession%2Fabc%2Ffiles")).toEqual({ page: "sign_in", next: "/session/abc/files" });
   expect(parseRoute("/sessions/ab-c_1")).toEqual({ page: "session", session: "ab-c_1" });
   expect(parseRoute("/settings")).toEqual({ page: "settings", part: "" });
   expect(parseRoute("/settings/mail-server")).toEqual({ page: "settings", part: "mail-server" });

@@ -26,6 +26,7 @@ const VIEWER: readonly [string, PlainKey][] = [
   ["S", "shortcut_fit"],
   ["F", "shortcut_full"],
   ["D", "shortcut_cad"],
+  ["C", "shortcut_chat"],
   ["R", "shortcut_reconnect"],
   ["H", "shortcut_help"],
 ];

@@ -9,14 +9,14 @@ interface ToolFace {
   readonly tool: Tool;
   readonly word: PlainKey;
   readonly icon: IconType;
-  /** Where it opens; null: this page cannot open it, and shows it only while it is not to be had at all. */
-  readonly href: ((session: string) => string) | null;
+  /** Where it opens. */
+  readonly href: (session: string) => string;
 }
 
 const FACES: readonly ToolFace[] = [
   { tool: "control", word: "remote_control", icon: MousePointerClick, href: (id) => `/session/${encodeURIComponent(id)}` },
-  { tool: "files", word: "file_manager", icon: FolderOpen, href: null },
-  { tool: "dashboard", word: "dashboard", icon: Gauge, href: null },
+  { tool: "files", word: "file_manager", icon: FolderOpen, href: (id) => `/session/${encodeURIComponent(id)}/files` },
+  { tool: "dashboard", word: "dashboard", icon: Gauge, href: (id) => `/session/${encodeURIComponent(id)}/dashboard` },
 ];
 
 type Reason = NonNullable<Session["tools"][Tool]["reason"]>;
@@ -28,16 +28,12 @@ const REASONS: Readonly<Record<Reason, PlainKey>> = {
   access: "tool_access",
 };
 
-/** Reasons that waiting does not cure. */
-const LASTING: ReadonlySet<Reason | null> = new Set<Reason>(["plan", "access"]);
-
 export function Tools({ session }: { session: Session }) {
   return (
     <>
       {FACES.map((face) => {
         const { reason } = session.tools[face.tool];
-        if (face.href === null && !LASTING.has(reason)) return null;
-        return reason === null && face.href !== null ? (
+        return reason === null ? (
           <a
             key={face.tool}
             class="button main"
@@ -49,7 +45,7 @@ export function Tools({ session }: { session: Session }) {
             <span>{t(face.word)}</span>
           </a>
         ) : (
-          <Greyed key={face.tool} face={face} why={t(reason === null ? "tool_not_now" : REASONS[reason])} />
+          <Greyed key={face.tool} face={face} why={t(REASONS[reason])} />
         );
       })}
     </>

@@ -43,7 +43,6 @@ export const support = {
   tool_plan: "Not part of your company’s plan.",
   tool_not_active: "Only once the session is active.",
   tool_access: "You were let in to watch only.",
-  tool_not_now: "Not possible at the moment.",
   of_colleague: "Colleague’s session",
   let_in: "Let in",
   let_in_by: "Let in by {name}",

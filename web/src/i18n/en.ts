@@ -2,6 +2,7 @@ import { account } from "./en.account";
 import { audit } from "./en.audit";
 import { settings } from "./en.settings";
 import { support } from "./en.support";
+import { tools } from "./en.tools";
 
 /** English, the source of all texts. `{names}` are filled in by `t`; the keys' types know which. */
 export const en = {
@@ -9,6 +10,7 @@ export const en = {
   ...settings,
   ...audit,
   ...support,
+  ...tools,
 
   // Everywhere
   product: "Ad Hoc Support",
@@ -188,7 +190,7 @@ export const en = {
   viewer_no_key_hint: "It was paired in another browser, which kept the key for itself. Connect from there.",
   viewer_unwrap_failed: "With this access password the key kept by the relay cannot be opened.",
   viewer_no_session: "There is no such session.",
-  viewer_unavailable: "Remote Control cannot run on that computer.",
+  viewer_unavailable: "This tool cannot run on that computer.",
   viewer_declined: "The customer declined.",
   viewer_plan: "Your company’s plan does not include this tool.",
   toolbar: "Remote Control tools",

@@ -41,7 +41,6 @@ export const support: Readonly<Record<keyof typeof en, string>> = {
   tool_plan: "No está incluido en el plan de su empresa.",
   tool_not_active: "Solo cuando la sesión esté activa.",
   tool_access: "Se le ha dado acceso solo para mirar.",
-  tool_not_now: "No es posible en este momento.",
   of_colleague: "Sesión de un compañero",
   let_in: "Con acceso",
   let_in_by: "Acceso dado por {name}",

@@ -2,6 +2,7 @@ import { account } from "./es.account";
 import { audit } from "./es.audit";
 import { settings } from "./es.settings";
 import { support } from "./es.support";
+import { tools } from "./es.tools";
 import type { Catalogue } from "./text";
 
 /** Spanish. The compiler sees to it that no text is missing. */
@@ -10,6 +11,7 @@ export const es: Catalogue = {
   ...settings,
   ...audit,
   ...support,
+  ...tools,
 
   product: "Soporte Ad Hoc",
   loading: "Cargando…",
@@ -180,7 +182,7 @@ export const es: Catalogue = {
   viewer_no_key_hint: "Se emparejó en otro navegador, que se quedó con la clave. Conéctese desde allí.",
   viewer_unwrap_failed: "Con esta contraseña de acceso no se puede abrir la clave que guarda el servidor.",
   viewer_no_session: "Esa sesión no existe.",
-  viewer_unavailable: "El control remoto no puede funcionar en ese equipo.",
+  viewer_unavailable: "Esta herramienta no puede funcionar en ese equipo.",
   viewer_declined: "El cliente no lo permitió.",
   viewer_plan: "El plan de su empresa no incluye esta herramienta.",
   toolbar: "Herramientas de control remoto",

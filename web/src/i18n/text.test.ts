@@ -4,6 +4,7 @@ import { account } from "./en.account";
 import { audit } from "./en.audit";
 import { settings } from "./en.settings";
 import { support } from "./en.support";
+import { tools } from "./en.tools";
 import { es } from "./es";
 import { counted, isLanguage, language, preferredLanguage, t, textIfAny, textIn, type Key } from "./text";
 
@@ -19,7 +20,7 @@ test("every text exists in both languages with the same names to fill in", () =>
 });
 
 test("no block of texts takes a key of another", () => {
-  for (const block of [account, settings, audit, support] as const) expect(en).toMatchObject(block);
+  for (const block of [account, settings, audit, support, tools] as const) expect(en).toMatchObject(block);
 });
 
 test("texts follow the language", () => {

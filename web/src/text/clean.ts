@@ -25,3 +25,11 @@ export function clean(text: unknown, maxCharacters = 80): string {
   const points = Array.from(line);
   return points.length <= maxCharacters ? line : `${points.slice(0, maxCharacters - 1).join("")}…`;
 }
+
+/** Like `UNSAFE`, but for the line's end and the tab. */
+const UNSAFE_IN_LINES = /(?![\n\t])[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Zl}\p{Zp}]/gu;
+
+/** Harmless text that may have several lines, at most `maxUnits` UTF-16 units. */
+export function cleanLines(text: string, maxUnits = 4000): string {
+  return text.slice(0, maxUnits).replace(/\r\n?/g, "\n").replace(UNSAFE_IN_LINES, "");
+}

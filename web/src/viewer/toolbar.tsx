@@ -20,6 +20,8 @@ import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { language, t } from "../i18n/text";
 import { formatRate } from "../text/format";
+import type { Chat } from "../chat/chat";
+import { ChatButton } from "../chat/chatPanel";
 import { Button, CopyButton } from "../ui/buttons";
 import { Countdown } from "../ui/countdown";
 import { Tick } from "../ui/field";
@@ -41,6 +43,7 @@ interface ToolbarProps {
   options: ScreenOptions;
   /** Let in to watch only: nothing can be sent. */
   isWatching: boolean;
+  chat: Chat;
   mayEnd: boolean;
   link: LinkState | null;
   clipboard: Clipboard;
@@ -124,6 +127,7 @@ export function Toolbar(props: ToolbarProps) {
           onPress={() => toggle("picture")}
         />
         <ToolButton icon={RefreshCw} label={t("reconnect")} onPress={props.onReconnect} />
+        {!props.isWatching && <ChatButton chat={props.chat} />}
         <LinkQuality link={link} />
         <span class="toolbar-time">
           <span class="unseen">{t("time_left")}</span> <Countdown until={expiresAt} />

@@ -1,40 +1,31 @@
 /** Remote Control: fills the window with the remote screen; everything else stays out of the way. */
 import { useComputed, useSignal } from "@preact/signals";
-import {
-  CircleStop,
-  Hourglass,
-  KeyRound,
-  MonitorOff,
-  TriangleAlert,
-  Unplug,
-} from "lucide-preact";
 import { useEffect, useMemo, useRef } from "preact/hooks";
+import "../styles/tools.css";
 import "../styles/viewer.css";
-import { relayNow, now, startClock } from "../api/clock";
+import { startClock } from "../api/clock";
 import type { Me } from "../api/types";
-import { endSentence } from "../console/ends";
 import { EndDialog } from "../console/endDialog";
 import { ShortcutDialog } from "../console/shortcuts";
 import { t } from "../i18n/text";
 import { clean } from "../text/clean";
-import { formatCountdown } from "../text/format";
-import type { RfbChannel } from "../tunnel/rfbChannel";
-import { Button } from "../ui/buttons";
-import { Face, Loading, Notice } from "../ui/faces";
-import { Field, Tick } from "../ui/field";
+import { Chat } from "../chat/chat";
+import { ChatPanel } from "../chat/chatPanel";
+import { ToolConnection, type OpenTool } from "../tools/connection";
+import { Overlay } from "../tools/overlay";
+import { useShortcuts } from "../tools/useShortcuts";
+import { RfbChannel } from "../tunnel/rfbChannel";
 import { Clipboard } from "./clipboard";
-import { RemoteControl, type ViewerState } from "./remoteControl";
 import { Screen, type ScreenOptions } from "./screen";
 import { ratesBetween, type Rates, type Sample } from "./statistics";
 import { Toolbar } from "./toolbar";
-import { useShortcuts } from "./useShortcuts";
 
 export interface LinkState extends Rates {
   /** Milliseconds. */
   readonly roundTrip: number;
 }
 
-type LimitedControl = RemoteControl & { measure: () => void; limited: (chosen: ScreenOptions) => ScreenOptions };
+type LimitedControl = ToolConnection & { measure: () => void; limited: (chosen: ScreenOptions) => ScreenOptions };
 
 export function ViewerPage({ me, sessionId, onSignedOut }: { me: Me; sessionId: string; onSignedOut: () => void }) {
   const place = useRef<HTMLDivElement>(null);
@@ -45,6 +36,7 @@ export function ViewerPage({ me, sessionId, onSignedOut }: { me: Me; sessionId: 
   const showsHelp = useSignal(false);
   const clipboard = useMemo(() => new Clipboard((text) => screen.peek()?.setClipboard(text)), []);
 
+  const chat = useMemo(() => new Chat(), [sessionId]);
   const control = useMemo(() => {
     let channel: RfbChannel | null = null;
     let last: Sample | null = null;
@@ -57,18 +49,20 @@ export function ViewerPage({ me, sessionId, onSignedOut }: { me: Me; sessionId: 
       last = sample;
     };
     const display = {
-      show: (opened: RfbChannel): void => {
+      show: (opened: OpenTool): void => {
         if (place.current === null) return;
-        channel = opened;
+        channel = new RfbChannel(opened.channel);
         last = null;
-        screen.value = new Screen(place.current, opened, made.limited(options.peek()), {
-          onPicture: () => made.pictureCame(),
+        screen.value = new Screen(place.current, channel, made.limited(options.peek()), {
+          onPicture: () => made.showed(),
           onClipboard: (text) => clipboard.receive(text),
         });
+        if (made.session.peek()?.access !== "view") chat.follow(() => opened.openStream("chat"));
       },
       clear: (): void => {
         channel = null;
         link.value = null;
+        chat.stop();
         const shown = screen.peek();
         screen.value = null;
         shown?.disconnect();
@@ -77,7 +71,7 @@ export function ViewerPage({ me, sessionId, onSignedOut }: { me: Me; sessionId: 
       },
     };
     const made: LimitedControl = Object.assign(
-      new RemoteControl(sessionId, display, sessionStorage, onSignedOut, me.company.requires_reason),
+      new ToolConnection(sessionId, "control", display, sessionStorage, onSignedOut, me.company.requires_reason),
       {
         measure,
         /** What was chosen, as far as this technician may: who was let in to watch sends nothing. */
@@ -107,8 +101,9 @@ export function ViewerPage({ me, sessionId, onSignedOut }: { me: Me; sessionId: 
 
   const computer = useComputed(() => clean(control.session.value?.host?.computer) || t("computer"));
   useEffect(() => {
-    document.title = `${computer.value} – ${t("remote_control")}`;
-  }, [computer.value]);
+    const unread = chat.unread.value === 0 ? "" : `(${chat.unread.value}) `;
+    document.title = `${unread}${computer.value} – ${t("remote_control")}`;
+  }, [computer.value, chat.unread.value]);
   useEffect(() => clipboard.follow(), [clipboard]);
   const change = (part: Partial<ScreenOptions>): void => {
     options.value = { ...options.value, ...part };
@@ -125,6 +120,7 @@ export function ViewerPage({ me, sessionId, onSignedOut }: { me: Me; sessionId: 
     F: toggleFull,
     D: () => screen.value?.sendCtrlAltDel(),
     R: () => control.reconnect(),
+    C: () => (chat.isOpen.value = true),
     H: () => (showsHelp.value = true),
   });
 
@@ -139,7 +135,7 @@ export function ViewerPage({ me, sessionId, onSignedOut }: { me: Me; sessionId: 
       </h1>
       <div class="screen" ref={place} />
       {state.kind !== "connected" && (
-        <Overlay state={state} computer={computer.value} control={control} onStart={start} />
+        <Overlay state={state} computer={computer.value} connection={control} chat={chat} onStart={start} />
       )}
       {hasToolbar && session !== null && (
         <Toolbar
@@ -148,6 +144,7 @@ export function ViewerPage({ me, sessionId, onSignedOut }: { me: Me; sessionId: 
           screen={screen.value}
           options={control.limited(options.value)}
           isWatching={session.access === "view"}
+          chat={chat}
           mayEnd={session.may_manage}
           link={link.value}
           clipboard={clipboard}
@@ -159,6 +156,7 @@ export function ViewerPage({ me, sessionId, onSignedOut }: { me: Me; sessionId: 
           onEnd={() => (isEnding.value = true)}
         />
       )}
+      {chat.isOpen.value && hasToolbar && <ChatPanel chat={chat} onClose={() => screen.value?.focus()} />}
       {isEnding.value && session !== null && !isOver && (
         <EndDialog
           session={session}
@@ -180,181 +178,3 @@ function showToolbar(): void {
   if (handle?.getAttribute("aria-expanded") === "false") handle.click();
   requestAnimationFrame(() => document.querySelector<HTMLElement>(".toolbar-row button")?.focus());
 }
-
-/** What stands where the picture is not. */
-function Overlay({
-  state,
-  computer,
-  control,
-  onStart,
-}: {
-  state: ViewerState;
-  computer: string;
-  control: RemoteControl;
-  onStart: () => void;
-}) {
-  return (
-    <div class="overlay">
-      <div class="card overlay-card" role={state.kind === "password" ? undefined : "status"}>
-        <OverlayFace state={state} computer={computer} control={control} onStart={onStart} />
-      </div>
-    </div>
-  );
-}
-
-function OverlayFace({
-  state,
-  computer,
-  control,
-  onStart,
-}: {
-  state: ViewerState;
-  computer: string;
-  control: RemoteControl;
-  onStart: () => void;
-}) {
-  const home = (
-    <a class="button" href="/">
-      {t("go_home")}
-    </a>
-  );
-  switch (state.kind) {
-    case "loading":
-      return <Loading />;
-    case "connecting":
-      return <Loading text={t("connecting")} />;
-    case "securing":
-      return <Loading text={t("securing")} />;
-    case "connected":
-      return null;
-    case "password":
-      return <PasswordForm computer={computer} fault={state.fault} control={control} />;
-    case "host_offline":
-      return (
-        <Face icon={MonitorOff} title={t("viewer_host_offline")}>
-          <p>{t("viewer_host_offline_hint")}</p>
-        </Face>
-      );
-    case "unreachable": {
-      void now.value; // ticks
-      return (
-        <Face icon={Unplug} title={t("viewer_unreachable")}>
-          <p aria-live="off">
-            {t("viewer_unreachable_hint", { time: formatCountdown((state.retryAt - relayNow()) / 1000) })}
-          </p>
-          <Button kind="main" onPress={() => control.reconnect()}>
-            {t("retry_now")}
-          </Button>
-        </Face>
-      );
-    }
-    case "not_active":
-      return (
-        <Face icon={Hourglass} title={t("viewer_not_active")}>
-          <p>{t("viewer_not_active_hint")}</p>
-        </Face>
-      );
-    case "ended":
-      return (
-        <Face icon={CircleStop} title={t("viewer_ended")}>
-          <p>{endSentence(state.reason, control.session.value?.end_sentence ?? null)}</p>
-          <p>{t("viewer_ended_hint")}</p>
-          {home}
-        </Face>
-      );
-    case "stopped":
-      return (
-        <Face icon={TriangleAlert} title={t(state.title)}>
-          {state.hint !== null && <p>{t(state.hint)}</p>}
-          <Button kind="main" onPress={onStart}>
-            {t("retry")}
-          </Button>
-          {home}
-        </Face>
-      );
-  }
-}
-
-function PasswordForm({
-  computer,
-  fault,
-  control,
-}: {
-  computer: string;
-  fault: Extract<ViewerState, { kind: "password" }>["fault"];
-  control: RemoteControl;
-}) {
-  // Kept by the page: a wrong password stays in the field for a second look.
-  const password = useSignal(typedPassword);
-  const isKept = useSignal(false);
-  const reason = useSignal(typedReason);
-  const isEmpty = useSignal(false);
-  const lacksReason = useSignal(false);
-  const needsReason = control.needsReason.value;
-  const field = useRef<HTMLInputElement>(null);
-  useEffect(() => {
-    field.current?.focus();
-    field.current?.select();
-  }, [fault]);
-  const submit = (event: Event): void => {
-    event.preventDefault();
-    isEmpty.value = password.value === "";
-    lacksReason.value = needsReason && reason.value.trim() === "";
-    if (isEmpty.value || lacksReason.value) return;
-    typedPassword = password.value;
-    typedReason = reason.value;
-    control.usePassword(password.value, isKept.value, reason.value.trim());
-  };
-  const error = isEmpty.value ? t("password_wanted") : fault === null ? null : t(fault);
-  return (
-    <form class="stack" onSubmit={submit}>
-      <h2>{t("connect_title", { computer })}</h2>
-      <Field label={t("access_password")} hint={t("access_password_hint")}>
-        {(attributes) => (
-          <input
-            {...attributes}
-            ref={field}
-            class="secret"
-            type="password"
-            autocomplete="off"
-            aria-invalid={error !== null}
-            value={password.value}
-            onInput={(event) => (password.value = event.currentTarget.value)}
-          />
-        )}
-      </Field>
-      {error !== null && (
-        <Notice kind="bad" live>
-          {error}
-        </Notice>
-      )}
-      {needsReason && (
-        <Field
-          label={t("connect_reason")}
-          hint={t("connect_reason_hint")}
-          error={lacksReason.value ? t("connect_reason_wanted") : null}
-        >
-          {(attributes) => (
-            <input
-              {...attributes}
-              type="text"
-              maxLength={200}
-              value={reason.value}
-              onInput={(event) => (reason.value = event.currentTarget.value)}
-            />
-          )}
-        </Field>
-      )}
-      <Tick label={t("keep_password")} checked={isKept.value} onChange={(checked) => (isKept.value = checked)} />
-      <div class="row">
-        <Button kind="main" type="submit" icon={KeyRound}>
-          {t("connect")}
-        </Button>
-      </div>
-    </form>
-  );
-}
-
-/** What was typed last, in this page's memory only. */
-let typedPassword = "";
-let typedReason = "";

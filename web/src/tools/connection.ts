@@ -1,5 +1,5 @@
 /**
- * The life of one viewer: from the access password to a `control` stream, and back to it after every interruption.
+ * The life of one viewer: from the access password to a tool's stream, and back to it after every interruption.
  *
  *     loading → password → connecting → securing → connected
  *                  ▲                                  │ computer gone: waits for it, opens a new stream
@@ -7,13 +7,14 @@
  *                  └──────────────────────────────────┤ session ended: over, for good
  *
  * It knows no page: `Display` shows what it is given, and `state` says what to tell the technician. The password stays
- * in memory, and in the tab's storage only if they asked for that.
+ * in memory, and in the tab's storage only if they asked for that. Beside the tool's first stream the page may open
+ * more of them, and one for the chat, on the same connection (`OpenTool`).
  */
 import { signal } from "@preact/signals";
 import { ApiProblem, Unreachable, api } from "../api/client";
 import { Backoff, spreadWithin, waitToRetry } from "../api/backoff";
 import { followClock, relayNow } from "../api/clock";
-import type { Session } from "../api/types";
+import type { Session, Tool } from "../api/types";
 import type { PlainKey } from "../i18n/text";
 import { PROGRAM, TICKET_BYTES } from "../pairing/line";
 import { CloseReason } from "../protocol/closeReasons";
@@ -24,7 +25,6 @@ import { WRAPPED_BYTES, unwrapPairingKey } from "../protocol/wrapping";
 import { loadPairingKey, removePairingKey, storePairingKey } from "../keeping/pairingKeys";
 import { owned, type Bytes } from "../protocol/bytes";
 import { TunnelClient } from "../tunnel/client";
-import { RfbChannel } from "../tunnel/rfbChannel";
 import { connectChannel, type SealedChannel } from "../tunnel/sealedChannel";
 import { StreamClosed } from "../tunnel/streams";
 
@@ -38,10 +38,18 @@ export type ViewerState =
   /** Cannot go on by itself, but the technician may try again. */
   | { readonly kind: "stopped"; readonly title: PlainKey; readonly hint: PlainKey | null };
 
-/** Where the picture goes. */
+/** A tool's stream, just proven, and the way to more on the same connection. */
+export interface OpenTool {
+  readonly channel: SealedChannel;
+  /** Opens another stream, of this tool or for the chat. @throws StreamClosed if that is refused, or all is closed. */
+  readonly openStream: (tool: Tool) => Promise<SealedChannel>;
+}
+
+/** Where the tool is shown. */
 export interface Display {
-  show(channel: RfbChannel): void;
-  /** Takes the picture away at once. */
+  /** Calls `ToolConnection.showed` as soon as there is something to be seen. */
+  show(opened: OpenTool): void;
+  /** Takes away at once what is shown. */
   clear(): void;
 }
 
@@ -74,7 +82,7 @@ class Stopped extends Error {
   }
 }
 
-export class RemoteControl {
+export class ToolConnection {
   readonly state = signal<ViewerState>({ kind: "loading" });
   readonly session = signal<Session | null>(null);
   /** The company wants to know why somebody connects. */
@@ -89,6 +97,7 @@ export class RemoteControl {
 
   constructor(
     private readonly id: string,
+    private readonly tool: Tool,
     private readonly display: Display,
     private readonly store: PasswordStore,
     private readonly onSignedOut: () => void,
@@ -177,7 +186,7 @@ export class RemoteControl {
   async #connect(signal: AbortSignal): Promise<void> {
     let unlocked = await this.#unlock(signal);
     this.state.value = { kind: "connecting" };
-    const ticket = await api.ticket(this.id, ["control"], this.#reason);
+    const ticket = await api.ticket(this.id, this.#kinds(), this.#reason);
     signal.throwIfAborted();
     const client = new TunnelClient({
       url: ticket.url,
@@ -219,12 +228,19 @@ export class RemoteControl {
     }
   }
 
-  /** One `control` stream, from the handshake to its end. @throws StreamClosed once the connection is closed. */
+  /** The tool, and the chat where it is to be had: whoever may only watch does not talk. */
+  #kinds(): Tool[] {
+    return this.session.peek()?.access === "view" ? [this.tool] : [this.tool, "chat"];
+  }
+
+  /** One stream of the tool, from the handshake to its end. @throws StreamClosed once the connection is closed. */
   async #useStream(client: TunnelClient, unlocked: Unlocked, signal: AbortSignal): Promise<CloseReason> {
+    const place = { origin: location.origin, session: this.id };
+    const openStream = (tool: Tool): Promise<SealedChannel> =>
+      connectChannel(client, tool, { ...place, ...unlocked, signal });
     let channel: SealedChannel;
     try {
-      const place = { origin: location.origin, session: this.id };
-      channel = await connectChannel(client, "control", { ...place, ...unlocked, signal });
+      channel = await openStream(this.tool);
     } catch (error) {
       if (error instanceof CodeError) return CloseReason.WRONG_PASSWORD;
       if (!(error instanceof StreamClosed) || client.closeReason !== null) throw error;
@@ -234,15 +250,15 @@ export class RemoteControl {
     }
     // Whoever typed the password into this browser may come back with it, also after the relay's copy is gone.
     await storePairingKey(this.id, unlocked.pairingKey).catch(() => undefined);
-    this.display.show(new RfbChannel(channel));
+    this.display.show({ channel, openStream });
     const reason = await channel.closed;
     this.display.clear();
     if (client.closeReason !== null) throw new StreamClosed(client.closeReason);
     return reason;
   }
 
-  /** The picture has come: what follows is a new story for the waits. */
-  pictureCame(): void {
+  /** There is something to be seen: what follows is a new story for the waits. */
+  showed(): void {
     if (this.state.peek().kind !== "securing") return;
     this.state.value = { kind: "connected" };
     this.#backoff.reset();

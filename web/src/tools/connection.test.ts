@@ -3,7 +3,7 @@ import { ApiProblem, Unreachable, api } from "../api/client";
 import type { Session } from "../api/types";
 import { CloseReason } from "../protocol/closeReasons";
 import { StreamClosed } from "../tunnel/streams";
-import { RemoteControl } from "./remoteControl";
+import { ToolConnection } from "./connection";
 
 /** The relay and the host behind it, as the fakes below are told to play them. */
 const world = vi.hoisted(() => ({
@@ -19,8 +19,6 @@ vi.mock("../keeping/pairingKeys", () => ({
   storePairingKey: () => Promise.resolve(),
   removePairingKey: () => Promise.resolve(),
 }));
-
-vi.mock("../tunnel/rfbChannel", () => ({ RfbChannel: class {} }));
 
 vi.mock("../tunnel/client", () => ({
   TunnelClient: class {
@@ -60,7 +58,7 @@ vi.mock("../tunnel/sealedChannel", () => ({
 
 const ACTIVE = { id: "s", state: "active", end_reason: null } as unknown as Session;
 
-let control: RemoteControl;
+let control: ToolConnection;
 let shown: number;
 let stop: AbortController;
 let isSignedOut: boolean;
@@ -90,7 +88,7 @@ beforeEach(() => {
   shown = 0;
   isSignedOut = false;
   const display = { show: () => void (shown += 1), clear: () => undefined };
-  control = new RemoteControl("s", display, sessionOf(kept), () => (isSignedOut = true));
+  control = new ToolConnection("s", "control", display, sessionOf(kept), () => (isSignedOut = true));
   stop = new AbortController();
 });
 
@@ -110,28 +108,28 @@ const connect = async (password = "right", isKept = false): Promise<void> => {
   await start();
   control.usePassword(password, isKept);
   await settle();
-  control.pictureCame();
+  control.showed();
 };
 
-describe("remote control", () => {
+describe("a tool's connection", () => {
   test("asks for the password before it takes a ticket, and connects with it", async () => {
     await start();
     expect([kind(), ticket.mock.calls.length]).toEqual(["password", 0]);
     control.usePassword("right", false);
     await settle();
     expect([kind(), shown]).toEqual(["securing", 1]);
-    control.pictureCame();
+    control.showed();
     expect([kind(), kept.size]).toEqual(["connected", 0]);
   });
 
   test("a reason is asked for where it is wanted, also with a kept password, and goes with the ticket", async () => {
     kept.set("adhoc.password.s", "right");
-    control = new RemoteControl("s", { show: () => void (shown += 1), clear: () => undefined }, sessionOf(kept), () => undefined, true);
+    control = new ToolConnection("s", "control", { show: () => void (shown += 1), clear: () => undefined }, sessionOf(kept), () => undefined, true);
     await start();
     expect([kind(), ticket.mock.calls.length]).toEqual(["password", 0]);
     control.usePassword("right", true, "printer");
     await settle();
-    expect([ticket.mock.calls, shown]).toEqual([[["s", ["control"], "printer"]], 1]);
+    expect([ticket.mock.calls, shown]).toEqual([[["s", ["control", "chat"], "printer"]], 1]);
   });
 
   test("a reason that is wanted all of a sudden is asked for", async () => {
@@ -142,7 +140,7 @@ describe("remote control", () => {
     expect([kind(), control.needsReason.value]).toEqual(["password", true]);
     control.usePassword("right", false, "printer");
     await settle();
-    expect(ticket.mock.lastCall).toEqual(["s", ["control"], "printer"]);
+    expect(ticket.mock.lastCall).toEqual(["s", ["control", "chat"], "printer"]);
   });
 
   test("whoever may not connect is told so", async () => {
