@@ -324,6 +324,10 @@ class Stage:
         """A customer opens the link's program on the desktop."""
         return self._take_in(HostProcess.start(link, display=self.desktop.name, home=self._new_home()))
 
+    def resume_host(self, host: HostProcess) -> HostProcess:
+        """The customer's computer was started again, and the program with it."""
+        return self._take_in(HostProcess.resume(host.home, display=self.desktop.name))
+
     def start_liar(self, link: str) -> HostProcess:
         """A computer whose names are an attack (`tests.helpers.lying_host`)."""
         command = [sys.executable, "-m", "tests.helpers.lying_host", link, "--terminal"]

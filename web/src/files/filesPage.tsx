@@ -1,31 +1,168 @@
 /** The File Manager: the customer's computer on one side, the technician's on the other, and what is on its way. */
-import { FolderOpen } from "lucide-preact";
-import { useEffect } from "preact/hooks";
 import { useSignal } from "@preact/signals";
+import { FolderOpen } from "lucide-preact";
+import { useEffect, useMemo } from "preact/hooks";
+import "../styles/files.css";
+import { ApiProblem, api } from "../api/client";
 import type { Me } from "../api/types";
-import { clean } from "../text/clean";
+import { counted, t } from "../i18n/text";
 import type { OpenTool } from "../tools/connection";
-import { Requests } from "../tools/requests";
 import { ToolPage } from "../tools/toolPage";
-import { Loading } from "../ui/faces";
+import { Button } from "../ui/buttons";
+import { Dialog } from "../ui/dialog";
+import { JobList } from "./jobList";
+import { Jobs, type Work } from "./jobs";
+import { LocalFolder } from "./localFolder";
+import { has, sourcesOfDrop, sourcesOfHandle, type Source } from "./localFiles";
+import { LocalPane } from "./localPane";
+import { removeOldParts } from "./parts";
+import { shownName } from "./paths";
+import { RemoteFolder } from "./remoteFolder";
+import { LOCAL_DRAG, RemotePane } from "./remotePane";
+import { fetching, localName, sending, type Wanted } from "./works";
+import { WorkerLink } from "./workerLink";
 
 export function FilesPage({ me, sessionId, onSignedOut }: { me: Me; sessionId: string; onSignedOut: () => void }) {
   return (
     <ToolPage me={me} sessionId={sessionId} tool="files" word="file_manager" icon={FolderOpen} onSignedOut={onSignedOut}>
-      {(opened) => <Roots opened={opened} />}
+      {(opened) => <Files opened={opened} session={sessionId} />}
     </ToolPage>
   );
 }
 
-function Roots({ opened }: { opened: OpenTool | null }) {
-  const roots = useSignal<readonly unknown[] | null>(null);
+async function isOver(session: string): Promise<boolean> {
+  try {
+    return (await api.session(session)).session.state === "ended";
+  } catch (error) {
+    return error instanceof ApiProblem && error.status === 404;
+  }
+}
+
+/** Something of the same name is there: what to do with it is asked once for each job. */
+interface Collision {
+  readonly count: number;
+  readonly begin: (overwrite: boolean) => void;
+}
+
+function Files({ opened, session }: { opened: OpenTool | null; session: string }) {
+  const remote = useMemo(() => new RemoteFolder(), []);
+  const local = useMemo(() => new LocalFolder(), []);
+  const jobs = useMemo(() => new Jobs(), []);
+  const workshop = useMemo(() => new WorkerLink(), []);
+  const remoteChosen = useSignal<ReadonlySet<string>>(new Set());
+  const localChosen = useSignal<ReadonlySet<string>>(new Set());
+  const collision = useSignal<Collision | null>(null);
+
   useEffect(() => {
-    if (opened === null) return;
-    void new Requests(opened.channel).ask("roots").then(
-      ({ head }) => (roots.value = (head["ok"] as { roots: unknown[] }).roots),
-      () => undefined,
-    );
+    remote.connect(opened);
+    jobs.connect(opened === null ? null : () => opened.openStream("files"));
   }, [opened]);
-  if (roots.value === null) return <Loading />;
-  return <ul>{roots.value.map((root) => <li>{clean((root as { path: unknown }).path)}</li>)}</ul>;
+  useEffect(() => {
+    jobs.onDone = ({ work }) => void (work.direction === "up" ? remote.refresh() : local.refresh());
+    void removeOldParts(isOver).catch(() => undefined); // no such storage: nothing is kept there either
+    const warn = (event: BeforeUnloadEvent): void => {
+      if (jobs.list.peek().some((job) => !job.isOver.peek())) event.preventDefault();
+    };
+    addEventListener("beforeunload", warn);
+    return () => {
+      removeEventListener("beforeunload", warn);
+      for (const job of jobs.list.peek()) job.pause();
+      workshop.close();
+    };
+  }, []);
+
+  const common = (title: string, overwrite: boolean) => ({ session, workshop, title, overwrite });
+  /** Begins at once, or asks first what to do with `count` things that are there already. */
+  const begin = (count: number, make: (overwrite: boolean) => Work): void => {
+    if (count === 0) jobs.add(make(false));
+    else collision.value = { count, begin: (overwrite) => void jobs.add(make(overwrite)) };
+  };
+  const titleOf = (names: readonly string[]): string =>
+    names.length === 1 ? (names[0] ?? "") : counted("things", names.length);
+
+  const bring = async (wanted: readonly Wanted[]): Promise<void> => {
+    const folder = local.current;
+    const names = wanted.map(({ entry }) => shownName(entry.name));
+    let count = 0;
+    if (folder !== null) {
+      for (const { entry } of wanted) if (await has(folder, localName(entry.name))) count += 1;
+    }
+    begin(count, (overwrite) => fetching(common(titleOf(names), overwrite), wanted, folder));
+  };
+  const send = (names: readonly string[], sources: () => AsyncIterable<Source> | Iterable<Source>): void => {
+    const path = remote.path.peek();
+    if (path === null) return;
+    const there = new Set(remote.entries.peek().map(({ name }) => name));
+    const count = names.filter((name) => there.has(name)).length;
+    begin(count, (overwrite) => sending(common(titleOf(names), overwrite), sources, path));
+  };
+  const sendChosen = (): void => {
+    const handles = [...localChosen.value].map((key) => local.handle(key)).filter((handle) => handle !== null);
+    send(
+      handles.map(({ name }) => name),
+      async function* () {
+        for (const handle of handles) yield* sourcesOfHandle(handle);
+      },
+    );
+  };
+  const sendSources = (sources: readonly Source[]): void => {
+    send([...new Set(sources.map(({ path }) => path[0] ?? ""))], () => sources);
+  };
+  const fetchChosen = (): void => {
+    const wanted = [...remoteChosen.value].map((key) => remote.find(key)).filter((found) => found !== null);
+    void bring(wanted);
+  };
+  const dropped = (transfer: DataTransfer, isFromOutside: boolean): void => {
+    if (!isFromOutside || transfer.types.includes(LOCAL_DRAG)) return sendChosen();
+    const found = sourcesOfDrop(transfer);
+    void (async () => {
+      const sources: Source[] = [];
+      for await (const source of found) sources.push(source);
+      sendSources(sources);
+    })();
+  };
+  return (
+    <div class="files">
+      <div class="panes">
+        <RemotePane
+          folder={remote}
+          chosen={remoteChosen}
+          isConnected={opened !== null}
+          fetchWord={t(local.current === null ? "fetch_download" : "fetch_chosen")}
+          onFetch={(wanted) => void bring(wanted)}
+          onDropped={dropped}
+        />
+        <LocalPane
+          folder={local}
+          chosen={localChosen}
+          onSend={sendChosen}
+          onSendFiles={sendSources}
+          onDropped={fetchChosen}
+        />
+      </div>
+      <JobList jobs={jobs} isConnected={opened !== null} />
+      {collision.value !== null && (
+        <CollisionDialog collision={collision.value} onClose={() => (collision.value = null)} />
+      )}
+    </div>
+  );
+}
+
+function CollisionDialog({ collision, onClose }: { collision: Collision; onClose: () => void }) {
+  const begin = (overwrite: boolean): void => {
+    collision.begin(overwrite);
+    onClose();
+  };
+  return (
+    <Dialog title={counted("collision_title", collision.count)} onClose={onClose}>
+      <p>{t("collision_hint")}</p>
+      <div class="dialog-actions">
+        <Button onPress={onClose}>{t("cancel")}</Button>
+        <Button onPress={() => begin(false)}>{t("collision_skip")}</Button>
+        <Button kind="danger" onPress={() => begin(true)}>
+          {t("collision_replace")}
+        </Button>
+      </div>
+    </Dialog>
+  );
 }

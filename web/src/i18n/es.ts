@@ -1,5 +1,6 @@
 import { account } from "./es.account";
 import { audit } from "./es.audit";
+import { files } from "./es.files";
 import { settings } from "./es.settings";
 import { support } from "./es.support";
 import { tools } from "./es.tools";
@@ -8,6 +9,7 @@ import type { Catalogue } from "./text";
 /** Spanish. The compiler sees to it that no text is missing. */
 export const es: Catalogue = {
   ...account,
+  ...files,
   ...settings,
   ...audit,
   ...support,

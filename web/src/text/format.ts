@@ -46,6 +46,15 @@ export function formatSize(bytes: number, locale: string): string {
   return `${value.toLocaleString(locale, { maximumFractionDigits: value < 10 ? 1 : 0 })} ${unit}`;
 }
 
+const BYTE_UNITS = ["B", "kB", "MB", "GB", "TB"] as const;
+
+/** A size in its largest unit (powers of 1000): `0 B`, `999 B`, `1.5 kB`, `4.3 GB`. */
+export function formatBytes(bytes: number, locale: string): string {
+  const power = Math.min(BYTE_UNITS.length - 1, bytes < 1 ? 0 : Math.floor(Math.log10(bytes) / 3));
+  const value = bytes / 1000 ** power;
+  return `${value.toLocaleString(locale, { maximumFractionDigits: power > 0 && value < 100 ? 1 : 0 })} ${BYTE_UNITS[power] ?? "TB"}`;
+}
+
 /** Date and time in the reader's own zone, short. */
 export function formatMoment(iso: string, locale: string): string {
   const moment = new Date(iso);

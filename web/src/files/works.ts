@@ -1,0 +1,118 @@
+/** The works of copying: from the computer into an opened folder or the browser's downloads, and to the computer. */
+import { RequestRefused } from "../tools/requests";
+import type { Entry, FilesClient } from "./client";
+import type { Task, Work } from "./jobs";
+import { MAX_TASKS } from "./jobs";
+import { DownloadTarget, FolderTarget, folderAt, problemOf, type Source, type Target } from "./localFiles";
+import { joinAll, joinPath, keyOf, shownName, shownPath, type Name } from "./paths";
+import { download, upload, type Workshop } from "./transfers";
+
+interface Common {
+  readonly session: string;
+  readonly workshop: Workshop;
+  readonly title: string;
+  readonly overwrite: boolean;
+}
+
+/** Something of the computer that is to be fetched. */
+export interface Wanted {
+  readonly path: Name;
+  readonly entry: Entry;
+}
+
+/**
+ * Fetches files and folders.
+ *
+ * @param root where they go; null hands each file to the browser's downloads.
+ */
+export function fetching(common: Common, wanted: readonly Wanted[], root: FileSystemDirectoryHandle | null): Work {
+  const targetOf = (names: readonly string[]): Target =>
+    root === null ? new DownloadTarget(names.at(-1) ?? "file") : new FolderTarget(root, names, common.overwrite);
+  async function* tasks(client: FilesClient): AsyncGenerator<Task> {
+    for (const { path, entry } of wanted) {
+      for await (const found of filesBelow(client, path, entry)) {
+        if (found.entry.kind === "folder") {
+          if (root !== null) await folderAt(root, found.names).catch((error: unknown) => Promise.reject(problemOf(error)));
+          continue;
+        }
+        yield {
+          name: shownPath(found.path),
+          size: found.entry.size,
+          run: async (runner, progress) => {
+            const target = targetOf(found.names);
+            await download(runner, common.workshop, common.session, found.path, found.entry, target, progress);
+          },
+        };
+      }
+    }
+  }
+  return { direction: "down", title: common.title, overwrite: common.overwrite, tasks };
+}
+
+interface Found extends Wanted {
+  /** Folders from where the walk began, then its own name, as this computer can have them. */
+  readonly names: readonly string[];
+}
+
+/** A tree's folders and files, each folder before what is in it; links and special files are passed over. */
+export async function* filesBelow(client: FilesClient, path: Name, entry: Entry): AsyncGenerator<Found> {
+  const waiting: Found[] = [{ path, entry, names: [localName(entry.name)] }];
+  let count = 0;
+  for (let found = waiting.pop(); found !== undefined; found = waiting.pop()) {
+    // The host may tell of trees without end.
+    if ((count += 1) > MAX_TASKS || found.names.length > MAX_DEPTH) throw new RequestRefused("too_deep");
+    const { kind } = found.entry;
+    if (kind === "file" || kind === "folder") yield found;
+    if (kind !== "folder") continue;
+    const below: Found[] = [];
+    const { path: folder, names } = found;
+    await client.list(folder, true, (entries) => {
+      for (const each of entries) {
+        below.push({ path: joinPath(folder, each.name), entry: each, names: [...names, localName(each.name)] });
+      }
+    });
+    waiting.push(...below.sort((a, b) => (keyOf(a.entry.name) < keyOf(b.entry.name) ? 1 : -1)));
+  }
+}
+
+const MAX_DEPTH = 100;
+
+/** A name that this computer's system can have too: what is special to any of them is replaced. */
+export function localName(name: Name): string {
+  const shown = shownName(name)
+    .replace(/[<>:"/\\|?*]/g, "_")
+    .replace(/[. ]+$/, "_");
+  return /^(con|prn|aux|nul|com\d|lpt\d)(\.|$)/i.test(shown) ? `_${shown}` : shown || "_";
+}
+
+/** Sends files and folders into a folder of the computer. */
+export function sending(common: Common, sources: () => AsyncIterable<Source> | Iterable<Source>, folder: Name): Work {
+  async function* tasks(client: FilesClient): AsyncGenerator<Task> {
+    const made = new Set<string>();
+    for await (const source of sources()) {
+      await makeFolders(client, folder, source.path.slice(0, -1), made);
+      const file = await source.open();
+      const path = joinAll(folder, source.path);
+      yield {
+        name: source.path.join("/"),
+        size: file.size,
+        run: async (runner, progress, signal) => {
+          const opened = await source.open();
+          await upload(runner, common.workshop, common.session, opened, path, common.overwrite, progress, signal);
+        },
+      };
+    }
+  }
+  return { direction: "up", title: common.title, overwrite: common.overwrite, tasks };
+}
+
+async function makeFolders(client: FilesClient, top: Name, names: readonly string[], made: Set<string>): Promise<void> {
+  for (let depth = 1; depth <= names.length; depth++) {
+    const path = joinAll(top, names.slice(0, depth));
+    if (made.has(keyOf(path))) continue;
+    await client.make(path).catch((error: unknown) => {
+      if (!(error instanceof RequestRefused) || error.code !== "exists") throw error;
+    });
+    made.add(keyOf(path));
+  }
+}
