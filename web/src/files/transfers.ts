@@ -17,6 +17,8 @@ import { LocalProblem, type RunningHash, type WorkerLink } from "./workerLink";
 export const PIECE_BYTES = 1 << 20;
 /** Files up to this are sent with their request, bytes (docs/protocol.md §8). */
 export const MAX_SMALL_BYTES = 256 * 1024;
+/** Pieces of a download that wait to be written. */
+const PIECES_WAITING = 4;
 
 /** Told how many bytes of the file are there. */
 export type Progress = (bytes: number) => void;
@@ -45,6 +47,8 @@ export async function download(
   const part = await workshop.openPart(session, name);
   try {
     const have = part.size > 0 ? { offset: part.size, prefix: await part.digest() } : null;
+    // Some pieces are written while the next ones come; the queue is what bounds the page's memory.
+    const writing: Promise<void>[] = [];
     const { facts, sha256 } = await client.read(
       path,
       have,
@@ -53,10 +57,12 @@ export async function download(
         progress(part.size);
       },
       async (piece) => {
-        await part.append(piece);
-        progress(part.size);
+        const written = part.append(piece).then(() => progress(part.size));
+        written.catch(() => undefined); // awaited below, in its turn
+        if (writing.push(written) >= PIECES_WAITING) await writing.shift();
       },
     );
+    await Promise.all(writing);
     if (part.size !== facts.size || !areEqual(await part.digest(), sha256)) {
       await part.restart();
       throw new RequestRefused("changed");

@@ -78,7 +78,7 @@ export class WorkerLink {
   /** For the classes below: one request and its answer. @throws LocalProblem. */
   call(request: DistributiveOmit<WorkerRequest, "call">): Promise<unknown> {
     const call = (this.#lastCall += 1);
-    const moved = request.op === "hash" ? [request.data.buffer] : [];
+    const moved = request.op === "hash" || request.op === "append" ? [request.data.buffer] : [];
     return new Promise((resolve, reject) => {
       this.#waiting.set(call, { resolve, reject });
       this.#worker.postMessage({ ...request, call }, moved);
@@ -121,10 +121,15 @@ export class Part extends RunningHash {
     super(link, id);
   }
 
-  /** @throws LocalProblem, for instance when the disk is full. */
+  /**
+   * Writes on; the buffer of `data`, which holds nothing else, is gone afterwards.
+   *
+   * @throws LocalProblem, for instance when the disk is full.
+   */
   async append(data: Bytes): Promise<void> {
+    const size = data.length;
     await this.link.call({ op: "append", id: this.id, data });
-    this.size += data.length;
+    this.size += size;
   }
 
   async restart(): Promise<void> {

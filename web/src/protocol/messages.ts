@@ -30,16 +30,23 @@ export function encodeMessage(head: Readonly<Record<string, unknown>>, body: Uin
   return concat(u32(packed.length), u32(body.length), packed, body);
 }
 
-/** Untrusted bytes in, messages out; keeps what is not complete yet, at most one message and a piece. */
+/**
+ * Untrusted bytes in, messages out; keeps what is not complete yet, at most one message and a piece.
+ *
+ * A body is copied once, into a buffer of its own: whoever takes it may hand it on to a worker.
+ */
 export class MessageDecoder {
-  #pieces: Bytes[] = [];
+  /** What has come and is not taken, in order; of the first piece, what begins at `#start`. */
+  readonly #pieces: Bytes[] = [];
+  #start = 0;
   #size = 0;
-  /** Bytes without which the next message cannot be complete, as far as is known. */
-  #wanted = SIZES_BYTES;
+  /** Of the message under way, once they are known. */
+  #headSize = -1;
+  #bodySize = 0;
 
   /** True if an end now would cut nothing in two. */
   get isBetweenMessages(): boolean {
-    return this.#size === 0;
+    return this.#size === 0 && this.#headSize < 0;
   }
 
   /**
@@ -50,29 +57,42 @@ export class MessageDecoder {
   feed(data: Bytes): Message[] {
     this.#pieces.push(data);
     this.#size += data.length;
-    if (this.#size < this.#wanted) return [];
-    const buffer = this.#pieces.length > 1 ? concat(...this.#pieces) : data;
-    const view = new DataView(buffer.buffer, buffer.byteOffset, buffer.byteLength);
     const found: Message[] = [];
-    let start = 0;
-    for (;;) {
-      this.#wanted = SIZES_BYTES;
-      if (buffer.length - start < this.#wanted) break;
-      const headSize = view.getUint32(start);
-      const bodySize = view.getUint32(start + 4);
-      if (headSize > MAX_HEAD_BYTES || bodySize > MAX_BODY_BYTES) {
+    for (let message = this.#next(); message !== null; message = this.#next()) found.push(message);
+    return found;
+  }
+
+  #next(): Message | null {
+    if (this.#headSize < 0) {
+      if (this.#size < SIZES_BYTES) return null;
+      const sizes = new DataView(this.#take(SIZES_BYTES).buffer);
+      this.#headSize = sizes.getUint32(0);
+      this.#bodySize = sizes.getUint32(4);
+      if (this.#headSize > MAX_HEAD_BYTES || this.#bodySize > MAX_BODY_BYTES) {
         throw new RemoteProtocolError("A message is too large.");
       }
-      this.#wanted += headSize + bodySize;
-      if (buffer.length - start < this.#wanted) break;
-      const bodyAt = start + SIZES_BYTES + headSize;
-      const head = decodeHead(buffer.subarray(start + SIZES_BYTES, bodyAt));
-      start += this.#wanted;
-      found.push({ head, body: buffer.subarray(bodyAt, start) });
     }
-    this.#pieces = start < buffer.length ? [buffer.subarray(start)] : [];
-    this.#size = buffer.length - start;
-    return found;
+    if (this.#size < this.#headSize + this.#bodySize) return null;
+    const head = decodeHead(this.#take(this.#headSize));
+    this.#headSize = -1;
+    return { head, body: this.#bodySize === 0 ? NOTHING : this.#take(this.#bodySize) };
+  }
+
+  /** The next `size` bytes, which have come, in a buffer of their own. */
+  #take(size: number): Bytes {
+    const taken = new Uint8Array(size);
+    let at = 0;
+    for (let piece = this.#pieces[0]; at < size && piece !== undefined; piece = this.#pieces[0]) {
+      const part = piece.subarray(this.#start, this.#start + size - at);
+      taken.set(part, at);
+      at += part.length;
+      this.#start += part.length;
+      if (this.#start < piece.length) break;
+      this.#pieces.shift();
+      this.#start = 0;
+    }
+    this.#size -= size;
+    return taken;
   }
 }
 
