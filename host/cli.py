@@ -160,7 +160,7 @@ async def _run(host: _Host) -> int:
     with trio.open_signal_receiver(*SIGNALS) as signals:
         async with contextlib.AsyncExitStack() as stack:
             customer = await _open_customer(host, stack)
-            outcome = await _live(host, customer, signals)
+            outcome, acts = await _live(host, customer, signals)
             if outcome is _Stop.TOLD_TO and host.state.pairing_key:
                 host.started.lock.release(remove=False)
                 customer.show_gone(host.texts.get("went_offline"))
@@ -172,7 +172,8 @@ async def _run(host: _Host) -> int:
                 return 1
             sentence = f"{host.texts.ending(outcome)} {host.texts.get('removed')}"
             customer.show_removed(sentence, removal.left)
-            await _say_farewell(host, customer, outcome, removal, signals)
+            receipt = _make_receipt(host.state, outcome, removal, acts)
+            await _say_farewell(host, customer, receipt, signals)
             return 0 if outcome.ends_session and not removal.left else 1
 
 
@@ -187,9 +188,12 @@ async def _open_customer(host: _Host, stack: contextlib.AsyncExitStack) -> Custo
     return await stack.enter_async_context(open_terminal(host.texts))
 
 
-async def _live(host: _Host, customer: Customer, signals: Signals) -> CloseReason | _Stop:
+async def _live(
+    host: _Host, customer: Customer, signals: Signals
+) -> tuple[CloseReason | _Stop, dict[str, int]]:
+    """Why it stops, and how often technicians did what: the record goes with everything else."""
     with open_tools(host.started.installation.folder, display=host.started.display) as tools:
-        return await _live_with(host, customer, signals, tools)
+        return await _live_with(host, customer, signals, tools), tools.record.counts()
 
 
 async def _live_with(host: _Host, customer: Customer, signals: Signals, tools: Tools) -> CloseReason | _Stop:
@@ -230,22 +234,24 @@ async def _live_with(host: _Host, customer: Customer, signals: Signals, tools: T
     return outcome
 
 
-async def _say_farewell(
-    host: _Host, customer: Customer, reason: CloseReason, removal: Removal, signals: Signals
-) -> None:
+def _make_receipt(state: HostState, reason: CloseReason, removal: Removal, acts: dict[str, int]) -> Receipt:
+    return Receipt(
+        session=state.session,
+        ended_at=int(time.time()),
+        reason=reason.wire,
+        removed=removal.removed,
+        left=removal.left,
+        acts=acts,
+    )
+
+
+async def _say_farewell(host: _Host, customer: Customer, receipt: Receipt, signals: Signals) -> None:
     """The customer may read how it ended, while the relay is told; a signal cuts both short."""
 
     async def hand_in() -> None:
         state = host.state
         if not state.credential or not state.session:
             return
-        receipt = Receipt(
-            session=state.session,
-            ended_at=int(time.time()),
-            reason=reason.wire,
-            removed=removal.removed,
-            left=removal.left,
-        )
         with trio.move_on_after(RECEIPT_BUDGET):
             await hand_in_receipt(state, make_hello(state, host.facts), receipt)
 

@@ -18,6 +18,9 @@ FILE_NAME: Final = "record"
 MAX_ACTS: Final = 5000
 """Kept word for word; those after it are only counted."""
 MAX_DETAIL: Final = 300
+MAX_WORDS: Final = 32
+"""Different acts that are counted apart; no more fit into a receipt (docs/protocol.md §7)."""
+OTHER: Final = "other"
 
 
 class SessionRecord:
@@ -55,11 +58,12 @@ class SessionRecord:
         ]
 
     def counts(self) -> dict[str, int]:
-        """How often each act was done."""
+        """How often each act was done: at most 32 words."""
         return dict(sorted(self._counts.items()))
 
     def _keep(self, act: list[Any]) -> None:
-        self._counts[act[2]] += 1
+        is_counted_apart = act[2] in self._counts or len(self._counts) < MAX_WORDS - 1
+        self._counts[act[2] if is_counted_apart else OTHER] += 1
         if len(self._acts) < MAX_ACTS:
             self._acts.append(act)
 

@@ -157,6 +157,7 @@ async def mail_receipt(outbox: Outbox, receipt: Receipt) -> None:
         end_sentence=session.end_reason.sentence,
         removal=session.removal,
         uses=tuple(uses),
+        acts=tuple(receipt.acts.items()),
     )
     expires_at = session.ended_at + RECEIPT_WORTH
     await outbox.put(mail, company_id=session.company_id, session_id=session.id, expires_at=expires_at)

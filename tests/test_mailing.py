@@ -18,6 +18,8 @@ from relay.mailing import LetterPost, mail_receipt, tell_owners, tell_session
 from relay.metrics import Metrics
 from relay.people import TechnicianRole
 from relay.protocol.close_reasons import CloseReason
+from relay.protocol.lease import Receipt as RemovalReceipt
+from relay.protocol.lease import sign_receipt
 from relay.sessions import Session
 from relay.store.webhook_rows import WebhookRow
 from tests.helpers.mail_servers import Receiver, smtp_server
@@ -145,13 +147,24 @@ async def test_a_receipt_is_mailed_once_after_the_end(office: Office, tmp_path: 
             clock = office.broker.now
             assert isinstance(clock, Clock)
             clock.pass_by(300)
+            receipt = RemovalReceipt(
+                session=admission.session.id,
+                ended_at=1,
+                reason="customer",
+                removed=["state"],
+                left=[],
+                acts={"file_written": 3},
+            )
+            body, signature = sign_receipt(receipt, office.host.key)
+            await office.broker.record_receipt(admission.session.id, body, signature)
             assert await receipts.post() == 1
             assert await receipts.post() == 0
     (message,) = receiver.messages
     assert str(message["To"]) == "ana@example.com"
     assert "The customer ended the session." in text_of(message)
     assert "Nobody connected to your computer." in text_of(message)
-    assert "has not confirmed yet" in text_of(message)
+    assert "has confirmed that it removed itself" in text_of(message)
+    assert "Files written: 3" in text_of(message)
 
 
 async def test_owners_hear_of_a_disabled_webhook_and_nobody_else(office: Office, tmp_path: Path) -> None:

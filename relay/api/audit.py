@@ -11,7 +11,7 @@ from relay.api.context import Allowed, Caller, Context, language_of
 from relay.api.models import Time
 from relay.api.problems import Problem, answers, not_found
 from relay.audit.export import MEDIA_TYPES
-from relay.audit.receipts import Receipt
+from relay.audit.receipts import ACTS, OTHER_ACT, Receipt
 from relay.people import Permission
 from relay.protocol.links import INVITE_BYTES, LinkError, decode_base64url, encode_base64url
 from relay.sessions import SessionId
@@ -187,6 +187,13 @@ class ReceiptUse(BaseModel):
     is_estimated: bool
 
 
+class ReceiptAct(BaseModel):
+    """How often something was done to the computer, as its host counted and signed."""
+
+    act: str = Field(description=f"One of {', '.join((*ACTS, OTHER_ACT))}.", examples=["file_written"])
+    count: int = Field(examples=[3])
+
+
 class ReceiptAnswer(BaseModel):
     """What a customer may know about a session that ended."""
 
@@ -204,6 +211,7 @@ class ReceiptAnswer(BaseModel):
         description="Of the program from the customer's computer: it never came; not confirmed; confirmed."
     )
     uses: list[ReceiptUse]
+    acts: list[ReceiptAct]
 
 
 @router.get("/audit", responses=answers(401, 403, 422))
@@ -348,6 +356,7 @@ def receipt_answer(receipt: Receipt, *, language: str) -> ReceiptAnswer:
             )
             for use in receipt.uses
         ],
+        acts=[ReceiptAct(act=act, count=count) for act, count in receipt.acts.items()],
     )
 
 

@@ -1,11 +1,13 @@
 """The customer's receipt: who helped, when, how long, with which tools, why it ended, and what is left.
 
-It says what the relay knows and no more: what was done inside a tool is sealed end to end. The receipt goes
-to the customer's page for a day after the end, to whoever holds the deployment link, and by mail if the
-technician ticked it when preparing.
+It says what the relay knows, and how often the host says that something was changed: what was done inside a
+tool is sealed end to end, but the host signs those counts into its removal receipt (docs/protocol.md §7),
+which lies in the audit log and is verified again here. The customer's receipt goes to their page for a day
+after the end, to whoever holds the deployment link, and by mail if the technician ticked it when preparing.
 """
 
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -16,8 +18,10 @@ import trio
 
 from relay.errors import RelayError
 from relay.people import Company
+from relay.protocol.errors import RemoteProtocolError
+from relay.protocol.lease import verify_receipt
 from relay.sessions import Session, SessionId, SessionState
-from relay.store import Store, Transaction, account_rows, receipt_rows, session_rows, use_rows
+from relay.store import Store, Transaction, account_rows, audit_rows, receipt_rows, session_rows, use_rows
 from relay.store.use_rows import Use
 
 PAGE_WINDOW: Final = timedelta(hours=24)
@@ -26,6 +30,22 @@ REMOVAL_PATIENCE: Final = timedelta(minutes=2)
 """For the host to say that it removed itself, before the mail goes without that."""
 LOOK_INTERVAL: Final = 20.0
 """Seconds between two looks for receipts to mail."""
+
+ACTS: Final = (
+    "file_written",
+    "file_made",
+    "file_copied",
+    "file_moved",
+    "file_trashed",
+    "file_deleted",
+    "process_ended",
+    "priority_changed",
+    "service_start",
+    "service_stop",
+    "service_restart",
+)
+"""What technicians can do that changes the computer, as hosts name it; whatever else one names is "other"."""
+OTHER_ACT: Final = "other"
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -38,11 +58,14 @@ class Receipt:
         session: ended.
         company: who helped.
         uses: of its tools, in the order in which they began.
+        acts: how often what was done, in the order of `ACTS`, as the host signed it; the relay cannot know
+            better. Empty if nothing was done, or nothing was heard of the host after the end.
     """
 
     session: Session
     company: Company
     uses: tuple[Use, ...]
+    acts: Mapping[str, int]
 
     @property
     def technicians(self) -> list[str]:
@@ -66,7 +89,28 @@ def of_session(tx: Transaction, session_id: SessionId) -> Receipt | None:
     company = account_rows.company_by_id(tx, session.company_id)
     if company is None:
         raise AssertionError("a session's company is missing")
-    return Receipt(session, company, tuple(use_rows.of_session(tx, session_id)))
+    uses = tuple(use_rows.of_session(tx, session_id))
+    return Receipt(session, company, uses, _acts_of_session(tx, session))
+
+
+def _acts_of_session(tx: Transaction, session: Session) -> dict[str, int]:
+    row = audit_rows.last_of_actions(tx, session.id, ("removal_confirmed", "removal_incomplete"))
+    if row is None or session.host_key is None:
+        return {}
+    body, signature = (str(row.fields.get(name, "")) for name in ("receipt", "signature"))
+    try:
+        signed = verify_receipt(
+            bytes.fromhex(body),
+            bytes.fromhex(signature),
+            host_key=session.host_key,
+            session=session.id,
+        )
+    except (RemoteProtocolError, ValueError):  # forgotten by now, or not as it was
+        return {}
+    found: Counter[str] = Counter()
+    for act, count in signed.acts.items():
+        found[act if act in ACTS else OTHER_ACT] += count
+    return {act: found[act] for act in (*ACTS, OTHER_ACT) if found[act]}
 
 
 def of_invite(tx: Transaction, invite_hash: bytes, now: datetime) -> Receipt | None:

@@ -120,9 +120,10 @@ def take_receipt(ledger: Ledger, session_id: SessionId, body: bytes, signature: 
     if session.host_key is None or session.removal != "pending":
         raise SessionUnavailable(NO_SUCH_SESSION)
     receipt = verify_receipt(body, signature, host_key=session.host_key, session=session_id)
+    acts = [f"{act}: {count}" for act, count in receipt.acts.items()]
     proof = {"receipt": body.hex(), "signature": signature.hex()}
     if receipt.left:
-        ledger.audit(session, "removal_incomplete", actor="host", left=receipt.left, **proof)
+        ledger.audit(session, "removal_incomplete", actor="host", left=receipt.left, acts=acts, **proof)
         sentence = "The host could not remove everything: " + ", ".join(receipt.left)
         return ledger.keep(rules.warn(session, sentence))
     return ledger.happen(
@@ -131,6 +132,7 @@ def take_receipt(ledger: Ledger, session_id: SessionId, body: bytes, signature: 
         actor="host",
         reason=receipt.reason,
         removed=receipt.removed,
+        acts=acts,
         **proof,
     )
 

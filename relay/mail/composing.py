@@ -43,6 +43,21 @@ TOOL_NAMES: Final = {
     "chat": mark("Chat"),
 }
 
+ACT_NAMES: Final = {
+    "file_written": mark("Files written"),
+    "file_made": mark("Folders made"),
+    "file_copied": mark("Files or folders copied"),
+    "file_moved": mark("Files or folders moved"),
+    "file_trashed": mark("Files or folders moved to the trash"),
+    "file_deleted": mark("Files or folders deleted for good"),
+    "process_ended": mark("Processes ended"),
+    "priority_changed": mark("Priorities of processes changed"),
+    "service_start": mark("Services started"),
+    "service_stop": mark("Services stopped"),
+    "service_restart": mark("Services restarted"),
+    "other": mark("Other changes"),
+}
+
 _HIDDEN = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 
@@ -182,6 +197,10 @@ def _receipt_values(mail: ReceiptMail) -> dict[str, object]:
                 "lasted": duration(use.seconds),
             }
             for use in mail.uses
+        ],
+        "acts": [
+            (translate(mail.language, ACT_NAMES.get(act, ACT_NAMES["other"])), count)
+            for act, count in mail.acts
         ],
     }
 

@@ -162,6 +162,7 @@ class ReceiptMail(Mail):
         end_sentence: why it ended, English source text.
         removal: whether the host has confirmed that it removed itself.
         uses: in the order in which they began.
+        acts: what was done to the computer (`relay.audit.receipts.ACTS`), and how often.
     """
 
     kind: ClassVar[str] = "receipt"
@@ -173,6 +174,7 @@ class ReceiptMail(Mail):
     end_sentence: str
     removal: Removal
     uses: tuple[ReceiptUse, ...]
+    acts: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ that neither can pass for the other, nor for the *proof* with which a host joins
 """
 
 import hashlib
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 import msgpack
 from cryptography.exceptions import InvalidSignature
@@ -16,9 +16,11 @@ from relay.protocol.close_reasons import CloseReason
 from relay.protocol.errors import LocalProtocolError, RemoteProtocolError
 from relay.protocol.maps import (
     MAX_MAP_BYTES,
+    NOTHING,
     Shape,
     binary,
     check_map,
+    counts,
     decode_map,
     encode_map,
     integer,
@@ -44,6 +46,7 @@ _LEASE = {
     "kinds": texts,
 }
 _RECEIPT = {"session": text, "ended_at": _time, "reason": text, "removed": texts, "left": texts}
+_RECEIPT_OPTIONAL = {"acts": counts}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +78,7 @@ class Receipt:
         reason: the close reason's wire name.
         removed: at most 32 names of what was removed and is verifiably gone.
         left: at most 32 names of what could not be removed; empty if all went well.
+        acts: how often technicians did what changes something: at most 32 words of at most 32 bytes.
     """
 
     session: str
@@ -82,6 +86,7 @@ class Receipt:
     reason: str
     removed: list[str]
     left: list[str]
+    acts: dict[str, int] = field(default_factory=dict)
 
 
 def sign_lease(lease: Lease, relay_key: Ed25519PrivateKey) -> bytes:
@@ -124,7 +129,10 @@ def sign_receipt(receipt: Receipt, host_key: Ed25519PrivateKey) -> tuple[bytes, 
     Raises:
         LocalProtocolError: a field is not one that `verify_receipt` would take, or all is too long together.
     """
-    body = _encode(asdict(receipt), _RECEIPT, "receipt")
+    fields = asdict(receipt)
+    if not receipt.acts:
+        del fields["acts"]  # as before there were any
+    body = _encode(fields, _RECEIPT, "receipt", _RECEIPT_OPTIONAL)
     return body, host_key.sign(_RECEIPT_PREFIX + body)
 
 
@@ -138,7 +146,7 @@ def verify_receipt(body: bytes, signature: bytes, *, host_key: bytes, session: s
             another session.
     """
     _verify(host_key, signature, _RECEIPT_PREFIX + body, "receipt")
-    receipt = Receipt(**decode_map(body, _RECEIPT, "receipt"))
+    receipt = Receipt(**decode_map(body, _RECEIPT, "receipt", _RECEIPT_OPTIONAL))
     if receipt.session != session:
         raise RemoteProtocolError("The receipt is for another session.", CloseReason.SEAL_BROKEN)
     return receipt
@@ -168,10 +176,10 @@ def _join_statement(secret: bytes, origin: str) -> bytes:
     return _JOIN_PREFIX + hashlib.sha256(secret).digest() + origin.encode()
 
 
-def _encode(fields: dict[str, object], shape: Shape, what: str) -> bytes:
+def _encode(fields: dict[str, object], shape: Shape, what: str, optional: Shape = NOTHING) -> bytes:
     """Packs what we are about to sign, after the checks that its readers will make."""
     try:
-        body = encode_map(check_map(fields, shape, what))
+        body = encode_map(check_map(fields, shape, what, optional))
     except RemoteProtocolError as exc:
         raise LocalProtocolError(str(exc)) from exc
     if len(body) > _MAX_BODY_BYTES:

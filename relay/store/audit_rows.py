@@ -5,7 +5,7 @@ chains until the transaction's end, so that two relays on one database cannot bo
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeAlias
@@ -166,6 +166,12 @@ def chain_of(company_id: CompanyId | None) -> str:
 def of_session(tx: Transaction, session_id: SessionId, *, limit: int | None = None) -> list[AuditRow]:
     """What happened to a session, in order; at most the last `limit` things."""
     return _last_rows(tx, audit.c.session_id == session_id, limit)
+
+
+def last_of_actions(tx: Transaction, session_id: SessionId, actions: Collection[str]) -> AuditRow | None:
+    """The last thing of these `actions` that happened to a session, or None."""
+    rows = _last_rows(tx, and_(audit.c.session_id == session_id, audit.c.action.in_(actions)), 1)
+    return rows[0] if rows else None
 
 
 def of_company(tx: Transaction, company_id: CompanyId) -> list[AuditRow]:

@@ -193,6 +193,7 @@ async def test_a_receipt_tells_the_customer_who_when_and_why(world: World) -> No
     assert [(use["technician"], use["tool"], use["seconds"]) for use in receipt["uses"]] == [
         ("Alice", "control", 90)
     ]
+    assert receipt["acts"] == []
     assert "Ticket 17" not in json.dumps(receipt)
     assert "ana@example.com" not in json.dumps(receipt)
 

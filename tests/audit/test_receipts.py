@@ -3,14 +3,18 @@
 from datetime import timedelta
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from relay.audit.receipts import PAGE_WINDOW, Receipt, ReceiptPost, of_invite, of_session
 from relay.audit.recorder import Recorder
 from relay.errors import RelayError
 from relay.protocol.frames import Channel
+from relay.protocol.lease import Receipt as Removal
+from relay.protocol.lease import sign_receipt
 from relay.sessions import SessionId
 from tests.helpers.audit_office import AuditOffice, attached
 
+HOST = Ed25519PrivateKey.generate()
 INVITE_HASH = b"s".ljust(32, b".")
 
 
@@ -40,6 +44,51 @@ async def test_a_receipt_names_everybody_and_every_tool(office: AuditOffice) -> 
     assert receipt.technicians == ["Tess", "Ulf"]
     assert [(use.tool, use.seconds) for use in receipt.uses] == [("control", 60), ("files", 30)]
     assert (receipt.active_seconds, receipt.company.name) == (3600, "Company")
+
+
+async def take_removal(office: AuditOffice, acts: dict[str, int], action: str = "removal_confirmed") -> None:
+    """The host's signed receipt comes into the log, as the broker writes it."""
+    removal = Removal(session="s", ended_at=1, reason="technician", removed=[], left=[], acts=acts)
+    body, signature = sign_receipt(removal, HOST)
+    await office.add(action, session="s", receipt=body.hex(), signature=signature.hex())
+
+
+async def add_session_of_host(office: AuditOffice) -> None:
+    await office.add_session("s", host_key=HOST.public_key().public_bytes_raw())
+
+
+async def acts_of(office: AuditOffice) -> list[tuple[str, int]]:
+    receipt = await receipt_of(office)
+    assert receipt is not None
+    return list(receipt.acts.items())
+
+
+async def test_a_receipt_tells_what_the_host_counted_and_unknown_words_are_other_changes(
+    office: AuditOffice,
+) -> None:
+    await add_session_of_host(office)
+    assert await acts_of(office) == []
+    await take_removal(office, {"<b>": 2, "process_ended": 1, "later": 5, "file_written": 3})
+    assert await acts_of(office) == [("file_written", 3), ("process_ended", 1), ("other", 7)]
+
+
+async def test_the_last_thing_that_the_host_signed_counts(office: AuditOffice) -> None:
+    await add_session_of_host(office)
+    await take_removal(office, {"file_written": 1}, "removal_incomplete")
+    await take_removal(office, {"file_written": 2})
+    assert await acts_of(office) == [("file_written", 2)]
+
+
+async def test_counts_that_were_changed_in_the_log_are_not_shown(office: AuditOffice) -> None:
+    await add_session_of_host(office)
+    await take_removal(office, {"file_written": 1})
+    written = b"file_written\1".hex()
+    await office.run_sql(
+        "UPDATE audit SET fields = replace(fields, :old, :new)", old=written, new=b"file_written\2".hex()
+    )
+    assert await acts_of(office) == []
+    await office.run_sql("UPDATE audit SET fields = replace(fields, '6669', 'no hex')")
+    assert await acts_of(office) == []
 
 
 async def test_an_open_session_has_no_receipt(office: AuditOffice) -> None:

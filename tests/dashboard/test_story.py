@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 import trio
 
 from relay.protocol.frames import Channel
+from relay.protocol.links import encode_base64url
 from technician.attaching import open_tool
 from technician.errors import RelayRefused
 from tests.helpers.active_story import open_active_session, run_technician
@@ -65,3 +67,23 @@ async def test_the_free_plan_has_no_dashboard_but_chat(tmp_path: Path, desktop: 
         said = await run_technician(session, tmp_path / "config", "chat", stdin="hello\n")
         assert said.returncode == 0, said.stderr
         session.host.hear("hello")
+
+
+async def test_the_receipt_tells_the_customer_what_was_changed(tmp_path: Path, desktop: Desktop) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    source.write_bytes(b"x" * (1 << 20))
+    async with open_active_session(tmp_path, desktop) as session:
+        technician = partial(run_technician, session, tmp_path / "config")
+        put = await technician("files", "put", source, target)
+        assert put.returncode == 0, put.stderr
+        async with trio.open_nursery() as nursery:
+            victim = await nursery.start(partial(trio.run_process, ["sleep", "600"], check=False))
+            ended = await technician("dashboard", "end", str(victim.pid), "--yes")
+            assert ended.returncode == 0, ended.stderr
+        await trio.to_thread.run_sync(session.host.interrupt)
+        await trio.to_thread.run_sync(session.host.wait_removed)
+        invite = encode_base64url(session.prepared.link.invite)
+        async with httpx.AsyncClient(base_url=session.relay.origin) as customer:
+            receipt = (await customer.get(f"/api/v1/links/{invite}/receipt")).json()
+    assert receipt["removal"] == "confirmed"
+    assert receipt["acts"] == [{"act": "file_written", "count": 1}, {"act": "process_ended", "count": 1}]

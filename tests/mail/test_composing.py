@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from relay.audit.receipts import ACTS, OTHER_ACT
 from relay.mail import (
     Brand,
     DeploymentMail,
@@ -22,7 +23,7 @@ from relay.mail import (
     compose,
     visible,
 )
-from relay.mail.composing import DARK, LIGHT, duration, readable_on
+from relay.mail.composing import ACT_NAMES, DARK, LIGHT, duration, readable_on
 from relay.mail.mails import KINDS, Envelope, decode, encode
 from relay.store.logo_rows import Logo
 
@@ -149,6 +150,21 @@ def test_receipt_says_who_when_how_long_and_with_what() -> None:
     assert "- 2 Jan 2025, 10:30 UTC: File Manager (watching only), Bob, 12 min" in text
     assert "has confirmed that it removed itself" in text
     assert "Remote Control" in html
+
+
+def test_receipt_says_what_was_changed_and_a_word_that_is_unknown_is_some_other_change() -> None:
+    acts = (("file_written", 3), ("process_ended", 1), ("<b>new</b>", 2))
+    text, html = parts_of(composed(replace(RECEIPT, acts=acts)))
+    assert "What was changed\n\n- Files written: 3\n- Processes ended: 1\n- Other changes: 2\n" in text
+    assert "Files written" in html
+    assert "new" not in html.partition("What was changed")[2].partition("</table>")[0]
+    text, _ = parts_of(composed(replace(RECEIPT, acts=acts, language="es")))
+    assert "- Archivos escritos: 3" in text
+    assert "What was changed" not in parts_of(composed(RECEIPT))[0]
+
+
+def test_every_act_has_a_name() -> None:
+    assert set(ACT_NAMES) == {*ACTS, OTHER_ACT}
 
 
 def test_receipt_of_a_session_that_nobody_used() -> None:

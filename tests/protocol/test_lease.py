@@ -179,6 +179,53 @@ def test_receipt_that_nobody_would_take_is_not_signed(removed: list[str]) -> Non
         sign_receipt(replace(RECEIPT, removed=removed), HOST)
 
 
+def test_receipt_tells_what_was_done() -> None:
+    receipt = replace(RECEIPT, acts={"file_written": 3, "process_ended": 1})
+    body, signature = sign_receipt(receipt, HOST)
+    assert msgpack.unpackb(body)["acts"] == {"file_written": 3, "process_ended": 1}
+    assert verify_receipt(body, signature, host_key=HOST_KEY, session="s_1") == receipt
+
+
+def test_receipt_of_a_session_in_which_nothing_was_done_is_as_it_always_was() -> None:
+    body, _ = sign_receipt(RECEIPT, HOST)
+    assert msgpack.unpackb(body) == {
+        "session": "s_1",
+        "ended_at": 1_800_000_100,
+        "reason": "customer",
+        "removed": ["program"],
+        "left": [],
+    }
+
+
+def test_receipt_takes_as_many_words_as_there_may_be() -> None:
+    receipt = replace(RECEIPT, acts={f"{number:032}": 2**31 - 1 for number in range(32)})
+    body, signature = sign_receipt(receipt, HOST)
+    assert verify_receipt(body, signature, host_key=HOST_KEY, session="s_1") == receipt
+
+
+@pytest.mark.parametrize(
+    "acts",
+    [
+        None,
+        ["file_written"],
+        {"file_written": 0},
+        {"file_written": -1},
+        {"file_written": 2**31},
+        {"file_written": True},
+        {"file_written": "3"},
+        {1: 1},
+        {"x" * 33: 1},
+        {f"act {number}": 1 for number in range(33)},
+    ],
+    ids=repr,
+)
+def test_receipt_with_absurd_counts_is_refused(acts: object) -> None:
+    body = msgpack.packb({**msgpack.unpackb(sign_receipt(RECEIPT, HOST)[0]), "acts": acts})
+    with pytest.raises(RemoteProtocolError) as caught:
+        verify_receipt(body, HOST.sign(b"adhoc.v1 receipt\0" + body), host_key=HOST_KEY, session="s_1")
+    assert caught.value.close_reason is CloseReason.BAD_FRAME
+
+
 def test_join_proof_is_believed() -> None:
     proof = make_join_proof(b"i" * 16, "https://relay.example", HOST)
     verify_join_proof(proof, secret=b"i" * 16, origin="https://relay.example", host_key=HOST_KEY)

@@ -205,6 +205,7 @@ export interface Receipt {
   readonly end_sentence: string | null;
   readonly removal: Session["removal"];
   readonly uses: readonly (Omit<Use, "technician" | "reason"> & { readonly technician: string })[];
+  readonly acts: readonly { readonly act: string; readonly count: number }[];
 }
 
 export interface NewSession {

@@ -46,6 +46,11 @@ export function counted(stem: Counted, count: number): string {
   return fill(CATALOGUES[language.value][`${stem}_${form}`], { count });
 }
 
+/** As `counted`, for a stem that is put together at run time; null if there is no text for it. */
+export function countedIfAny(stem: string, count: number): string | null {
+  return Object.hasOwn(en, `${stem}_one`) ? counted(stem as Counted, count) : null;
+}
+
 /** The text of a key that is put together at run time, or null if there is none. */
 export function textIfAny(key: string, values?: Readonly<Record<string, string | number>>): string | null {
   return Object.hasOwn(en, key) ? fill(CATALOGUES[language.value][key as Key], values) : null;

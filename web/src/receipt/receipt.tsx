@@ -3,7 +3,7 @@ import { Printer } from "lucide-preact";
 import "../styles/receipt.css";
 import type { Receipt } from "../api/types";
 import { endSentence } from "../console/ends";
-import { language, t, textIfAny } from "../i18n/text";
+import { counted, countedIfAny, language, t, textIfAny } from "../i18n/text";
 import { clean } from "../text/clean";
 import { formatDuration, formatMoment } from "../text/format";
 import { Button } from "../ui/buttons";
@@ -53,8 +53,18 @@ export function ReceiptPaper({ receipt, heading: Heading = "h2" }: { receipt: Re
           ))}
         </ul>
       )}
+      {receipt.acts.length > 0 && (
+        <p>
+          {t("receipt_acts")} {actsSentence(receipt.acts)}.
+        </p>
+      )}
     </section>
   );
+}
+
+/** What was done and how often, such as "3 files written, 1 process ended"; a word from a newer relay is some other change. */
+export function actsSentence(acts: Receipt["acts"]): string {
+  return acts.map(({ act, count }) => countedIfAny(`act_${act}`, count) ?? counted("act_other", count)).join(", ");
 }
 
 /** When and how long a tool was open; "at least" where the relay did not see the end. */
