@@ -186,7 +186,7 @@ class Channels:
             self._tools.record.note(viewer.technician, f"file_{word}", path)
 
         try:
-            await serve_files(MessageStream(sealed), Places(), tell=tell)
+            await serve_files(MessageStream(sealed), Places(self._state.folders), tell=tell)
         finally:
             sealed.close()
 

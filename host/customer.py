@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:  # the single file's bootstrap needs this module before it has unpacked msgpack
+    from host.consent import Consent
     from relay.protocol.claims import PairClaims
 
 MAX_SHOWN_CHARACTERS = 80
@@ -36,8 +37,8 @@ class Customer(Protocol):
         Cancellation: what was typed so far stays in the field for the next call.
         """
 
-    async def ask_allow(self, claims: "PairClaims") -> bool:
-        """The code was right: show who is proven to ask, and ask whether they may.
+    async def ask_allow(self, claims: "PairClaims") -> "Consent":
+        """The code was right: show who is proven to ask, and ask whether they may, and to which files.
 
         Cancellation: the question is taken back.
         """

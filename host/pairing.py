@@ -14,6 +14,7 @@ from typing import Final
 
 import trio
 
+from host.consent import Consent
 from host.customer import Asker, Customer
 from host.state import HostState
 from host.texts import Texts
@@ -235,11 +236,11 @@ class Pairing:
         """Ask the customer, now that both sides have proven that they know the code."""
         try:
             claims = PairClaims.unpack(handshake.claims)
-            is_allowed = await self._ask_allow(sealed, claims)
-            if is_allowed is None:
+            consent = await self._ask_allow(sealed, claims)
+            if consent is None:
                 return _Outcome.ABANDONED
-            await sealed.send(pack_answer(is_allowed=is_allowed))
-            if not is_allowed:
+            await sealed.send(pack_answer(is_allowed=consent.is_allowed))
+            if not consent.is_allowed:
                 sealed.close(CloseReason.DECLINED)
                 return _Outcome.DECLINED
             with trio.fail_after(PROOF_TIMEOUT):
@@ -249,14 +250,15 @@ class Pairing:
         finally:
             sealed.close(CloseReason.DONE)
         self._state.pairing_key = bytes(pairing_key)
-        self._state.kinds = claims.kinds
+        self._state.kinds = consent.limit_kinds(claims.kinds)
+        self._state.folders = None if consent.folders is None else list(consent.folders)
         self._state.paired_attempt = self._relay_attempts = handshake.attempt
         self._save()
         return _Outcome.PAIRED
 
-    async def _ask_allow(self, sealed: SealedStream, claims: PairClaims) -> bool | None:
+    async def _ask_allow(self, sealed: SealedStream, claims: PairClaims) -> Consent | None:
         """The customer's answer; None if the technician's page went away before it."""
-        answer: bool | None = None
+        answer: Consent | None = None
 
         async def watch() -> None:
             with contextlib.suppress(StreamClosed):

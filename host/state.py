@@ -17,6 +17,10 @@ FILE_NAME: Final = "state"
 _NOTHING: Final = b""
 
 
+def _texts_or_none(value: object) -> bool:
+    return value is None or texts(value)
+
+
 class StateError(Exception):
     """The state file cannot be used; `str(error)` is one sentence."""
 
@@ -35,6 +39,7 @@ _SHAPE: Shape = {
     "attempts": integer(0, 1000),
     "paired_attempt": integer(0, 1000),
     "kinds": texts,
+    "folders": _texts_or_none,
     "wall_deadline": integer(0, 1 << 53),
     "boot_deadline": integer(0, 1 << 53),
     "boot_id": text,
@@ -56,6 +61,8 @@ class HostState:
         attempts: the greatest number of a pairing try, by the relay's count or this host's.
         paired_attempt: the try that yielded `pairing_key`.
         kinds: the channels that both sides proved to mean when they paired; no other is served.
+            Those that the customer took out are none of them.
+        folders: that the customer limited the File Manager to; None for no limit.
         wall_deadline, boot_deadline, boot_id: see `host.deadline`; seconds.
     """
 
@@ -72,6 +79,7 @@ class HostState:
     attempts: int = 0
     paired_attempt: int = 0
     kinds: list[str] = field(default_factory=list)
+    folders: list[str] | None = None
     wall_deadline: int = 0
     boot_deadline: int = 0
     boot_id: str = ""

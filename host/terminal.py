@@ -1,6 +1,7 @@
 """The customer at a terminal, or a program that plays one through pipes.
 
-Two prompts are all that ever waits for input: one ends with "code: ", the other with "[y/N] ".
+Two prompts are all that must be answered: one ends with "code: ", the other with "[y/N] ". Whoever answers
+the latter with "f" is asked for folders, by a prompt that ends with "folder: ", until one is left empty.
 """
 
 import os
@@ -12,6 +13,7 @@ from typing import Final, TextIO
 
 import trio
 
+from host.consent import CannotChoose, Consent, choose_folder, has_files
 from host.customer import Asker, clean
 from host.texts import Texts
 from relay.protocol.claims import PairClaims
@@ -20,6 +22,8 @@ from relay.protocol.codes import CodeError, parse_security_code
 MAX_LINE_BYTES: Final = 1024
 MAX_WAITING_LINES: Final = 16
 MAX_CHAT_CHARACTERS: Final = 2000
+ONLY_FOLDERS: Final = frozenset({"f", "c"})
+"""Yes, but files only in folders that are named next; in English or Spanish."""
 YES: Final = frozenset({"y", "yes", "s", "si", "sí"})
 
 
@@ -102,18 +106,35 @@ class TerminalCustomer:
             else:
                 return code
 
-    async def ask_allow(self, claims: PairClaims) -> bool:
+    async def ask_allow(self, claims: PairClaims) -> Consent:
         """See `host.customer.Customer`."""
-        self._say(
-            self._texts.get(
-                "allow",
-                technician=clean(claims.technician),
-                company=clean(claims.company),
-                hours=self._texts.duration(claims.lifetime),
-            )
+        question = self._texts.get(
+            "allow",
+            technician=clean(claims.technician),
+            company=clean(claims.company),
+            hours=self._texts.duration(claims.lifetime),
         )
+        can_limit = has_files(claims.kinds)
+        self._say(f"{question} {self._texts.get('allow_folders')}" if can_limit else question)
         self._prompt("[y/N] ")
-        return (await self._next_line()).lower() in YES
+        answer = (await self._next_line()).lower()
+        if can_limit and answer in ONLY_FOLDERS:
+            return Consent(True, await self._ask_folders())
+        return Consent(answer in YES)
+
+    async def _ask_folders(self) -> tuple[str, ...]:
+        self._say(self._texts.get("name_folders"))
+        folders: tuple[str, ...] = ()
+        while True:
+            self._prompt(f"{self._texts.get('ask_folder')}: ")
+            typed = await self._next_line()
+            if not typed:
+                self._say(self._texts.only_folders(folders))
+                return folders
+            try:
+                folders = choose_folder(typed, folders)
+            except CannotChoose as exc:
+                self._say(self._texts.get(exc.key))
 
     async def wait_wants_to_end(self) -> None:
         """See `host.customer.Customer`."""

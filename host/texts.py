@@ -1,7 +1,7 @@
 """What the host says to the customer, in the languages there are."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from host.customer import Asker
@@ -31,6 +31,16 @@ _EN: Final[Mapping[str, str]] = {
         "{technician} of {company} is confirmed. May they see and control this computer for {hours}? "
         "You can end it at any time."
     ),
+    "allow_folders": "To allow this with files only in folders that you name, type f.",
+    "name_folders": "Name the folders whose files the technician may see and change, one at a time.",
+    "ask_folder": "Enter alone when there are no more; folder",
+    "limit_box": "Files only in folders that I choose",
+    "add_folder_button": "Add a folder…",
+    "only_folders": "Files only in: {names}",
+    "no_folders": "No folder is chosen: the technician gets no files.",
+    "no_such_folder": "There is no such folder on this computer.",
+    "folder_is_no_text": "A folder of this name cannot be chosen.",
+    "too_many_folders": "These are too many folders.",
     "active": "Connected for support. Time left: {left}.",
     "active_short": "Connected for support",
     "time_left": "Time left: {left}",
@@ -90,6 +100,16 @@ _ES: Final[Mapping[str, str]] = {
         "{technician} de {company} está confirmado. ¿Puede ver y controlar este equipo durante {hours}? "
         "Usted puede terminar en cualquier momento."
     ),
+    "allow_folders": "Para permitirlo solo con archivos de carpetas que usted indique, escriba c.",
+    "name_folders": "Indique, una por una, las carpetas cuyos archivos el técnico puede ver y cambiar.",
+    "ask_folder": "Solo Intro si no hay más; carpeta",
+    "limit_box": "Archivos solo en las carpetas que yo elija",
+    "add_folder_button": "Añadir una carpeta…",
+    "only_folders": "Archivos solo en: {names}",
+    "no_folders": "No hay ninguna carpeta elegida: el técnico no recibe archivos.",
+    "no_such_folder": "No existe esa carpeta en este equipo.",
+    "folder_is_no_text": "No se puede elegir una carpeta con ese nombre.",
+    "too_many_folders": "Son demasiadas carpetas.",
     "active": "Conectado para soporte. Tiempo restante: {left}.",
     "active_short": "Conectado para soporte",
     "time_left": "Tiempo restante: {left}",
@@ -168,6 +188,10 @@ class Texts:
         """Who asks for access; a company without a name is left out."""
         key = "asks" if asker.company else "asks_unnamed"
         return self.get(key, technician=asker.technician, company=asker.company)
+
+    def only_folders(self, folders: Sequence[str]) -> str:
+        """What the File Manager is limited to."""
+        return self.get("only_folders", names=", ".join(folders)) if folders else self.get("no_folders")
 
     def duration(self, seconds: float) -> str:
         """A length of time in words, rounded to the nearest minute or, from two hours on, hour."""

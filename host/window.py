@@ -19,6 +19,7 @@ from typing import Final
 
 import trio
 
+from host.consent import Consent, has_files
 from host.customer import Asker, clean
 from host.texts import Texts
 from host.window_view import Handlers, WindowView
@@ -42,7 +43,7 @@ class WindowCustomer:
         self._texts = texts
         self._thread = thread
         self._code: str | None = None
-        self._answer: bool | None = None
+        self._answer: Consent | None = None
         self._chat_texts: deque[str] = deque()
         self._changed = trio.Event()
         self._wants_to_end = trio.Event()
@@ -61,7 +62,7 @@ class WindowCustomer:
         code, self._code = self._code, None
         return code
 
-    async def ask_allow(self, claims: PairClaims) -> bool:
+    async def ask_allow(self, claims: PairClaims) -> Consent:
         """See `host.customer.Customer`."""
         question = self._texts.get(
             "allow",
@@ -70,7 +71,8 @@ class WindowCustomer:
             hours=self._texts.duration(claims.lifetime),
         )
         self._answer = None
-        self._thread.do(lambda view: view.show_allow(question))
+        can_limit = has_files(claims.kinds)
+        self._thread.do(lambda view: view.show_allow(question, can_limit=can_limit))
         while self._answer is None:
             await self._changed.wait()
         return self._answer
@@ -155,8 +157,8 @@ class WindowCustomer:
         self._code = code
         self._wake()
 
-    def _take_answer(self, is_allowed: bool) -> None:
-        self._answer = is_allowed
+    def _take_answer(self, answer: Consent) -> None:
+        self._answer = answer
         self._wake()
 
     def _take_chat_text(self, text: str) -> None:
@@ -205,7 +207,7 @@ class _WindowThread:
     def _run(self, customer: WindowCustomer) -> None:
         handlers = Handlers(
             code=lambda code: self._tell(customer._take_code, code),
-            allow=lambda is_allowed: self._tell(customer._take_answer, is_allowed),
+            allow=lambda answer: self._tell(customer._take_answer, answer),
             end=lambda: self._tell(customer.ask_to_end),
             chat=lambda text: self._tell(customer._take_chat_text, text),
             dismiss=lambda: self._tell(customer._is_dismissed.set),

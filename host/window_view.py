@@ -13,8 +13,10 @@ from enum import Enum, auto
 from tkinter import font, ttk
 from typing import Final
 
+from host.consent import Consent
 from host.texts import Texts
 from host.window_chat import ChatPane
+from host.window_folders import FolderChoice
 from relay.protocol.codes import CODE_DIGITS
 
 WIDTH: Final = 540
@@ -40,7 +42,7 @@ class Handlers:
     """What the person did. Called in the window's thread."""
 
     code: Callable[[str], None]
-    allow: Callable[[bool], None]
+    allow: Callable[[Consent], None]
     end: Callable[[], None]
     chat: Callable[[str], None]
     dismiss: Callable[[], None]
@@ -111,9 +113,14 @@ class WindowView:
         self._turn_to(_Page.CODE)
         self._code_entry.select_range(0, "end")
 
-    def show_allow(self, question: str) -> None:
-        """Ask whether they may. Neither button has the focus: Enter still belongs to the code."""
+    def show_allow(self, question: str, *, can_limit: bool) -> None:
+        """Ask whether they may. Neither button has the focus: Enter still belongs to the code.
+
+        Args:
+            can_limit: there is a File Manager, which may be limited to chosen folders.
+        """
         self._allow_label.configure(text=question)
+        self._folder_choice.begin(is_shown=can_limit)
         self._turn_to(_Page.ALLOW)
 
     def show_active(self, ends_at: float) -> None:
@@ -201,7 +208,7 @@ class WindowView:
 
     def _answer(self, is_allowed: bool) -> None:
         self.show_wait(self._texts.get("waiting_technician") if is_allowed else "…")
-        self._handlers.allow(is_allowed)
+        self._handlers.allow(Consent(is_allowed, self._folder_choice.folders if is_allowed else None))
 
     def _write(self) -> None:
         self._show_chat_pane()
@@ -307,6 +314,7 @@ class WindowView:
         page.columnconfigure(0, weight=1)
         _label(page, "Good.TLabel", "✓  " + texts.get("confirmed"))
         self._allow_label = _label(page, "Big.TLabel", "")
+        self._folder_choice = FolderChoice(page, texts)
         row = ttk.Frame(page)
         row.grid(sticky="e", pady=GAP)
         no = ttk.Button(row, text=texts.get("decline_button"), command=lambda: self._answer(False))

@@ -4,8 +4,9 @@ A `Place` is an open folder and a name in it; whatever is done is done to that n
 descriptor, so that a folder that is replaced by a link meanwhile leads nowhere else.
 
 Two modes. Without a limit paths mean what they mean to the computer's user: links on the way are followed, as
-their own programs do. With a limit (the customer's choice) every name on the way is opened with `O_NOFOLLOW`
-beneath one of the chosen folders; links and other tricks are refused by the kernel, not by looking at text.
+their own programs do. With a limit (the customer's choice) every name on the way from the root is opened with
+`O_NOFOLLOW`, and the way leads through one of the chosen folders; links and other tricks are refused by the
+kernel, not by looking at text.
 """
 
 import os
@@ -58,7 +59,7 @@ class Places:
     """What of this computer may be reached.
 
     Args:
-        limit: folders (absolute) that the customer chose; None for all that the user may reach.
+        limit: folders (absolute, without links) that the customer chose; None for all the user may reach.
     """
 
     def __init__(self, limit: Sequence[str] | None = None) -> None:
@@ -87,16 +88,17 @@ class Places:
             os.close(folder)
 
     def _beneath(self, path: str, names: Sequence[str]) -> tuple[int, Sequence[str]]:
-        """The folder that holds the last name, reached from a chosen folder without following any link."""
-        for top in self.limit or ():
-            inner = PurePosixPath("/", *names)
-            if inner.is_relative_to(top):
-                rest = inner.relative_to(top).parts
-                break
-        else:
+        """The folder that holds the last name, reached through a chosen folder without following any link.
+
+        The way to the chosen folder is walked as well: one that lies in another could be swapped by a viewer.
+        """
+        inner = PurePosixPath("/", *names)
+        top = next((PurePosixPath(top) for top in self.limit or () if inner.is_relative_to(top)), None)
+        if top is None:
             raise RequestProblem("outside", path)
-        folder = os.open(top, _FOLDER)
-        for name in rest[:-1]:
+        rest = inner.relative_to(top).parts
+        folder = os.open("/", _FOLDER)
+        for name in (*top.parts[1:], *rest[:-1]):
             try:
                 deeper = os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=folder)
             finally:

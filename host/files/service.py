@@ -120,7 +120,8 @@ class _Service:
     # Looking
 
     async def _roots(self, request: Request) -> None:
-        await self._done(request, roots=await self._thread(partial(listing.roots, self._places)))
+        found = await self._thread(partial(listing.roots, self._places))
+        await self._done(request, roots=found, limited=self._places.limit is not None)
 
     async def _stat(self, request: Request) -> None:
         name = request.path().rstrip("/").rpartition("/")[2]

@@ -61,7 +61,10 @@ class FilesClient(RequestClient):
     """
 
     async def roots(self) -> list[dict[str, Any]]:
-        """Where looking begins: maps with ``path``, ``kind``, and ``total`` and ``free`` bytes of disks."""
+        """Where looking begins: maps with ``path``, ``kind``, and ``total`` and ``free`` bytes of disks.
+
+        Where the customer allowed some folders only, these are the roots, and of kind ``chosen``.
+        """
         answer = await self.ask_ok("roots")
         found = answer.get("roots")
         if not isinstance(found, list) or not all(isinstance(root, dict) for root in found):

@@ -412,6 +412,16 @@ async def test_a_folder_that_is_swapped_for_a_link_leads_nowhere(allowed: Path, 
         again.__enter__()
 
 
+async def test_a_chosen_folder_that_is_swapped_for_a_link_leads_nowhere(tmp_path: Path) -> None:
+    for name in ("chosen", "secret"):
+        (tmp_path / name).mkdir()
+    places = Places([f"{tmp_path}/chosen"])
+    (tmp_path / "chosen").rmdir()
+    (tmp_path / "chosen").symlink_to("secret")
+    with pytest.raises(NotADirectoryError):
+        places.at(f"{tmp_path}/chosen/file").__enter__()
+
+
 @pytest.mark.parametrize(
     "head",
     [

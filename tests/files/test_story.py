@@ -16,6 +16,7 @@ from technician.attaching import open_tool
 from technician.errors import RelayRefused
 from technician.files import FilesClient
 from technician.files.transfers import download, upload
+from technician.requests import RequestRefused
 from tests.helpers.active_story import ActiveSession, open_active_session, run_technician
 from tests.helpers.desktops import Desktop
 
@@ -107,3 +108,46 @@ async def test_the_command_line_lists_puts_gets_and_removes(tmp_path: Path, desk
         assert list(theirs.iterdir()) == []
         wrong = await technician("ls", "/no such folder")
         assert (wrong.returncode, wrong.stderr) == (1, "technician: There is no such file or folder.\n")
+
+
+async def test_the_customers_folders_are_all_that_can_be_reached(tmp_path: Path, desktop: Desktop) -> None:
+    mine, secret = tmp_path / "mine", tmp_path / "secret"
+    mine.mkdir()
+    secret.mkdir()
+    (secret / "file").write_bytes(b"secret")
+    (mine / "file").write_bytes(b"mine")
+    (mine / "link").symlink_to(secret)
+    hostile = {
+        str(secret): "outside",
+        f"{mine}/../secret": "bad_name",
+        f"{mine}/./../secret": "bad_name",
+        f"{mine}/link": "missing",
+        f"{mine}x": "outside",
+        str(mine).upper(): "outside",
+        "/": "outside",
+        f"/proc/self/root{mine}": "outside",
+    }
+    async with open_active_session(tmp_path, desktop, folders=[tmp_path / "none", mine]) as session:
+
+        async def look() -> None:
+            async with files_of(session) as client:
+                assert [(root["path"], root["kind"]) for root in await client.roots()] == [
+                    (str(mine), "chosen")
+                ]
+                assert sorted([entry.name async for entry in client.list(str(mine))]) == ["file", "link"]
+                for path, word in hostile.items():
+                    with pytest.raises(RequestRefused) as refused:
+                        assert [entry async for entry in client.list(path)] == []
+                    assert refused.value.code == word, path
+                with pytest.raises(RequestRefused):
+                    await download(client, f"{mine}/link/file", tmp_path / "stolen")
+                with pytest.raises(RequestRefused):
+                    await upload(client, mine / "file", f"{mine}/link/new", transfer=TRANSFER)
+
+        await look()
+        session.host.kill()
+        await session.wait_online(is_online=False)
+        session.host = type(session.host).resume(session.host.home, display=desktop.name)
+        await session.wait_online(is_online=True)
+        await look()
+    assert sorted(path.name for path in secret.iterdir()) == ["file"]

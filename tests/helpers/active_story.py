@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,8 +94,10 @@ async def run_technician(
 
 
 @asynccontextmanager
-async def open_active_session(folder: Path, desktop: Desktop, *options: str) -> AsyncIterator[ActiveSession]:
-    """Prepare, start, type the code, allow."""
+async def open_active_session(
+    folder: Path, desktop: Desktop, *options: str, folders: Sequence[Path] = ()
+) -> AsyncIterator[ActiveSession]:
+    """Prepare, start, type the code, allow; with `folders`, files only in those."""
     with ExitStack() as programs:
         relay = await trio.to_thread.run_sync(RelayProcess, folder / "relay", options)
         programs.callback(relay.stop)
@@ -109,7 +111,7 @@ async def open_active_session(folder: Path, desktop: Desktop, *options: str) -> 
 
             def answer() -> None:
                 host.type_code(prepared.security_code)
-                host.allow()
+                host.allow(*folders)
                 host.hear(r"Connected for support\.")
 
             async with trio.open_nursery() as nursery:

@@ -66,10 +66,16 @@ class HostProcess(Program):
         self.hear(r"code: $")
         self.type(code)
 
-    def allow(self) -> str:
-        """Say yes when asked; return the question."""
+    def allow(self, *folders: Path) -> str:
+        """Say yes when asked, or yes with files only in these folders; return the question."""
         question = self.hear(r"[^\n]*\n\[y/N\] $")
-        self.type("y")
+        self.type("f" if folders else "y")
+        for folder in folders:
+            self.hear("folder: $")
+            self.type(str(folder))
+        if folders:
+            self.hear("folder: $")
+            self.type("")
         return question
 
     def interrupt(self) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import trio
 
+from host.consent import Consent
 from host.customer import Asker
 from host.pairing import ComputerFacts
 from relay.protocol.claims import PairClaims
@@ -20,6 +21,7 @@ class ScriptedCustomer:
     Args:
         codes: what is typed, one at a time; `say_code` adds to them.
         allows: the answer to the question.
+        folders: that files are limited to.
 
     Attributes:
         shown: what the host showed, in order: "trouble", "online", ("viewers", …) and so on.
@@ -27,8 +29,11 @@ class ScriptedCustomer:
         asker: who asked, as shown last.
     """
 
-    def __init__(self, codes: Iterable[str] = (), *, allows: bool = True) -> None:
+    def __init__(
+        self, codes: Iterable[str] = (), *, allows: bool = True, folders: tuple[str, ...] | None = None
+    ) -> None:
         self.allows = allows
+        self.folders = folders
         self.shown: list[str | tuple[str, object]] = []
         self.sentences: list[str] = []
         self.asker: Asker | None = None
@@ -71,11 +76,11 @@ class ScriptedCustomer:
             await self._changed.wait()
         return self._codes.pop(0)
 
-    async def ask_allow(self, claims: PairClaims) -> bool:
+    async def ask_allow(self, claims: PairClaims) -> Consent:
         self.claims = claims
         self.asked_to_allow.set()
         await self.may_answer.wait()
-        return self.allows
+        return Consent(self.allows, self.folders)
 
     async def wait_wants_to_end(self) -> None:
         await self._wants_to_end.wait()

@@ -215,6 +215,22 @@ async def test_a_customer_who_does_not_allow_ends_the_session(tmp_path: Path) ->
     assert technician.keys == []
 
 
+@pytest.mark.parametrize(("folders", "has_files"), [((), False), (("/srv",), True), (None, True)])
+async def test_files_are_what_the_customer_leaves_of_them(
+    tmp_path: Path, folders: tuple[str, ...] | None, has_files: bool
+) -> None:
+    async with open_house(tmp_path) as house, trio.open_nursery() as nursery:
+        computer, technician = await prepare(house, tmp_path / "host")
+        computer.customer.folders = folders
+        await nursery.start(computer.live)
+        await technician.pair()
+        await computer.customer.wait_shown("active")
+        assert ("files" in computer.state.kinds) is has_files
+        assert "control" in computer.state.kinds
+        assert computer.state.folders == (None if folders is None else list(folders))
+        nursery.cancel_scope.cancel()
+
+
 async def test_the_question_is_taken_back_when_the_technician_leaves(tmp_path: Path) -> None:
     async with open_house(tmp_path) as house, trio.open_nursery() as nursery:
         computer, technician = await prepare(house, tmp_path / "host")

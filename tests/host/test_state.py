@@ -22,6 +22,7 @@ def test_state_comes_back_as_it_was_saved(tmp_path: Path) -> None:
     state.session, state.credential, state.pairing_key = "abc", b"c" * 32, b"p" * 32
     state.relay_key, state.lease, state.boot_id = b"r" * 32, b"l" * 200, "boot"
     state.attempts, state.paired_attempt = 3, 2
+    state.kinds, state.folders = ["control", "files"], ["/home/ana/öffentlich"]
     state.wall_deadline, state.boot_deadline = 1_900_000_000, 12_345
     state.save(tmp_path)
     assert HostState.load(tmp_path) == state

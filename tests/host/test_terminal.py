@@ -7,11 +7,14 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import trio
 import trio.testing
 
+from host.consent import MAX_FOLDERS, Consent
 from host.customer import Asker
 from host.terminal import TerminalCustomer, open_terminal
 from host.texts import Texts
@@ -19,6 +22,7 @@ from relay.protocol.claims import PairClaims
 
 ASKER = Asker("Tess", "Acme", "+34 600 000 000")
 CLAIMS = PairClaims(technician="Tess\x1b[31m", company="Acme", kinds=["control"], lifetime=86_400)
+WITH_FILES = replace(CLAIMS, kinds=["control", "files"])
 
 
 class Conversation:
@@ -85,10 +89,59 @@ async def test_who_asks_is_said_once() -> None:
 async def test_only_a_yes_allows(typed: str, is_allowed: bool) -> None:
     async with converse() as talk:
         talk.type(typed + "\n")
-        assert await talk.customer.ask_allow(CLAIMS) is is_allowed
+        assert await talk.customer.ask_allow(CLAIMS) == Consent(is_allowed)
         assert talk.said.endswith("[y/N] ")
         assert "Tess[31m of Acme is confirmed" in talk.said
         assert "24 hours" in talk.said
+
+
+async def test_files_may_be_limited_to_folders_that_are_named(tmp_path: Path) -> None:
+    (tmp_path / "a" / "inner").mkdir(parents=True)
+    (tmp_path / "b").mkdir()
+    (tmp_path / "link").symlink_to("b")
+    async with converse() as talk:
+        talk.type(f"f\n{tmp_path}/a/inner\n{tmp_path}/none\n{tmp_path}/a\n{tmp_path}/link/\n\n")
+        consent = await talk.customer.ask_allow(WITH_FILES)
+        assert consent == Consent(True, (f"{tmp_path}/a", f"{tmp_path}/b"))
+        assert "with files only in folders that you name, type f.\n[y/N] " in talk.said
+        assert talk.said.count("There is no such folder on this computer.") == 1
+        assert talk.said.endswith(f"Files only in: {tmp_path}/a, {tmp_path}/b\n")
+
+
+async def test_without_any_folder_there_are_no_files() -> None:
+    async with converse("es") as talk:
+        talk.type("c\n\n")
+        assert await talk.customer.ask_allow(WITH_FILES) == Consent(True, ())
+        assert "el técnico no recibe archivos" in talk.said
+
+
+async def test_a_technician_without_files_is_not_limited() -> None:
+    async with converse() as talk:
+        talk.type("f\n")
+        assert await talk.customer.ask_allow(CLAIMS) == Consent(False)
+        assert "type f" not in talk.said
+
+
+async def test_there_are_not_endlessly_many_folders(tmp_path: Path) -> None:
+    folders = [tmp_path / str(number) for number in range(MAX_FOLDERS + 1)]
+    for folder in folders:
+        folder.mkdir()
+    async with converse() as talk:
+
+        async def type_slowly() -> None:
+            for number, folder in enumerate(folders):
+                talk.type(f"{folder}\n")
+                while talk.said.count("folder: ") < number + 2:
+                    await trio.lowlevel.checkpoint()
+            talk.type("\n")
+
+        talk.type("f\n")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(type_slowly)
+            consent = await talk.customer.ask_allow(WITH_FILES)
+        assert consent.folders is not None
+        assert 1 < len(consent.folders) <= MAX_FOLDERS
+        assert "These are too many folders." in talk.said
 
 
 async def test_a_line_typed_while_nobody_asks_is_kept() -> None:

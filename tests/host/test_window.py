@@ -4,13 +4,16 @@ import subprocess
 import tkinter as tk
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
-from tkinter import ttk
+from dataclasses import replace
+from pathlib import Path
+from tkinter import filedialog, ttk
 from typing import TypeVar
 
 import pytest
 import trio
 import trio.testing
 
+from host.consent import Consent
 from host.customer import Asker
 from host.texts import Texts
 from host.window import WindowCustomer, WindowUnavailable, open_window
@@ -49,7 +52,7 @@ class Screen:
             (button,) = (
                 widget
                 for widget in _visible(view._root)
-                if isinstance(widget, ttk.Button) and widget.cget("text") == words
+                if isinstance(widget, ttk.Button | ttk.Checkbutton) and widget.cget("text") == words
             )
             x, y = button.winfo_rootx(), button.winfo_rooty()
             return x + button.winfo_width() // 2, y + button.winfo_height() // 2
@@ -193,7 +196,39 @@ async def test_the_customer_allows_or_not(button: str, is_allowed: bool) -> None
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(click)
-            assert await screen.customer.ask_allow(CLAIMS) is is_allowed
+            assert await screen.customer.ask_allow(CLAIMS) == Consent(is_allowed)
+
+
+async def test_files_may_be_limited_to_folders_that_are_picked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine").mkdir()
+    picked = iter([str(tmp_path / "mine"), str(tmp_path / "none"), ()])
+    monkeypatch.setattr(filedialog, "askdirectory", lambda **_: next(picked))
+    claims = replace(CLAIMS, kinds=["control", "files"])
+    async with open_screen() as screen:
+
+        async def choose() -> None:
+            assert "Add a folder…" not in await screen.read()
+            await screen.click("Files only in folders that I choose")
+            assert "the technician gets no files" in await screen.read()
+            await screen.click("Add a folder…")
+            assert f"Files only in: {tmp_path}/mine" in await screen.read()
+            await screen.click("Add a folder…")
+            assert "There is no such folder on this computer." in await screen.read()
+            await screen.click("Add a folder…")  # and cancelled
+            await screen.click("Allow")
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(choose)
+            assert await screen.customer.ask_allow(claims) == Consent(True, (f"{tmp_path}/mine",))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(screen.click, "Allow")
+            assert await screen.customer.ask_allow(claims) == Consent(True)  # asked anew
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(screen.customer.ask_allow, CLAIMS)
+            assert "Files only" not in await screen.read()
+            nursery.cancel_scope.cancel()
 
 
 async def test_enter_pressed_once_more_allows_nothing() -> None:
