@@ -186,7 +186,8 @@ class Channels:
             self._tools.record.note(viewer.technician, f"file_{word}", path)
 
         try:
-            await serve_files(MessageStream(sealed), Places(self._state.folders), tell=tell)
+            places = Places(self._state.folders)
+            await serve_files(MessageStream(sealed), places, self._tools.parts, tell=tell)
         finally:
             sealed.close()
 

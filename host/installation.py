@@ -15,6 +15,7 @@ short is finished by the next start of any temporary host of this user.
             manifest.json
             state                        host.state
             record, chat, history, before   host.tools
+            parts                    the unfinished uploads beside their targets, removed as well (host.parts)
             packages/                    the unpacked single file
             adhoc-host.pyz               the single file's copy, for autostart
     $XDG_CONFIG_HOME/autostart/adhoc-host-0123456789abcdef.desktop
@@ -35,6 +36,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from host import parts
 from host.deletion import check_ours, opened_folder, remove_file, remove_folder, remove_tree
 
 FOLDER_NAME: Final = "adhoc-host"
@@ -42,7 +44,7 @@ LOCK_NAME: Final = "lock"
 MANIFEST_NAME: Final = "manifest.json"
 PACKAGES_NAME: Final = "packages"
 PROGRAM_NAME: Final = "adhoc-host.pyz"
-STATE_NAMES: Final = ("state", "state.new", "record", "chat", "history", "before")
+STATE_NAMES: Final = ("state", "state.new", "record", "chat", "history", "before", "parts.new")
 """The state file, the name under which the next one is written, and what `host.tools` keeps."""
 
 MAX_NAMES: Final = 32
@@ -55,12 +57,20 @@ _SCRATCH_FOLDER: Final = re.compile(r"tmp\.[A-Za-z0-9]{10}")
 
 _NEW_FILE_FLAGS: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
-Kind = Literal["file", "folder", "tree"]
+Kind = Literal["file", "folder", "tree", "parts"]
 Role = Literal[
-    "state", "packages", "download", "download folder", "program", "autostart entry", "surrounding folder"
+    "state",
+    "unfinished files",
+    "packages",
+    "download",
+    "download folder",
+    "program",
+    "autostart entry",
+    "surrounding folder",
 ]
 _ORDER: Final[tuple[Role, ...]] = (
     "state",
+    "unfinished files",
     "packages",
     "download",
     "download folder",
@@ -85,7 +95,8 @@ class Entry:
 
     Attributes:
         role: what it is; also its name in the receipt.
-        kind: a file; a folder, removed if it is empty; or a folder with exactly `files` in it.
+        kind: a file; a folder, removed if it is empty; a folder with exactly `files` in it; or a list of
+            parts, which go with it.
         path: absolute, without links at the time of writing.
         files: of a tree: relative paths with slashes.
         identity: device and inode, for a file that is replaced by others under the same name.
@@ -200,6 +211,8 @@ class Installation:
         installation = cls(folder, [], is_ending=False)
         for name in STATE_NAMES:
             installation._entries.append(Entry(role="state", kind="file", path=str(folder / name)))
+        listed = str(folder / parts.FILE_NAME)
+        installation._entries.append(Entry(role="unfinished files", kind="parts", path=listed))
         own = (folder, folder.parent)
         installation._note_folders(path for path in made if path not in own)
         installation._save()
@@ -311,7 +324,9 @@ class Installation:
         left: list[str] = []
         own = [entry for entry in self._entries if entry.role != "surrounding folder"]
         for entry in sorted(own, key=lambda entry: _ORDER.index(entry.role)):
-            name = "state" if entry.role == "state" else entry.role
+            if entry.kind == "parts" and not os.path.lexists(entry.path):
+                continue  # nobody uploaded anything
+            name = entry.role
             try:
                 self._remove_entry(entry)
             except OSError:
@@ -346,6 +361,15 @@ class Installation:
                     remove_folder(path)
                 case "tree":
                     remove_tree(path, entry.files)
+                case "parts":
+                    self._remove_parts(path)
+
+    def _remove_parts(self, path: Path) -> None:
+        with opened_folder(path.parent) as folder:
+            try:
+                parts.remove_parts(path)
+            finally:  # what could not be removed is named to the customer; the list is of no more use
+                remove_file(path.name, folder)
 
     def _remove_own_folder(self) -> None:
         try:

@@ -1,7 +1,7 @@
 """What the tools of one session keep on this computer, beside its state, and what goes with it at the end.
 
-That is the record of what was done, the chat, the last 24 hours of load, and how the computer was at the
-first connection.
+That is the record of what was done, the chat, the last 24 hours of load, how the computer was at the first
+connection, and which uploads are not finished.
 """
 
 import logging
@@ -12,10 +12,11 @@ from pathlib import Path
 
 import trio
 
-from host import chat, record
+from host import chat, parts, record
 from host.chat import ChatRoom
 from host.dashboard import Dashboard, History, differences, history
 from host.dashboard.differences import Baseline, take_snapshot
+from host.parts import Parts
 from host.record import SessionRecord
 
 log = logging.getLogger(__name__)
@@ -28,6 +29,7 @@ class Tools:
     record: SessionRecord
     chat: ChatRoom
     dashboard: Dashboard
+    parts: Parts
 
     async def keep_baseline(self) -> None:
         """Look at the computer before a technician changes it, if nobody has yet."""
@@ -54,7 +56,7 @@ def open_tools(folder: Path | None, *, display: str) -> Iterator[Tools]:
     with _open_history(at(history.FILE_NAME)) as kept:
         acts = SessionRecord(at(record.FILE_NAME))
         dashboard = Dashboard(kept, Baseline(at(differences.FILE_NAME)), acts, display=display)
-        yield Tools(acts, ChatRoom(at(chat.FILE_NAME)), dashboard)
+        yield Tools(acts, ChatRoom(at(chat.FILE_NAME)), dashboard, Parts(at(parts.FILE_NAME)))
 
 
 def _open_history(path: Path | None) -> History:

@@ -3,7 +3,7 @@ thread.
 
 A part is called ``.NAME.TRANSFER.part`` after the target and the transfer's id, so that an interrupted
 transfer finds it again. Nothing half-written ever has the final name. Parts that are not finished are
-deleted at the latest with the session (`Parts`).
+deleted at the latest with the session (`host.parts`).
 """
 
 import errno
@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import Final, Self
 
 from host.files.places import MAX_NAME_BYTES, Place, check_name
+from host.parts import Parts
 from host.problems import RequestProblem
 from relay.protocol.messages import MAX_BODY_BYTES
 
@@ -32,12 +33,13 @@ class Writing:
         prefix: SHA-256 of it.
     """
 
-    def __init__(self, place: Place, transfer: str, *, size: int, overwrite: bool) -> None:
+    def __init__(self, place: Place, transfer: str, parts: Parts, *, size: int, overwrite: bool) -> None:
         """Opens the part, which an earlier connection may have begun.
 
         Args:
             place: the target.
             transfer: the transfer's id.
+            parts: where the part is written down until it is finished or dropped.
             size: of the whole, bytes.
             overwrite: what has the final name may be replaced.
 
@@ -49,8 +51,13 @@ class Writing:
         self._place, self._size, self._overwrite = place, size, overwrite
         self._check_target()
         self._part = part_name(place.name, transfer)
+        self._parts, self._known_as = parts, parts.begin(place.folder, self._part)
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
-        self._descriptor = os.open(self._part, flags, 0o600, dir_fd=place.folder)
+        try:
+            self._descriptor = os.open(self._part, flags, 0o600, dir_fd=place.folder)
+        except OSError:
+            self._forget_if_missing()
+            raise
         try:
             self._begin()
         except BaseException:
@@ -60,6 +67,7 @@ class Writing:
     def _begin(self) -> None:
         found = os.fstat(self._descriptor)
         if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid() or found.st_nlink != 1:
+            self._parts.forget(self._known_as)  # it is not ours to remove
             raise RequestProblem("denied", "something else has the name of the part")
         self._hash = hashlib.sha256()
         self.offset = 0
@@ -125,7 +133,11 @@ class Writing:
         folder = self._place.folder
         if self._overwrite:
             os.rename(self._part, self._place.name, src_dir_fd=folder, dst_dir_fd=folder)
-            return
+        else:
+            self._name_anew(folder)
+        self._parts.forget(self._known_as)
+
+    def _name_anew(self, folder: int) -> None:
         try:
             # A link, unlike renaming, fails if somebody took the name meanwhile.
             os.link(self._part, self._place.name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
@@ -140,6 +152,13 @@ class Writing:
         """Deletes the part."""
         with suppress(FileNotFoundError):
             os.unlink(self._part, dir_fd=self._place.folder)
+        self._parts.forget(self._known_as)
+
+    def _forget_if_missing(self) -> None:
+        try:
+            os.stat(self._part, dir_fd=self._place.folder, follow_symlinks=False)
+        except OSError:
+            self._parts.forget(self._known_as)
 
     def _check_target(self) -> None:
         try:
@@ -165,14 +184,21 @@ def part_name(name: str, transfer: str) -> str:
 
 
 def put(
-    place: Place, data: bytes, *, sha256: bytes, modified: int, mode: int | None, overwrite: bool
+    place: Place,
+    data: bytes,
+    parts: Parts,
+    *,
+    sha256: bytes,
+    modified: int,
+    mode: int | None,
+    overwrite: bool,
 ) -> None:
     """A small file at once, with the same checks; nothing of it stays if it fails.
 
     Raises:
         RequestProblem, OSError: as for `Writing`.
     """
-    with Writing(place, os.urandom(16).hex(), size=len(data), overwrite=overwrite) as writing:
+    with Writing(place, os.urandom(16).hex(), parts, size=len(data), overwrite=overwrite) as writing:
         try:
             writing.write(0, data)
             writing.finish(sha256, modified=modified, mode=mode)

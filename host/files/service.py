@@ -20,6 +20,7 @@ from host.files import changes, listing
 from host.files.places import Place, Places
 from host.files.receiving import Writing, put
 from host.files.sending import Reading
+from host.parts import Parts
 from host.problems import RequestProblem, problem_of
 from host.requests import MAX_ID, Request, require
 from peer.errors import StreamClosed
@@ -39,12 +40,15 @@ MAX_PUTS_AT_ONCE: Final = 64
 _T = TypeVar("_T")
 
 
-async def serve_files(stream: MessageStream, places: Places, *, tell: Callable[[str, str], None]) -> None:
+async def serve_files(
+    stream: MessageStream, places: Places, parts: Parts, *, tell: Callable[[str, str], None]
+) -> None:
     """Serve a stream until the viewer ends it.
 
     Args:
         stream: just proven.
         places: what may be reached.
+        parts: where unfinished uploads are written down.
         tell: called with a word and a path after each thing that was changed (the session's record).
 
     Raises:
@@ -52,7 +56,7 @@ async def serve_files(stream: MessageStream, places: Places, *, tell: Callable[[
 
     Cancellation: what is just being written stays as a part; what was being deleted may be half deleted.
     """
-    service = _Service(stream, places, tell)
+    service = _Service(stream, places, parts, tell)
     try:
         while (message := await stream.receive()) is not None:
             await service.answer(Request(message))
@@ -62,9 +66,12 @@ async def serve_files(stream: MessageStream, places: Places, *, tell: Callable[[
 
 
 class _Service:
-    def __init__(self, stream: MessageStream, places: Places, tell: Callable[[str, str], None]) -> None:
+    def __init__(
+        self, stream: MessageStream, places: Places, parts: Parts, tell: Callable[[str, str], None]
+    ) -> None:
         self._stream = stream
         self._places = places
+        self._parts = parts
         self._tell = tell
         self._limiter = trio.CapacityLimiter(MAX_THREADS)
         self._pending: Request | None = None
@@ -259,7 +266,9 @@ class _Service:
 
             def begin() -> Writing:
                 place = stack.enter_context(self._places.at(path))
-                return stack.enter_context(Writing(place, transfer, size=size, overwrite=overwrite))
+                return stack.enter_context(
+                    Writing(place, transfer, self._parts, size=size, overwrite=overwrite)
+                )
 
             writing = await self._thread(begin)
             await self._stream.send(
@@ -313,7 +322,7 @@ class _Service:
                 self._pending = following
                 break
             puts.append(_SmallFile(following))
-        await self._thread(partial(_write_all, puts, self._places))
+        await self._thread(partial(_write_all, puts, self._places, self._parts))
         for each in puts:
             if each.problem is not None:
                 await self._refuse(each.request, each.problem)
@@ -322,9 +331,9 @@ class _Service:
                 await self._done(each.request)
 
 
-def _write_all(puts: list["_SmallFile"], places: Places) -> None:
+def _write_all(puts: list["_SmallFile"], places: Places, parts: Parts) -> None:
     for each in puts:
-        each.write(places)
+        each.write(places, parts)
 
 
 class _SmallFile:
@@ -346,13 +355,14 @@ class _SmallFile:
         self._overwrite = request.fields.optional_flag("overwrite")
         require(len(request.body) <= MAX_SMALL_BYTES, "A file that is put at once is small.")
 
-    def write(self, places: Places) -> None:
+    def write(self, places: Places, parts: Parts) -> None:
         """Write it; raises nothing, but says in `problem` what went wrong. Blocks."""
         try:
             with places.at(self.path) as place:
                 put(
                     place,
                     self.request.body,
+                    parts,
                     sha256=self._sha256,
                     modified=self._modified,
                     mode=self._mode,

@@ -10,6 +10,8 @@ import pytest
 import trio
 
 from host.files.places import Places
+from host.parts import Parts
+from host.record import read_lines
 from peer.errors import StreamClosed
 from relay.protocol.close_reasons import CloseReason
 from technician.files.transfers import LocalProblem, download, upload
@@ -234,6 +236,31 @@ async def test_a_part_that_is_no_beginning_is_begun_anew(tmp_path: Path, part: b
         arrived = await download(it.client, str(source), target)
     assert arrived.resumed_at == 0
     assert target.read_bytes() == CONTENT
+
+
+async def test_only_what_is_unfinished_stays_written_down(tmp_path: Path) -> None:
+    source, denied = tmp_path / "source", tmp_path / "source" / "below a file"
+    source.write_bytes(CONTENT)
+    known = tmp_path / "parts"
+
+    def kept() -> list[str]:
+        return [str(found) for (found,) in read_lines(known, 1) if Path(str(found)).exists()]
+
+    async with served(parts=Parts(known)) as it:
+        await upload(it.client, source, f"{tmp_path}/whole", transfer=TRANSFER)
+        with refusing("missing"):
+            await upload(it.client, source, str(denied), transfer=TRANSFER)
+        assert kept() == []
+        with trio.CancelScope() as scope:
+            await upload(
+                it.client,
+                source,
+                f"{tmp_path}/half",
+                transfer=TRANSFER,
+                progress=lambda done, total: scope.cancel() if done > total // 2 else None,
+            )
+        it.end.close(CloseReason.DEAD)
+    assert kept() == [f"{tmp_path}/.half.{TRANSFER}.part"]
 
 
 async def test_an_interrupted_upload_goes_on_from_where_it_was(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import trio
 
 from peer.errors import StreamClosed
 from peer.messages import MessageStream
@@ -68,6 +69,28 @@ async def test_files_go_both_ways_and_come_back_after_the_host_was_killed(
             fetched = await download(client, str(there), back)
             assert fetched.sha256 == sent.sha256
     assert back.read_bytes() == BIG
+
+
+async def test_no_unfinished_file_outlives_the_session(tmp_path: Path, desktop: Desktop) -> None:
+    source, there = tmp_path / "source", tmp_path / "there"
+    source.write_bytes(BIG)
+    there.mkdir()
+    async with open_active_session(tmp_path, desktop) as session:
+        async with files_of(session) as client:
+
+            def kill(done: int, total: int) -> None:
+                if done > len(BIG) // 2:
+                    session.host.kill()
+
+            with pytest.raises((StreamClosed, BaseExceptionGroup)):
+                await upload(client, source, f"{there}/file", transfer=TRANSFER, progress=kill)
+        assert [path.name for path in there.iterdir()] == [f".file.{TRANSFER}.part"]
+        await session.wait_online(is_online=False)
+        session.host = type(session.host).resume(session.host.home, display=desktop.name)
+        await session.wait_online(is_online=True)
+        await trio.to_thread.run_sync(session.host.interrupt)
+        await trio.to_thread.run_sync(session.host.wait_removed)
+        assert list(there.iterdir()) == []
 
 
 async def test_the_free_plan_has_no_files(tmp_path: Path, desktop: Desktop) -> None:

@@ -9,6 +9,7 @@ import trio
 
 from host.files import serve_files
 from host.files.places import Places
+from host.parts import Parts
 from peer.errors import StreamClosed
 from peer.messages import MessageStream
 from relay.protocol.close_reasons import CloseReason
@@ -68,7 +69,7 @@ class Served:
 
 
 @asynccontextmanager
-async def served(*, limit: list[Path] | None = None) -> AsyncIterator[Served]:
+async def served(*, limit: list[Path] | None = None, parts: Parts | None = None) -> AsyncIterator[Served]:
     """A client of a host that serves this machine's files (below `limit`)."""
     near, far = joined()
     it = Served(FilesClient(MessageStream(near)), near)
@@ -77,7 +78,10 @@ async def served(*, limit: list[Path] | None = None) -> AsyncIterator[Served]:
         places = Places(None if limit is None else [str(folder) for folder in limit])
         try:
             await serve_files(
-                MessageStream(far), places, tell=lambda word, path: it.told.append((word, path))
+                MessageStream(far),
+                places,
+                parts or Parts(None),
+                tell=lambda word, path: it.told.append((word, path)),
             )
         except StreamClosed as exc:
             it.closed.append(exc)

@@ -20,6 +20,7 @@ from host.installation import (
     make_desktop_entry,
     session_folder,
 )
+from host.parts import Parts
 
 INVITE = bytes(range(16))
 FILES = {"host/cli.py": b"one", "host/deep/er/x.so": b"two", "six.py": b"three"}
@@ -72,6 +73,32 @@ def test_removal_leaves_nothing_not_even_the_folders_that_had_to_be_made(placed:
     assert left == []
     assert removed == ["state", "packages", "download", "program", "autostart entry", "program folder"]
     assert placed.traces() == []
+
+
+def test_removal_takes_unfinished_uploads_along(placed: Placed) -> None:
+    pictures = placed.home / "Pictures"
+    pictures.mkdir()
+    (pictures / "mine").touch()
+    known, descriptor = Parts(placed.folder / "parts"), os.open(pictures, os.O_PATH)
+    part = Path(known.begin(descriptor, f".film.{'ab' * 16}.part"))
+    os.close(descriptor)
+    part.write_bytes(b"half")
+    removed, left = placed.remove()
+    assert (removed[:2], left) == (["state", "unfinished files"], [])
+    assert placed.traces() == [pictures, pictures / "mine"]
+
+
+def test_an_unfinished_upload_that_cannot_be_reached_is_named(placed: Placed) -> None:
+    pictures, moved = placed.home / "Pictures", placed.home / "moved"
+    pictures.mkdir()
+    known, descriptor = Parts(placed.folder / "parts"), os.open(pictures, os.O_PATH)
+    Path(known.begin(descriptor, f".film.{'ab' * 16}.part")).write_bytes(b"half")
+    os.close(descriptor)
+    pictures.rename(moved)
+    pictures.symlink_to(moved)
+    _, left = placed.remove()
+    assert left == ["unfinished files"]
+    assert len(list(moved.iterdir())) == 1
 
 
 def test_everything_is_for_this_user_only(placed: Placed) -> None:
