@@ -73,8 +73,14 @@ class Customer(Protocol):
     def show_viewers(self, technicians: Sequence[str]) -> None:
         """Who sees the screen now, once for each window they have open; empty for nobody."""
 
-    def show_chat(self, author: str, text: str) -> None:
-        """A line of the chat: plain text, nothing to click. `author` is "" for the customer."""
+    def show_chat(self, author: str, text: str, *, is_new: bool = True) -> None:
+        """A line of the chat: plain text, nothing to click.
+
+        Args:
+            author: "" for the customer.
+            text: clean, of any number of lines.
+            is_new: said just now; a technician's then calls the customer.
+        """
 
     def open_chat(self) -> None:
         """A technician wants to talk: bring the chat before the customer, also from a minimised window."""

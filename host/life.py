@@ -287,7 +287,7 @@ class HostLife:
         room, customer = self._tools.chat, self._customer
         await self._active.wait()
         for line in room.lines:
-            customer.show_chat(clean(line.author), line.text)
+            customer.show_chat(clean(line.author), line.text, is_new=False)
         room.on_line = lambda line: customer.show_chat(clean(line.author), line.text)
         room.on_begin = customer.open_chat
         while True:

@@ -15,6 +15,7 @@ import trio
 
 from host.consent import CannotChoose, Consent, choose_folder, has_files
 from host.customer import Asker, clean
+from host.notices import Bell
 from host.texts import Texts
 from relay.protocol.claims import PairClaims
 from relay.protocol.codes import CodeError, parse_security_code
@@ -89,6 +90,7 @@ class TerminalCustomer:
         self._is_in_trouble = False
         self._viewers: Sequence[str] = ()
         self._wants_to_end = trio.Event()
+        self._bell = Bell(self._ring)
 
     async def ask_code(self, asker: Asker, sentence: str) -> str:
         """See `host.customer.Customer`."""
@@ -180,13 +182,16 @@ class TerminalCustomer:
         names = ", ".join(technicians)
         self._say(self._texts.get("viewers", names=names) if names else self._texts.get("nobody"))
 
-    def show_chat(self, author: str, text: str) -> None:
+    def show_chat(self, author: str, text: str, *, is_new: bool = True) -> None:
         """See `host.customer.Customer`."""
         if author:
             self._say(f"{author}: {clean(text, MAX_CHAT_CHARACTERS)}")
+            if is_new:
+                self._bell.ring()
 
     def open_chat(self) -> None:
         """See `host.customer.Customer`."""
+        self._bell.ring()
         self._say(self._texts.get("chat_begins"))
 
     def show_trouble(self, sentence: str) -> None:
@@ -233,6 +238,11 @@ class TerminalCustomer:
         start = "\n" if self._is_prompting else ""
         self._is_prompting = False
         self._write(f"{start}{line}\n")
+
+    def _ring(self) -> None:
+        with suppress(ValueError):  # it was closed
+            if self._output.isatty():
+                self._write("\a")
 
     def _write(self, text: str) -> None:
         with suppress(OSError, ValueError):  # the terminal was closed; the session goes on without it

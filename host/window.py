@@ -21,6 +21,7 @@ import trio
 
 from host.consent import Consent, has_files
 from host.customer import Asker, clean
+from host.notices import DesktopNotices
 from host.texts import Texts
 from host.window_view import Handlers, WindowView
 from relay.protocol.claims import PairClaims
@@ -122,9 +123,9 @@ class WindowCustomer:
         names = list(technicians)
         self._thread.do(lambda view: view.show_viewers(names))
 
-    def show_chat(self, author: str, text: str) -> None:
+    def show_chat(self, author: str, text: str, *, is_new: bool = True) -> None:
         """See `host.customer.Customer`."""
-        self._thread.do(lambda view: view.show_chat(author, text))
+        self._thread.do(lambda view: view.show_chat(author, text, is_new=is_new))
 
     def open_chat(self) -> None:
         """See `host.customer.Customer`."""
@@ -222,14 +223,16 @@ class _WindowThread:
 
     def _loop(self, handlers: Handlers) -> None:
         root = tk.Tk(screenName=self._display, className="Adhoc-host")
+        notices = DesktopNotices(self._texts.get("title"))
         try:
-            view = WindowView(root, self._texts, handlers)
+            view = WindowView(root, self._texts, handlers, notices)
             root.tk.createfilehandler(self._wake_reader, tk.READABLE, lambda *_: self._work_off(root, view))
             root.report_callback_exception = _report
             view.tick()
             self._tell(self._ready.set)
             root.mainloop()
         finally:
+            notices.close()
             root.destroy()
 
     def _work_off(self, root: tk.Tk, view: WindowView) -> None:

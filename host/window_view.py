@@ -14,6 +14,7 @@ from tkinter import font, ttk
 from typing import Final
 
 from host.consent import Consent
+from host.notices import Bell, DesktopNotices
 from host.texts import Texts
 from host.window_chat import ChatPane
 from host.window_folders import FolderChoice
@@ -62,12 +63,16 @@ class WindowView:
 
     Args:
         root: the window, empty.
+        notices: call a person who has another window before them.
     """
 
-    def __init__(self, root: tk.Tk, texts: Texts, handlers: Handlers) -> None:
+    def __init__(self, root: tk.Tk, texts: Texts, handlers: Handlers, notices: DesktopNotices) -> None:
         self._root = root
         self._texts = texts
         self._handlers = handlers
+        self._notices = notices
+        self._bell = Bell(root.bell)
+        self._unread = 0
         self._page = _Page.WAIT
         self._page_before = _Page.WAIT
         self._ends_at: float | None = None
@@ -75,6 +80,7 @@ class WindowView:
         root.title(texts.get("title"))
         root.resizable(False, False)
         root.protocol("WM_DELETE_WINDOW", self._close)
+        root.bind("<FocusIn>", lambda _: self._show_unread(0))
         self._frame = ttk.Frame(root, padding=(GAP, GAP, GAP, GAP // 2), width=WIDTH)
         self._frame.grid(sticky="nsew")
         self._frame.columnconfigure(0, minsize=WIDTH - 2 * GAP)
@@ -146,19 +152,39 @@ class WindowView:
         else:
             self._mark.withdraw()
 
-    def show_chat(self, author: str, text: str) -> None:
-        """Add a line to the chat; a technician's also brings the window up."""
+    def show_chat(self, author: str, text: str, *, is_new: bool) -> None:
+        """Add a line to the chat; a technician's that `is_new` also calls the person."""
         self._chat.add(author, text)
         if author:
-            self.open_chat()
+            self._show_chat_pane()
+        if author and is_new:
+            self._call(author, text)
 
     def open_chat(self) -> None:
-        """Show the chat, and the window if it is minimised."""
+        """Show the chat, and call the person to it."""
         self._show_chat_pane()
+        self._call(self._texts.get("title"), self._texts.get("chat_calls"))
+
+    def _call(self, summary: str, text: str) -> None:
+        """Bring the window up; for whoever looks at another one, notify them and count it in the title."""
+        if not self._has_focus():
+            self._show_unread(self._unread + 1)
+            self._notices.tell(summary, text)
         if self._page is _Page.ACTIVE:
             self._root.deiconify()
             self._root.lift()
-            self._root.bell()
+        self._bell.ring()
+
+    def _has_focus(self) -> bool:
+        try:
+            return self._root.focus_displayof() is not None
+        except KeyError:  # a widget of Tk's own, such as the folder picker's
+            return True
+
+    def _show_unread(self, count: int) -> None:
+        self._unread = count
+        title = self._texts.get("title")
+        self._root.title(f"({count}) {title}" if count else title)
 
     def show_trouble(self, sentence: str) -> None:
         """A line below every page; "" takes it away."""
@@ -258,8 +284,9 @@ class WindowView:
         self._time_label.configure(text=self._texts.get("time_left", left=self._texts.clock(left)))
 
     def tick(self) -> None:
-        """Keep the countdown going, for as long as the window is there."""
+        """Keep the countdown and the notices going, for as long as the window is there."""
         self._count_down()
+        self._notices.look()
         self._root.after(COUNTDOWN_INTERVAL, self.tick)
 
     # Making pages

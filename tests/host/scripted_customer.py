@@ -114,7 +114,7 @@ class ScriptedCustomer:
     def show_viewers(self, technicians: Sequence[str]) -> None:
         self._show(("viewers", list(technicians)))
 
-    def show_chat(self, author: str, text: str) -> None:
+    def show_chat(self, author: str, text: str, *, is_new: bool = True) -> None:
         self._show(("chat", (author, text)))
 
     def open_chat(self) -> None:

@@ -198,6 +198,34 @@ async def test_the_states_have_their_sentences_and_trouble_is_told_once() -> Non
         ]
 
 
+class Tty(io.StringIO):
+    """Output to a real terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+async def test_a_new_line_of_the_chat_rings_the_terminals_bell_but_not_on_and_on() -> None:
+    reader, writer = os.pipe()
+    output = Tty()
+    async with open_terminal(Texts("en"), descriptor=reader, output=output) as customer:
+        customer.show_chat("Tess", "from before", is_new=False)
+        customer.show_chat("", "mine")
+        assert "\a" not in output.getvalue()
+        for _ in range(20):
+            customer.show_chat("Tess", "hello")
+        customer.open_chat()
+        assert output.getvalue().count("\a") == 1
+        assert output.getvalue().count("Tess: hello\n") == 20
+    os.close(writer)
+
+
+async def test_a_program_that_listens_hears_no_bell() -> None:
+    async with converse() as talk:
+        talk.customer.show_chat("Tess", "hello")
+        assert talk.said == "Tess: hello\n"
+
+
 async def test_it_speaks_spanish() -> None:
     async with converse("es") as talk:
         talk.type("123456789\n")

@@ -1,5 +1,6 @@
 """The customer's window on a virtual desktop, used by keyboard and pointer as a person would."""
 
+import os
 import subprocess
 import tkinter as tk
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -99,6 +100,16 @@ def _texts(view: WindowView) -> list[str]:
     view._root.update()
     labels = (ttk.Label, ttk.Button, tk.Label)
     return [str(widget.cget("text")) for widget in _visible(view._root) if isinstance(widget, labels)]
+
+
+def _has_focus(view: WindowView) -> bool:
+    view._root.update()
+    return view._has_focus()
+
+
+def _title(view: WindowView) -> str:
+    view._root.update()
+    return view._root.title()
 
 
 @asynccontextmanager
@@ -291,6 +302,53 @@ async def test_closing_the_window_of_an_active_session_only_hides_it() -> None:
         await screen.look(close)
         assert hidden == [True]
         assert not screen.customer._wants_to_end.is_set()
+
+
+async def test_who_looks_elsewhere_is_called_to_the_chat(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard = tmp_path / "heard"
+    program = tmp_path / "notify-send"
+    program.write_text(f'#!/bin/sh\necho "$4" >> {heard}\n')
+    program.chmod(0o700)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    async with open_screen() as screen:
+        customer = screen.customer
+        customer.show_active(3600)
+        customer.show_chat("Tess", "from before", is_new=False)
+        customer.show_chat("Tess", "while the window has the keyboard")
+        assert await screen.look(lambda view: view._root.title()) == "Remote support"
+        await screen.look(lambda view: view._root.withdraw())  # there is no window manager to minimise it
+        with trio.fail_after(PATIENCE):
+            while await screen.look(_has_focus):
+                await trio.lowlevel.checkpoint()
+        customer.show_chat("Tess", "are <b>you</b> there?")
+        customer.show_chat("", "mine")
+        customer.open_chat()
+        assert await screen.look(lambda view: view._root.title()) == "(2) Remote support"
+        with trio.fail_after(PATIENCE):
+            while not heard.exists():  # noqa: ASYNC110 - another program writes it
+                await trio.sleep(0.02)
+        assert heard.read_text().strip() == "are &lt;b&gt;you&lt;/b&gt; there?"
+        assert await screen.look(lambda view: view._root.state()) == "normal"
+        await screen.look(lambda view: view._root.focus_force())
+        with trio.fail_after(PATIENCE):
+            while await screen.look(_title) != "Remote support":
+                await trio.lowlevel.checkpoint()
+
+
+async def test_nothing_in_the_chat_can_be_clicked() -> None:
+    async with open_screen() as screen:
+        screen.customer.show_active(3600)
+        screen.customer.show_chat("Tess", "see https://example.com/ <a href='https://example.com'>x</a>")
+
+        def tags(view: WindowView) -> dict[str, str]:
+            text = view._chat._text
+            return {tag: str(text.tk.call(str(text), "tag", "bind", tag)) for tag in text.tag_names()}
+
+        assert await screen.look(tags) == {"sel": "", "author": ""}
+        shown = await screen.look(lambda view: view._chat._text.get("1.0", "end-1c"))
+        assert shown == "Tess: see https://example.com/ <a href='https://example.com'>x</a>"
 
 
 async def test_the_question_whether_to_end_stays_while_the_session_goes_on() -> None:
