@@ -5,7 +5,8 @@ surrogates (PEP 383), so that it can be opened again.
 """
 
 import os
-from typing import Final
+import re
+from typing import Any, Final, TypeVar, cast
 
 from relay.protocol.errors import RemoteProtocolError
 from relay.protocol.frames import FieldReader
@@ -13,6 +14,10 @@ from relay.protocol.messages import Message
 
 MAX_ID: Final = (1 << 32) - 1
 _MAX_PATH: Final = 4096
+_SURROGATES: Final = re.compile("[\ud800-\udfff]")
+"""What stands for bytes that are no UTF-8 (PEP 383), and what JSON can say though no text has it."""
+
+_T = TypeVar("_T")
 
 
 class Request:
@@ -50,6 +55,21 @@ def wire_name(name: str) -> str | bytes:
     except UnicodeEncodeError:
         return os.fsencode(name)
     return name
+
+
+def showable(value: _T) -> _T:
+    """`value`, a text or maps and lists of such, as it may be sent for reading only.
+
+    What the system says need not be UTF-8 (names of programs, their arguments): what is none becomes U+FFFD.
+    """
+    shown: Any = value
+    if isinstance(value, str):
+        shown = value if value.isascii() else _SURROGATES.sub("\ufffd", value)
+    elif isinstance(value, dict):
+        shown = {showable(name): showable(inner) for name, inner in value.items()}
+    elif isinstance(value, list):
+        shown = [showable(inner) for inner in value]
+    return cast("_T", shown)
 
 
 def require(is_good: bool, sentence: str) -> None:

@@ -20,6 +20,8 @@ from technician.relay_client import RelayClient
 from technician.running import AccessPassword, AsJson, choose_session, run_signed_in, unlock
 
 MAX_CHARACTERS: Final = 2000
+MAX_TIME: Final = 253_402_300_799
+"""The last second that a calendar has: 9999-12-31."""
 ANSWER_TIMEOUT: Final = 15.0
 """Seconds for the computer to show the last line, after the input's end."""
 
@@ -75,7 +77,7 @@ class _Talk:
     def _show(self, message: Message) -> None:
         fields = FieldReader(message.head)
         try:
-            at, author = fields.number("at", at_most=1 << 40), fields.text("author")
+            at, author = fields.number("at", at_most=MAX_TIME), fields.text("author")
             text = fields.text("text", max_length=MAX_CHARACTERS)
         except RemoteProtocolError as exc:
             self._stream.close(exc.close_reason)

@@ -3,7 +3,8 @@
 `watch` and `follow` have no end of their own: a viewer gives them a stream to themselves, and closes it.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -17,16 +18,23 @@ from host.dashboard.measuring import Load, LoadMeter, ProcessMeter
 from host.dashboard.processes import Processes, end, set_priority
 from host.problems import RequestProblem, problem_of
 from host.record import SessionRecord
-from host.requests import Request
+from host.requests import Request, showable
 from peer.errors import StreamClosed
 from peer.messages import MessageStream
 from relay.protocol.errors import RemoteProtocolError
+from relay.protocol.messages import encode_message
 
 PAGE: Final = 200
 """Rows in one message."""
+PAGE_BYTES: Final = 128 * 1024
+"""Of the rows in one message, with room for a row of the largest kind to the limit of a message's head."""
 MAX_ROWS: Final = 20_000
 MAX_THREADS: Final = 2
+MAX_LIVE: Final = 16
+"""Streams that watch or follow at once, of all viewers; each costs a measurement a second, or a program."""
 MAX_PID: Final = (1 << 32) - 1
+
+Row = dict[str, Any]
 
 _T = TypeVar("_T")
 
@@ -47,6 +55,24 @@ class Dashboard:
         self.record = record
         self.display = display
         self.limiter = trio.CapacityLimiter(MAX_THREADS)
+        self._live = trio.CapacityLimiter(MAX_LIVE)
+
+    @contextmanager
+    def one_more_live(self) -> Iterator[None]:
+        """The block goes on for as long as a viewer likes.
+
+        Raises:
+            RequestProblem: ``busy``, there are as many as there may be.
+        """
+        holder = object()
+        try:
+            self._live.acquire_on_behalf_of_nowait(holder)
+        except trio.WouldBlock:
+            raise RequestProblem("busy", "Too many streams watch this computer.") from None
+        try:
+            yield
+        finally:
+            self._live.release_on_behalf_of(holder)
 
 
 async def serve_dashboard(stream: MessageStream, dashboard: Dashboard, *, technician: str) -> None:
@@ -72,7 +98,7 @@ class _Service:
         self._processes = Processes()
         self._operations: dict[str, Callable[[Request], Awaitable[None]]] = {
             "system": self._system,
-            "watch": self._watch,
+            "watch": partial(self._live, self._watch),
             "processes": partial(self._rows, self._processes.list),
             "end": self._end,
             "priority": self._set_priority,
@@ -80,7 +106,7 @@ class _Service:
             "service": self._control_service,
             "schedule": partial(self._rows, inventory.schedule),
             "events": self._events,
-            "follow": self._follow,
+            "follow": partial(self._live, self._follow),
             "software": partial(self._rows, inventory.software),
             "startup": partial(self._rows, inventory.startup),
             "environment": partial(self._rows, inventory.environment),
@@ -113,13 +139,18 @@ class _Service:
     # Looking
 
     async def _rows(self, look: Callable[[], Iterable[dict[str, Any]]], request: Request) -> None:
-        rows = list(await self._thread(look))
-        for start in range(0, min(len(rows), MAX_ROWS), PAGE):
-            await self._stream.send({"id": request.id, "rows": rows[start : start + PAGE]})
+        rows = [showable(row) for row in await self._thread(look)]
+        for page in _pages(rows[:MAX_ROWS]):
+            await self._stream.send({"id": request.id, "rows": page})
         await self._done(request, {"count": len(rows)})
 
     async def _system(self, request: Request) -> None:
-        await self._done(request, await self._thread(partial(facts.system, self._dashboard.display)))
+        told = await self._thread(partial(facts.system, self._dashboard.display))
+        await self._done(request, showable(told))
+
+    async def _live(self, operation: Callable[[Request], Awaitable[None]], request: Request) -> None:
+        with self._dashboard.one_more_live():
+            await operation(request)
 
     async def _watch(self, request: Request) -> None:
         """The last 24 hours at once, then the load each second until the stream is closed."""
@@ -137,35 +168,31 @@ class _Service:
         while True:
             await trio.sleep(1)
             load, top = await self._thread(lambda: (meter.measure(), processes.top()))
-            await self._stream.send({"id": request.id, "now": {**_load_fields(load), "top": top}})
+            await self._stream.send({"id": request.id, "now": {**_load_fields(load), "top": showable(top)}})
 
     async def _events(self, request: Request) -> None:
         fields = request.fields
         look = partial(
             read_events,
             limit=fields.number("limit", at_least=1, at_most=MAX_PAGE),
-            before=fields.text("before", max_length=500) if request.has("before") else "",
+            before=_argument(request, "before", max_length=500),
             boot=request.fields.optional_flag("boot"),
             **_event_filters(request),
         )
-        rows = await self._thread(look)
-        for start in range(0, len(rows), _EVENTS_PIECE):
-            await self._stream.send({"id": request.id, "rows": rows[start : start + _EVENTS_PIECE]})
-        await self._done(request, {"count": len(rows)})
+        await self._rows(look, request)
 
     async def _follow(self, request: Request) -> None:
         async with follow_events(**_event_filters(request)) as events:
             await self._stream.send({"id": request.id, "begins": {}})
             async for event in events:
-                await self._stream.send({"id": request.id, "rows": [event]})
+                await self._stream.send({"id": request.id, "rows": [showable(event)]})
         raise RequestProblem("unavailable", "The event log ended.")
 
     async def _changes(self, request: Request) -> None:
         told = self._dashboard.baseline.compare(await self._thread(take_snapshot))
         for kind, found in told["kinds"].items():
-            rows = found["changes"]
-            for start in range(0, len(rows), PAGE):
-                await self._stream.send({"id": request.id, "kind": kind, "rows": rows[start : start + PAGE]})
+            for page in _pages([showable(row) for row in found["changes"]]):
+                await self._stream.send({"id": request.id, "kind": kind, "rows": page})
         counts = {kind: found["count"] for kind, found in told["kinds"].items()}
         await self._done(request, {"since": told["since"], "counts": counts})
 
@@ -183,7 +210,7 @@ class _Service:
             )
         )
         self._note("process_ended", done["name"])
-        await self._done(request, done)
+        await self._done(request, showable(done))
 
     async def _set_priority(self, request: Request) -> None:
         fields = request.fields
@@ -191,7 +218,7 @@ class _Service:
         priority = fields.text("priority", max_length=16)
         done = await self._thread(partial(set_priority, pid, started, priority))
         self._note("priority_changed", f"{done['name']}: {priority}")
-        await self._done(request, done)
+        await self._done(request, showable(done))
 
     async def _control_service(self, request: Request) -> None:
         name, action = request.fields.text("name"), request.fields.text("action", max_length=16)
@@ -204,16 +231,37 @@ class _Service:
 
 
 _COLUMN_PIECE: Final = 4096
-_EVENTS_PIECE: Final = 20
-"""Entries of 4 000 characters each, which may be four bytes."""
+
+
+def _pages(rows: list[Row]) -> Iterator[list[Row]]:
+    """The rows in order, so many that a message can hold them; no page is empty."""
+    page: list[Row] = []
+    size = 0
+    for row in rows:
+        row_size = len(encode_message(row))
+        if page and (len(page) == PAGE or size + row_size > PAGE_BYTES):
+            yield page
+            page, size = [], 0
+        page.append(row)
+        size += row_size
+    if page:
+        yield page
+
+
+def _argument(request: Request, name: str, max_length: int = 256) -> str:
+    """The text in a field, "" without one, for the command line of a program: no NUL ends it early."""
+    value = request.fields.text(name, max_length=max_length) if request.has(name) else ""
+    if "\0" in value:
+        raise RequestProblem("bad_value", "There is no such text.")
+    return value
 
 
 def _event_filters(request: Request) -> dict[str, Any]:
     fields = request.fields
     return {
         "priority": fields.number("priority", at_most=7) if request.has("priority") else 7,
-        "unit": fields.text("unit") if request.has("unit") else "",
-        "pattern": fields.text("pattern", max_length=200) if request.has("pattern") else "",
+        "unit": _argument(request, "unit"),
+        "pattern": _argument(request, "pattern", max_length=200),
     }
 
 

@@ -3,9 +3,10 @@
 Every text of it is for `technician.printing.printable`; numbers are within bounds.
 """
 
+import math
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, Final, TypeGuard, cast
 
 from relay.protocol.errors import RemoteProtocolError
 from relay.protocol.frames import FieldReader
@@ -24,6 +25,12 @@ LISTS: Final = (
 )
 """What `rows` can ask for."""
 MAX_ROWS: Final = 20_000
+MAX_KINDS: Final = 64
+"""Of things that can be different."""
+MAX_DEPTH: Final = 8
+"""Of maps and lists in a row."""
+MAX_TIME: Final = 253_402_300_799
+"""The last second that a calendar has: 9999-12-31."""
 PAST_VALUES: Final = 8640
 _COLUMNS: Final = frozenset({"cpu", "memory", "disk_read", "disk_written", "received", "sent"})
 
@@ -81,7 +88,10 @@ class DashboardClient(RequestClient):
 
     async def system(self) -> Row:
         """What the computer is: a map as `host.dashboard.facts.system` tells."""
-        return await self.ask_ok("system")
+        told = await self.ask_ok("system")
+        with self.reading():
+            check_plain(told)
+        return told
 
     async def rows(self, name: str) -> list[Row]:
         """One of `LISTS`, as maps of the host's making."""
@@ -121,12 +131,19 @@ class DashboardClient(RequestClient):
             with self.reading():
                 kind = FieldReader(message.head).text("kind", max_length=32)
             found.setdefault(kind, []).extend(self._page(message))
+            if len(found) > MAX_KINDS or sum(map(len, found.values())) > MAX_ROWS:
+                raise self.broken("too many rows")
         with self.reading():
-            return FieldReader(_map(message.head["ok"])).number("since"), found
+            return FieldReader(_map(message.head["ok"])).number("since", at_most=MAX_TIME), found
 
     async def end_process(self, pid: int, started: int, *, tree: bool = False, force: bool = False) -> Row:
         """End a process; `started` (ms) tells it from a later one with its number."""
-        return await self.ask_ok("end", pid=pid, started=started, tree=tree, force=force)
+        done = await self.ask_ok("end", pid=pid, started=started, tree=tree, force=force)
+        with self.reading():
+            fields = FieldReader(done)
+            return {"name": fields.text("name", max_length=1000)} | {
+                name: fields.number(name) for name in ("ended", "left")
+            }
 
     async def set_priority(self, pid: int, started: int, priority: str) -> Row:
         """Make a process "low", "normal" or "high"."""
@@ -166,16 +183,19 @@ class DashboardClient(RequestClient):
 
     def _page(self, message: Message) -> list[Row]:
         rows = message.head.get("rows")
-        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        # An empty page tells nothing: whoever sends one can send them without end.
+        if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) for row in rows):
             raise self.broken("no rows")
+        with self.reading():
+            check_plain(rows)
         return cast("list[Row]", rows)
 
     def _take_column(self, message: Message, columns: dict[str, list[float | None]]) -> None:
         name, values = message.head.get("history"), message.head.get("values")
-        if name not in _COLUMNS or not isinstance(values, list):
+        if not isinstance(name, str) or name not in _COLUMNS or not isinstance(values, list) or not values:
             raise self.broken("no history")
         column = columns.setdefault(name, [])
-        column.extend(value if isinstance(value, int | float) else None for value in values)
+        column.extend(value if _is_finite(value) else None for value in values)
         if len(column) > PAST_VALUES:
             raise self.broken("too much history")
 
@@ -206,6 +226,26 @@ def parse_load(value: object) -> Load:
         sent=network.number("sent"),
         top=[_process(each) for each in top],
     )
+
+
+def check_plain(value: object, depth: int = MAX_DEPTH) -> None:
+    """Lets through what can be shown and written as JSON: texts, finite numbers, true, false, nil, and maps
+    and lists of them.
+
+    Raises:
+        RemoteProtocolError: it is something else, or too deep.
+    """
+    if isinstance(value, dict | list) and depth > 0:
+        for inner in value.values() if isinstance(value, dict) else value:
+            check_plain(inner, depth - 1)
+        if isinstance(value, dict) and not all(isinstance(name, str) for name in value):
+            raise RemoteProtocolError("a name is text")
+    elif not (value is None or isinstance(value, str) or _is_finite(value)):
+        raise RemoteProtocolError("what is told is text and numbers")
+
+
+def _is_finite(value: object) -> TypeGuard[int | float]:
+    return isinstance(value, int | float) and math.isfinite(value)
 
 
 def _process(value: object) -> Row:

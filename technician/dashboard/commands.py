@@ -15,9 +15,9 @@ from rich.panel import Panel
 from rich.table import Table
 
 from peer.messages import MessageStream
-from relay.protocol.frames import Channel
+from relay.protocol.frames import Channel, FieldReader
 from technician.attaching import open_tool
-from technician.dashboard.client import LISTS, DashboardClient, Load, Past, Row
+from technician.dashboard.client import LISTS, MAX_TIME, DashboardClient, Load, Past, Row
 from technician.keyring import Keyring
 from technician.printing import print_json, printable, say
 from technician.relay_client import RelayClient
@@ -141,9 +141,11 @@ def end(
         if not found:
             raise UsageProblem("There is no such process.")
         name = printable(str(found[0].get("name")))
+        with client.reading():
+            started = FieldReader(found[0]).number("started")
         if not yes:
             await trio.to_thread.run_sync(lambda: typer.confirm(f"End {name} ({pid})?", abort=True, err=True))
-        return await client.end_process(pid, found[0]["started"], tree=tree, force=force)
+        return await client.end_process(pid, started, tree=tree, force=force)
 
     done = _with_client(session, access_password, run)
     say(f"Ended: {done.get('ended')}. Still there: {done.get('left')}.")
@@ -246,9 +248,10 @@ def _size(count: float) -> str:
 
 def _print_events(rows: Any) -> None:
     for row in rows:
-        at = datetime.fromtimestamp(_float(row.get("at")) / 1000, UTC)
-        unit, words = printable(str(row.get("unit"))), printable(str(row.get("message")), 2000)
-        print(f"{at:%m-%d %H:%M:%S} {row.get('priority')} {unit}: {words}", flush=True)
+        seconds = min(max(_float(row.get("at")) / 1000, 0), MAX_TIME)
+        at = f"{datetime.fromtimestamp(seconds, UTC):%m-%d %H:%M:%S}"
+        priority, unit = (printable(str(row.get(name))) for name in ("priority", "unit"))
+        print(f"{at} {priority} {unit}: {printable(str(row.get('message')), 2000)}", flush=True)
 
 
 def _print_rows(rows: list[Row], columns: tuple[str, ...], as_json: bool) -> None:

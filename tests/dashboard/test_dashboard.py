@@ -2,8 +2,8 @@
 
 import os
 import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import Iterator
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +11,17 @@ import psutil
 import pytest
 import trio
 
-from host.dashboard import Dashboard, History, serve_dashboard
+from host.dashboard import History
 from host.dashboard.differences import Baseline, take_snapshot
 from host.dashboard.history import SLOTS, STEP
 from host.dashboard.measuring import Load
-from host.record import SessionRecord
 from peer.errors import StreamClosed
 from peer.messages import MessageStream
 from relay.protocol.close_reasons import CloseReason
 from technician.dashboard import DashboardClient, Past
 from technician.dashboard import Load as SeenLoad
 from technician.requests import RequestRefused
+from tests.helpers.dashboard_house import House
 from tests.helpers.tool_pairs import MemoryEnd, joined
 
 IDLE = Load(
@@ -76,40 +76,6 @@ echo 'MAILTO=root'
 echo '*/5 * * * * backup --all'
 """,
 }
-
-
-class House:
-    """A dashboard and a client of it.
-
-    Attributes:
-        client: asks one stream.
-        record: what was written down.
-        closed: how the host's end was closed, if it was.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.history = History(folder / "history")
-        self.record = SessionRecord(folder / "record")
-        self.baseline = Baseline(folder / "before")
-        self.dashboard = Dashboard(self.history, self.baseline, self.record, display=":987")
-        self.closed: StreamClosed | None = None
-
-    @asynccontextmanager
-    async def open(self) -> AsyncIterator[DashboardClient]:
-        near, far = joined()
-
-        async def answer() -> None:
-            try:
-                await serve_dashboard(MessageStream(far), self.dashboard, technician="Anna")
-            except StreamClosed as exc:
-                self.closed = exc
-            finally:
-                far.close()
-
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(answer)
-            yield DashboardClient(MessageStream(near))
-            nursery.cancel_scope.cancel()
 
 
 @pytest.fixture

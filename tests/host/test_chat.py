@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import trio
 
-from host.chat import MAX_LINES, ChatRoom, serve_chat
+from host.chat import INTERVAL, MAX_LINES, ChatRoom, serve_chat
 from peer.errors import StreamClosed
 from peer.messages import MessageStream
 from relay.protocol.close_reasons import CloseReason
@@ -119,3 +119,32 @@ async def test_a_flood_waits_and_the_room_is_never_larger_than_it_may(autojump_c
 def test_a_line_that_a_crash_cut_is_passed_over(tmp_path: Path) -> None:
     (tmp_path / "chat").write_bytes(b'[1, "Anna", "kept"]\n[2, "An')
     assert [line.text for line in ChatRoom(tmp_path / "chat").lines] == ["kept"]
+
+
+async def test_who_says_much_at_once_waits_and_little_of_it_is_kept(autojump_clock: object) -> None:
+    room = ChatRoom(None)
+    sent = 0
+
+    async def flood() -> None:
+        nonlocal sent
+        for number in range(100_000):
+            await anna.send({"say": f"{number} " + "x" * 1900})
+            sent += 1
+
+    async with viewer(room) as anna, trio.open_nursery() as nursery:
+        nursery.start_soon(flood)
+        await trio.sleep(10)
+        assert len(room.lines) <= 10 / INTERVAL + 1
+        assert sent < len(room.lines) + 1000
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_viewer_that_does_not_read_holds_nobody_up(autojump_clock: object) -> None:
+    room = ChatRoom(None)
+    for number in range(MAX_LINES - 1):
+        room.say("", f"{number} " + "x" * 1000)
+    async with viewer(room, "Deaf"), viewer(room) as anna:
+        await anna.send({"say": "the last one"})
+        for _ in range(MAX_LINES - 1):
+            await said(anna)
+        assert await said(anna) == ("Anna", "the last one")
