@@ -20,14 +20,18 @@ MAX_ACTS: Final = 5000
 MAX_DETAIL: Final = 300
 MAX_WORDS: Final = 32
 """Different acts that are counted apart; no more fit into a receipt (docs/protocol.md §7)."""
+MAX_WORD: Final = 32
 OTHER: Final = "other"
+COUNT_INTERVAL: Final = 256
+"""Of the acts that are only counted, the count is written down after so many: a crash forgets fewer."""
 
 
 class SessionRecord:
     """What was done, oldest first; each act is on the disk when `note` returns, though not synced.
 
     Args:
-        path: of the file, one JSON array a line; None keeps it in memory.
+        path: of the file, one JSON array a line: an act, or a word and its count so far; None keeps it in
+            memory.
         now: seconds since 1970.
     """
 
@@ -38,17 +42,20 @@ class SessionRecord:
         self._counts: Counter[str] = Counter()
         for at, technician, act, detail in read_lines(path, 4):
             self._keep([int(at), str(technician), str(act), str(detail)])
+        for act, count in read_lines(path, 2):
+            self._counts[str(act)] = max(self._counts[str(act)], int(count))
 
     def note(self, technician: str, act: str, detail: str = "") -> None:
         """Write down that `technician` did `act` (a word such as "deleted") to `detail`.
 
         On a full disk it is remembered until the program starts again.
         """
-        line = [int(self._now()), technician, act, detail[:MAX_DETAIL]]
-        if self._path is not None and len(self._acts) < MAX_ACTS:
+        line: list[Any] = [int(self._now()), technician, act, detail[:MAX_DETAIL]]
+        is_kept = len(self._acts) < MAX_ACTS
+        word = self._keep(line)
+        if self._path is not None and (is_kept or self._counts[word] % COUNT_INTERVAL == 0):
             with contextlib.suppress(OSError):
-                append_line(self._path, line)
-        self._keep(line)
+                append_line(self._path, line if is_kept else [word, self._counts[word]])
 
     def acts(self) -> list[dict[str, Any]]:
         """Maps of at (seconds since 1970), technician, act and detail."""
@@ -61,11 +68,16 @@ class SessionRecord:
         """How often each act was done: at most 32 words."""
         return dict(sorted(self._counts.items()))
 
-    def _keep(self, act: list[Any]) -> None:
-        is_counted_apart = act[2] in self._counts or len(self._counts) < MAX_WORDS - 1
-        self._counts[act[2] if is_counted_apart else OTHER] += 1
+    def _keep(self, act: list[Any]) -> str:
+        """Keep an act and count it; the word that it is counted under."""
+        word: str = act[2]
+        is_word = word.isascii() and len(word) <= MAX_WORD
+        if not is_word or (word not in self._counts and len(self._counts) >= MAX_WORDS - 1):
+            word = OTHER
+        self._counts[word] += 1
         if len(self._acts) < MAX_ACTS:
             self._acts.append(act)
+        return word
 
 
 def append_line(path: Path, values: list[Any]) -> None:

@@ -241,6 +241,7 @@ class _WindowThread:
             work = self._work.get()
             if work is None:
                 root.tk.deletefilehandler(self._wake_reader)
+                view.close()
                 root.quit()
                 return
             try:

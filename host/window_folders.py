@@ -9,6 +9,8 @@ from host.texts import Texts
 
 WRAP: Final = 480
 GAP: Final = 8
+_PICKED: Final = "::tk::Priv(selectFilePath)"
+"""What Tk's picker waits for (library/choosedir.tcl)."""
 
 
 class FolderChoice:
@@ -21,6 +23,7 @@ class FolderChoice:
     def __init__(self, parent: ttk.Frame, texts: Texts) -> None:
         self._texts = texts
         self._chosen: tuple[str, ...] = ()
+        self._is_picking = False
         self._frame = ttk.Frame(parent)
         self._frame.grid(sticky="ew", pady=(GAP, 0))
         self._is_limited = tk.BooleanVar(parent, False)
@@ -63,8 +66,15 @@ class FolderChoice:
             else:
                 widget.grid_remove()
 
+    def stop_picking(self) -> None:
+        """Close the folder picker, as if it had been cancelled: the question is not asked any more."""
+        if self._is_picking:
+            self._frame.setvar(_PICKED, "")
+
     def _pick(self) -> None:
+        self._is_picking = True
         picked = filedialog.askdirectory(parent=self._frame, mustexist=True)
+        self._is_picking = False
         if not picked:  # cancelled
             return
         try:

@@ -200,6 +200,10 @@ class WindowView:
         _show_if(self._final_details, bool(details))
         self._turn_to(_Page.FINAL)
 
+    def close(self) -> None:
+        """The window is about to go."""
+        self._folder_choice.stop_picking()
+
     # What the person does
 
     def _close(self) -> None:
@@ -263,6 +267,8 @@ class WindowView:
             self._page_before = page  # the question stays until it is answered
             return
         self._page = page
+        if page is not _Page.ALLOW:
+            self._folder_choice.stop_picking()
         for other, frame in self._pages.items():
             if other is not page:
                 frame.grid_remove()

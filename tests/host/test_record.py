@@ -6,6 +6,7 @@ import pytest
 
 from host import record
 from host.record import SessionRecord
+from relay.protocol.maps import counts
 
 
 def test_what_was_done_is_there_after_a_restart(tmp_path: Path) -> None:
@@ -29,9 +30,23 @@ def test_more_words_than_a_receipt_holds_are_counted_together() -> None:
     assert (counts["act 0"], counts[record.OTHER]) == (2, 9)
 
 
-def test_what_is_not_kept_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_not_kept_is_counted_also_after_a_restart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(record, "MAX_ACTS", 2)
-    acts = SessionRecord(None)
-    for _ in range(5):
+    monkeypatch.setattr(record, "COUNT_INTERVAL", 10)
+    acts = SessionRecord(tmp_path / "record")
+    for _ in range(47):
         acts.note("Tess", "file_written")
-    assert (len(acts.acts()), acts.counts()) == (2, {"file_written": 5})
+    assert (len(acts.acts()), acts.counts()) == (2, {"file_written": 47})
+    after = SessionRecord(tmp_path / "record")
+    assert (len(after.acts()), after.counts()) == (2, {"file_written": 40})
+    assert len((tmp_path / "record").read_bytes().splitlines()) == 6
+
+
+def test_counts_are_what_a_receipt_takes() -> None:
+    acts = SessionRecord(None)
+    for word in ("file_written", "x" * 33, "é"):
+        acts.note("Tess", word)
+    assert acts.counts() == {"file_written": 1, "other": 2}
+    assert counts(acts.counts())

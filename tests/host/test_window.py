@@ -242,6 +242,38 @@ async def test_files_may_be_limited_to_folders_that_are_picked(
             nursery.cancel_scope.cancel()
 
 
+async def test_the_folder_picker_goes_with_the_question_and_with_the_window() -> None:
+    claims = replace(CLAIMS, kinds=["files"])
+
+    def pickers(view: WindowView) -> int:
+        view._root.update_idletasks()
+        return str(view._root.tk.call("wm", "stackorder", ".")).count("choosedir")
+
+    async def open_picker(screen: Screen) -> None:
+        await trio.testing.wait_all_tasks_blocked()  # until the question is on its way to the window
+        await screen.click("Files only in folders that I choose")
+        await screen.click("Add a folder…")
+        with trio.fail_after(PATIENCE):
+            while not await screen.look(pickers):
+                await trio.lowlevel.checkpoint()
+
+    async with open_screen() as screen:
+        for _ in range(2):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(screen.customer.ask_allow, claims)
+                await open_picker(screen)
+                screen.customer.show_waiting_for_technician()
+                with trio.fail_after(PATIENCE):
+                    while await screen.look(pickers):
+                        await trio.lowlevel.checkpoint()
+                nursery.cancel_scope.cancel()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(screen.customer.ask_allow, claims)
+            await open_picker(screen)
+            nursery.cancel_scope.cancel()
+    assert screen.customer._thread.ended.is_set()
+
+
 async def test_enter_pressed_once_more_allows_nothing() -> None:
     async with open_screen() as screen, trio.open_nursery() as nursery:
         nursery.start_soon(screen.customer.ask_allow, CLAIMS)
