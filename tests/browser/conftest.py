@@ -1,24 +1,14 @@
 """A real headless Chromium, a virtual desktop, and stages with a relay and a signed-in technician."""
 
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from tests.helpers.desktops import Desktop
-from tests.helpers.story import Stage
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-CHROMIUM_OPTIONS = (
-    "--no-sandbox",  # it has none where tests run as root
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
+from tests.helpers.story import CHROMIUM, CHROMIUM_OPTIONS, Stage
 
 OpenStage = Callable[..., Stage]
 
@@ -54,8 +44,8 @@ def open_stage(browser: Browser, desktop: Desktop, tmp_path: Path) -> Iterator[O
     """Opens stages; afterwards, no page has complained and no secret has stayed with the relay."""
     stages: list[Stage] = []
 
-    def open_one(*options: str, is_cuttable: bool = False, downloads: Path | None = None) -> Stage:
-        stage = Stage(browser, desktop, tmp_path, options, is_cuttable=is_cuttable, downloads=downloads)
+    def open_one(*options: str, **arrangements: Any) -> Stage:
+        stage = Stage(browser, desktop, tmp_path, options, **arrangements)
         stages.append(stage)
         return stage
 

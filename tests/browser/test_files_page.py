@@ -1,4 +1,4 @@
-"""The File Manager in a browser: look around, change things, copy both ways, and go on after interruptions."""
+"""The File Manager in a browser: look around, change things, copy both ways, go on after interruptions."""
 
 import hashlib
 import os

@@ -5,6 +5,7 @@ it is used, so that `RelayProcess.find_kept` can look for it afterwards in all t
 """
 
 import re
+import shutil
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -27,6 +28,16 @@ CUSTOMER_EMAIL: Final = "ana@customer.example"
 MILLISECONDS: Final = 1000
 ALIKE: Final = 6.0
 """Mean difference of a colour channel up to which two pictures are the same, which leaves room for JPEG."""
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+CHROMIUM_OPTIONS = (
+    "--no-sandbox",  # it has none where tests run as root
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
 
 NETWORK_ERRORS: Final = ("Failed to load resource", "WebSocket connection to")
 COUNTDOWN: Final = re.compile(r"^(\d+:)?\d{1,2}:\d\d$")
@@ -275,6 +286,8 @@ class Stage:
         options: further arguments of ``relay up``.
         is_cuttable: put a `CutProxy` before the relay, at its public URL.
         downloads: folder of the host's file.
+        profile: folder of the technician's browser profile; without one it lives in memory, also what pages
+            keep on the disk.
     """
 
     def __init__(
@@ -286,6 +299,7 @@ class Stage:
         *,
         is_cuttable: bool = False,
         downloads: Path | None = None,
+        profile: Path | None = None,
     ) -> None:
         self.folder = folder
         self.desktop = desktop
@@ -299,16 +313,22 @@ class Stage:
         self._stack.callback(self.relay.stop)
         if self.proxy is not None:
             self.proxy.upstream = self.relay.address
-        self.console = Console(self.open_context(), self.relay)
+        self.console = Console(self.open_context(profile), self.relay)
         self.console.sign_in()
 
     def close(self) -> None:
         """End everything."""
         self._stack.close()
 
-    def open_context(self) -> BrowserContext:
+    def open_context(self, profile: Path | None = None) -> BrowserContext:
         """A browser profile of its own: another person, or another computer."""
-        context = self.browser.new_context(viewport={"width": 1280, "height": 800}, locale="en-GB")
+        options: dict[str, Any] = {"viewport": {"width": 1280, "height": 800}, "locale": "en-GB"}
+        if profile is None:
+            context = self.browser.new_context(**options)
+        else:
+            context = self.browser.browser_type.launch_persistent_context(
+                profile, executable_path=CHROMIUM, args=list(CHROMIUM_OPTIONS), **options
+            )
         self._stack.callback(context.close)
         return context
 

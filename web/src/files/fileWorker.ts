@@ -70,7 +70,8 @@ async function answer(request: WorkerRequest): Promise<unknown> {
     case "open":
       return open(id, request.session, request.name);
     case "append":
-      return append(id, request.data);
+      append(id, request.data);
+      return request.data;
     case "restart": {
       const part = parts.get(id);
       part?.access.truncate(0);
@@ -100,7 +101,8 @@ addEventListener("message", ({ data }: MessageEvent<WorkerRequest>) => {
   turn = turn.then(async () => {
     try {
       const value = await answer(data);
-      const back = data.op === "hash" ? [data.data.buffer] : [];
+      // Buffers go back: a worker that allocates little else collects them late, and by the hundred megabytes.
+    const back = data.op === "hash" || data.op === "append" ? [data.data.buffer] : [];
       postMessage({ call: data.call, value } satisfies WorkerAnswer, { transfer: back });
     } catch (error) {
       postMessage({ call: data.call, error: error instanceof Error ? error.name : "Error" } satisfies WorkerAnswer);

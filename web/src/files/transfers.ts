@@ -43,6 +43,7 @@ export async function download(
   progress: Progress,
 ): Promise<Bytes> {
   if (entry.size <= MAX_SMALL_BYTES) return downloadSmall(client, path, target, progress);
+  await checkSpace(entry.size);
   const name = await partName(path, entry);
   const part = await workshop.openPart(session, name);
   try {
@@ -75,6 +76,12 @@ export async function download(
     await part.close().catch(() => undefined);
     throw error;
   }
+}
+
+/** A browser that gives a page little space, as in a private window, says so before the first gigabyte. */
+async function checkSpace(size: number): Promise<void> {
+  const { quota = Infinity, usage = 0 } = await navigator.storage.estimate();
+  if (quota - usage < size) throw new LocalProblem("QuotaExceededError");
 }
 
 /** In memory: a part on the disk for each of thousands of files would cost more than the files. */
