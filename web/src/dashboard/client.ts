@@ -1,27 +1,129 @@
 /** The Dashboard's requests (docs/protocol.md §9). What the host says is untrusted: rows are read field by field. */
-import { MessageFields } from "../protocol/messages";
+import { RemoteProtocolError } from "../protocol/errors";
+import { MessageFields, type Message } from "../protocol/messages";
 import type { Requests } from "../tools/requests";
+import { isRow, type Row } from "./rows";
 
-/** A map of the host: read it through `words` and `figure`, which take what is there and invent nothing. */
-export type Row = Readonly<Record<string, unknown>>;
-
-/** Rows of one list that are kept; more is nothing that a person looks at. */
+/** Rows of one list; more is nothing that a person looks at. */
 export const MAX_ROWS = 20_000;
+const MAX_CORES = 1024;
+const MAX_TOP = 100;
 
-/** All that is told of the system. */
-export async function askSystem(requests: Requests): Promise<Row> {
-  const answer = await requests.ask("system");
-  return answer.head["ok"] as Row;
+/** What the computer does now: per cent, bytes, and bytes a second. */
+export interface Load {
+  readonly cpu: number;
+  readonly cores: readonly number[];
+  readonly memoryUsed: number;
+  readonly memoryTotal: number;
+  readonly swapUsed: number;
+  readonly swapTotal: number;
+  readonly diskRead: number;
+  readonly diskWritten: number;
+  readonly received: number;
+  readonly sent: number;
+  readonly top: readonly Row[];
 }
 
-/** The rows of a list, for instance `processes`. @throws RequestRefused, StreamClosed. */
+/** Everything throws RequestRefused if the host could not do it, and StreamClosed if the stream was closed. */
+export async function askSystem(requests: Requests): Promise<Row> {
+  return okOf(await requests.ask("system"));
+}
+
+/** The rows of a list, for instance `processes`. */
 export async function askRows(requests: Requests, list: string, fields: Row = {}): Promise<Row[]> {
   const rows: Row[] = [];
-  await requests.ask(list, fields, ({ head }) => {
-    for (const row of new MessageFields(head).list("rows")) {
-      MessageFields.of(row);
-      if (rows.length < MAX_ROWS) rows.push(row as Row);
-    }
+  await requests.ask(list, fields, (part) => {
+    rows.push(...rowsOf(part));
+    if (rows.length > MAX_ROWS) throw new RemoteProtocolError("A list without end.");
   });
   return rows;
+}
+
+/** What changed since the session's first connection: by kind of thing, and since when (seconds since 1970). */
+export async function askChanges(requests: Requests): Promise<{ since: number; kinds: Map<string, Row[]> }> {
+  const kinds = new Map<string, Row[]>();
+  let count = 0;
+  const ok = await requests.ask("changes", {}, (part) => {
+    const kind = new MessageFields(part.head).text("kind", 64);
+    const rows = rowsOf(part);
+    count += rows.length;
+    if (count > MAX_ROWS || kinds.size > 64) throw new RemoteProtocolError("Changes without end.");
+    kinds.set(kind, [...(kinds.get(kind) ?? []), ...rows]);
+  });
+  return { since: new MessageFields(ok.head).fields("ok").number("since", 0, 2 ** 40), kinds };
+}
+
+/** The 24 hours, then the load each second, until the stream is closed. */
+export async function watch(
+  requests: Requests,
+  told: {
+    column: (name: string, values: readonly unknown[]) => void;
+    begins: (beganAt: number, step: number) => void;
+    load: (load: Load) => void;
+  },
+): Promise<never> {
+  let hasBegun = false;
+  await requests.ask("watch", {}, ({ head }) => {
+    const fields = new MessageFields(head);
+    if (!hasBegun && fields.has("history")) {
+      told.column(fields.text("history", 32), fields.list("values"));
+    } else if (!hasBegun) {
+      const begins = fields.fields("begins");
+      hasBegun = true;
+      told.begins(begins.number("began_at", 0, 2 ** 40), begins.number("step", 1, 3600));
+    } else {
+      told.load(readLoad(fields.fields("now")));
+    }
+  });
+  throw new RemoteProtocolError("The load has no end.");
+}
+
+/** Entries of the event log as they come, until the stream is closed. */
+export async function follow(requests: Requests, filters: Row, onRows: (rows: Row[]) => void): Promise<void> {
+  let hasBegun = false;
+  await requests.ask("follow", filters, (part) => {
+    if (hasBegun) onRows(rowsOf(part));
+    else new MessageFields(part.head).fields("begins");
+    hasBegun = true;
+  });
+}
+
+function okOf(message: Message): Row {
+  const ok = message.head["ok"];
+  return isRow(ok) ? ok : {};
+}
+
+function rowsOf({ head }: Message): Row[] {
+  const rows = new MessageFields(head).list("rows");
+  // An empty page tells nothing: whoever sends one can send them without end.
+  if (rows.length === 0 || !rows.every(isRow)) throw new RemoteProtocolError("A page of something else than rows.");
+  return [...rows];
+}
+
+/** @throws RemoteProtocolError if it is no measurement. */
+export function readLoad(now: MessageFields): Load {
+  const [memory, swap, disk, network] = ["memory", "swap", "disk", "network"].map((name) => now.fields(name)) as [
+    MessageFields,
+    MessageFields,
+    MessageFields,
+    MessageFields,
+  ];
+  const cores = now.list("cores");
+  const top = now.list("top");
+  if (cores.length > MAX_CORES || top.length > MAX_TOP || !top.every(isRow)) {
+    throw new RemoteProtocolError("A load has cores and processes.");
+  }
+  return {
+    cpu: now.number("cpu", 0, 100),
+    cores: cores.map((core) => (typeof core === "number" && core >= 0 && core <= 100 ? core : 0)),
+    memoryUsed: memory.number("used"),
+    memoryTotal: memory.number("total"),
+    swapUsed: swap.number("used"),
+    swapTotal: swap.number("total"),
+    diskRead: disk.number("read"),
+    diskWritten: disk.number("written"),
+    received: network.number("received"),
+    sent: network.number("sent"),
+    top,
+  };
 }

@@ -1,15 +1,33 @@
 /** The Dashboard: what the customer's computer is and does. */
 import { useSignal } from "@preact/signals";
 import { Gauge } from "lucide-preact";
-import { useEffect } from "preact/hooks";
+import { useEffect, useMemo } from "preact/hooks";
+import "../styles/dashboard.css";
 import type { Me } from "../api/types";
-import { t } from "../i18n/text";
-import { clean } from "../text/clean";
+import { t, type PlainKey } from "../i18n/text";
 import type { OpenTool } from "../tools/connection";
-import { Requests } from "../tools/requests";
 import { ToolPage } from "../tools/toolPage";
-import { Loading } from "../ui/faces";
-import { askSystem, type Row } from "./client";
+import { EventLog } from "./eventLog";
+import { Feed } from "./feed";
+import { Changes, List } from "./lists";
+import { Overview } from "./overview";
+import { Processes } from "./processes";
+import { Services } from "./services";
+import { Tabs } from "./tabs";
+
+const TABS: readonly { readonly name: string; readonly word: PlainKey }[] = [
+  { name: "overview", word: "tab_overview" },
+  { name: "processes", word: "tab_processes" },
+  { name: "services", word: "tab_services" },
+  { name: "schedule", word: "tab_schedule" },
+  { name: "events", word: "tab_events" },
+  { name: "software", word: "tab_software" },
+  { name: "startup", word: "tab_startup" },
+  { name: "environment", word: "tab_environment" },
+  { name: "ports", word: "tab_ports" },
+  { name: "changes", word: "tab_changes" },
+  { name: "record", word: "tab_record" },
+];
 
 export function DashboardPage({ me, sessionId, onSignedOut }: { me: Me; sessionId: string; onSignedOut: () => void }) {
   return (
@@ -20,17 +38,33 @@ export function DashboardPage({ me, sessionId, onSignedOut }: { me: Me; sessionI
 }
 
 function Dashboard({ opened }: { opened: OpenTool | null }) {
-  const system = useSignal<Row | null>(null);
-  useEffect(() => {
-    if (opened === null) return;
-    const requests = new Requests(opened.channel);
-    void askSystem(requests).then((told) => (system.value = told), () => undefined);
-  }, [opened]);
-  if (system.value === null) return <Loading />;
+  const feed = useMemo(() => new Feed(), []);
+  const tab = useSignal("overview");
+  useEffect(() => feed.connect(opened), [opened]);
+  const isConnected = opened !== null;
+  const current = TABS.find(({ name }) => name === tab.value);
   return (
-    <section class="card" aria-label={t("computer")}>
-      <h2>{clean(system.value["computer"])}</h2>
-      <p>{clean(system.value["os"])}</p>
-    </section>
+    <div class="dashboard">
+      <Tabs
+        label={t("dashboard")}
+        tabs={TABS.map(({ name, word }) => ({ name, label: t(word) }))}
+        current={tab.value}
+        onChange={(name) => (tab.value = name)}
+      >
+        {tab.value === "overview" ? (
+          <Overview feed={feed} />
+        ) : tab.value === "processes" ? (
+          <Processes feed={feed} isConnected={isConnected} />
+        ) : tab.value === "services" ? (
+          <Services feed={feed} isConnected={isConnected} />
+        ) : tab.value === "events" ? (
+          <EventLog feed={feed} isConnected={isConnected} />
+        ) : tab.value === "changes" ? (
+          <Changes feed={feed} isConnected={isConnected} />
+        ) : (
+          <List key={tab.value} feed={feed} list={tab.value} label={t(current?.word ?? "dashboard")} isConnected={isConnected} />
+        )}
+      </Tabs>
+    </div>
   );
 }

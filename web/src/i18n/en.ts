@@ -1,5 +1,6 @@
 import { account } from "./en.account";
 import { audit } from "./en.audit";
+import { dashboard } from "./en.dashboard";
 import { files } from "./en.files";
 import { settings } from "./en.settings";
 import { support } from "./en.support";
@@ -8,6 +9,7 @@ import { tools } from "./en.tools";
 /** English, the source of all texts. `{names}` are filled in by `t`; the keys' types know which. */
 export const en = {
   ...account,
+  ...dashboard,
   ...files,
   ...settings,
   ...audit,

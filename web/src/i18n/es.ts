@@ -1,5 +1,6 @@
 import { account } from "./es.account";
 import { audit } from "./es.audit";
+import { dashboard } from "./es.dashboard";
 import { files } from "./es.files";
 import { settings } from "./es.settings";
 import { support } from "./es.support";
@@ -9,6 +10,7 @@ import type { Catalogue } from "./text";
 /** Spanish. The compiler sees to it that no text is missing. */
 export const es: Catalogue = {
   ...account,
+  ...dashboard,
   ...files,
   ...settings,
   ...audit,

@@ -2,6 +2,7 @@ import { afterEach, expect, test } from "vitest";
 import { en } from "./en";
 import { account } from "./en.account";
 import { audit } from "./en.audit";
+import { dashboard } from "./en.dashboard";
 import { files } from "./en.files";
 import { settings } from "./en.settings";
 import { support } from "./en.support";
@@ -21,7 +22,7 @@ test("every text exists in both languages with the same names to fill in", () =>
 });
 
 test("no block of texts takes a key of another", () => {
-  for (const block of [account, files, settings, audit, support, tools] as const) expect(en).toMatchObject(block);
+  for (const block of [account, dashboard, files, settings, audit, support, tools] as const) expect(en).toMatchObject(block);
 });
 
 test("texts follow the language", () => {
