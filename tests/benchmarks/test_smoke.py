@@ -8,7 +8,7 @@ from importlib.metadata import version
 
 import pytest
 
-from benchmarks import connect, fairness, idle, latency, soak, tls, tunnel
+from benchmarks import connect, fairness, files, idle, latency, soak, tls, tunnel
 from benchmarks.parts.lives import Unexpected
 from benchmarks.parts.relays import Relay
 from benchmarks.parts.report import Report
@@ -59,8 +59,13 @@ def _on_all_cores_again() -> Iterator[None]:
             ["--sessions", "2"],
             ["slowest by fastest", "the others beside one that stalls", "memory growth beside it"],
         ),
+        (
+            files.measure,
+            [],
+            ["one file, host → technician", "tree of small files, technician → host"],
+        ),
     ],
-    ids=["tunnel", "tls", "latency", "idle", "connect", "fairness"],
+    ids=["tunnel", "tls", "latency", "idle", "connect", "fairness", "files"],
 )
 def test_each_figure_is_one_json_line(
     measure: Callable[[Sequence[str]], Report],
