@@ -60,18 +60,32 @@ class SealedStream:
             StreamClosed: closed without such an end (cut), or the seal was broken, with the reason.
         """
         while not self._has_final:
-            record = await self.stream.receive()
-            try:
-                opened = self._opener.open(record)
-            except ProtocolError as exc:
-                self.stream.close(exc.close_reason)
-                raise StreamClosed(exc.close_reason) from exc
-            if opened is None:
-                continue
-            self._has_final = opened.is_final
-            if opened.data:
-                return opened.data
+            if data := self._open(await self.stream.receive()):
+                return data
         return b""
+
+    def receive_nowait(self) -> bytes | None:
+        """Bytes that are there already, or None; also None at the end, which is for `receive` to tell.
+
+        Raises:
+            StreamClosed: the seal was broken.
+        """
+        while not self._has_final and (record := self.stream.receive_nowait()) is not None:
+            if data := self._open(record):
+                return data
+        return None
+
+    def _open(self, record: bytes) -> bytes:
+        """What a record holds; b"" for one that has nothing to say."""
+        try:
+            opened = self._opener.open(record)
+        except ProtocolError as exc:
+            self.stream.close(exc.close_reason)
+            raise StreamClosed(exc.close_reason) from exc
+        if opened is None:
+            return b""
+        self._has_final = opened.is_final
+        return opened.data
 
     async def finish(self) -> None:
         """Send the authenticated end; the stream itself is closed by `close`."""

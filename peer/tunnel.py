@@ -150,10 +150,22 @@ class Stream:
             payload, size = await self._received.receive()
         except trio.EndOfChannel:
             raise StreamClosed(self.close_reason or CloseReason.DEAD) from None
+        self._consumed(size)
+        return payload
+
+    def receive_nowait(self) -> bytes | None:
+        """A payload that is there already, or None; also None once it is closed, which `receive` tells."""
+        try:
+            payload, size = self._received.receive_nowait()
+        except (trio.WouldBlock, trio.EndOfChannel):
+            return None
+        self._consumed(size)
+        return payload
+
+    def _consumed(self, size: int) -> None:
         grant = self._receive_window.consumed(size, trio.current_time())
         if grant and self.close_reason is None:
             self._tunnel._queue_frame(Credit(self.number, grant))
-        return payload
 
     def close(self, reason: CloseReason = CloseReason.DONE) -> None:
         """Close the stream for both sides; what was queued before is still sent. Closing twice is fine."""

@@ -16,7 +16,7 @@ from relay.protocol.frames import PROTOCOL_VERSION, Channel, Hello
 from relay.protocol.hidden import SecretBytes
 from relay.protocol.pairing import ViewerHandshake
 from relay.protocol.wrapping import unwrap_pairing_key
-from technician.errors import ToolFailed
+from technician.errors import ComputerSilent, ToolFailed
 from technician.relay_client import RelayClient
 
 OPEN_TIMEOUT: Final = 15.0
@@ -63,25 +63,44 @@ async def open_tool(
 
     Raises:
         StreamClosed: the access password is wrong, the computer is offline, or the session is not active.
-        ToolFailed: the computer does not answer.
+        ComputerSilent: the computer does not answer.
         RelayRefused, RelayUnreachable, ConnectionFailed: no ticket, or no tunnel.
         CodeError: the access password cannot be one.
     """
     async with attach(relay, session, [channel]) as tunnel:
-        handshake = ViewerHandshake.for_connection(
-            channel=channel,
-            origin=relay.origin,
-            session=session,
-            stream=tunnel.next_stream_id(),
-            pairing_key=pairing_key,
-            access_password=access_password,
-        )
-        try:
-            with trio.fail_after(OPEN_TIMEOUT):
-                stream, _ = await open_sealed(tunnel, channel, handshake)
-        except trio.TooSlowError as exc:
-            raise ToolFailed("The computer does not answer.") from exc
+        stream = await open_stream(tunnel, relay, session, channel, pairing_key, access_password)
         try:
             yield stream
         finally:
             stream.close(CloseReason.DETACHED)
+
+
+async def open_stream(
+    tunnel: Tunnel,
+    relay: RelayClient,
+    session: str,
+    channel: Channel,
+    pairing_key: bytes,
+    access_password: str,
+) -> SealedStream:
+    """One more sealed stream of a tool on a viewer's tunnel.
+
+    Raises:
+        StreamClosed, ComputerSilent, CodeError: as `open_tool`.
+
+    Concurrency: one at a time on a tunnel.
+    """
+    handshake = ViewerHandshake.for_connection(
+        channel=channel,
+        origin=relay.origin,
+        session=session,
+        stream=tunnel.next_stream_id(),
+        pairing_key=pairing_key,
+        access_password=access_password,
+    )
+    try:
+        with trio.fail_after(OPEN_TIMEOUT):
+            stream, _ = await open_sealed(tunnel, channel, handshake)
+    except trio.TooSlowError as exc:
+        raise ComputerSilent("The computer does not answer.") from exc
+    return stream

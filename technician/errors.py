@@ -38,3 +38,7 @@ class PairingFailed(TechnicianError):
 
 class ToolFailed(TechnicianError):
     """The desktop cannot be shown: no pairing key is known, or the computer answers wrongly."""
+
+
+class ComputerSilent(ToolFailed):
+    """The computer does not answer, though the relay believes that it is there."""

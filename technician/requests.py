@@ -3,7 +3,7 @@
 What comes is untrusted.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final, cast
 
@@ -54,20 +54,40 @@ class RequestRefused(TechnicianError):
 
 
 class RequestClient:
-    """Asks one stream, one request at a time.
+    """Asks one stream.
 
     Concurrency: one task at a time.
+
+    Attributes:
+        stream: the stream.
+        is_over: it was closed here.
     """
 
     def __init__(self, stream: MessageStream) -> None:
         self.stream = stream
+        self.is_over = False
         self._last_id = 0
+
+    def close(self) -> None:
+        """Close the stream, where it can be of no more use."""
+        self.is_over = True
+        self.stream.close(CloseReason.DETACHED)
 
     async def ask(self, op: str, **fields: object) -> int:
         """Send a request; its id. The answer is taken by `answer_to`."""
         self._last_id += 1
         await self.stream.send({"id": self._last_id, "op": op, **fields})
         return self._last_id
+
+    async def ask_all(self, op: str, requests: Sequence[tuple[Mapping[str, object], bytes]]) -> list[int]:
+        """Send many requests as one piece, each with a body; their ids. Answers come in their order."""
+        numbers = list(range(self._last_id + 1, self._last_id + 1 + len(requests)))
+        self._last_id += len(requests)
+        await self.stream.send_all(
+            ({"id": number, "op": op, **fields}, body)
+            for number, (fields, body) in zip(numbers, requests, strict=True)
+        )
+        return numbers
 
     async def answer_to(self, number: int) -> Message:
         """The next message, which must be about the request `number`.
@@ -115,5 +135,6 @@ class RequestClient:
 
     def broken(self, what: str) -> StreamClosed:
         """Close the stream; the error to raise."""
+        self.is_over = True
         self.stream.close(CloseReason.BAD_FRAME)
         return StreamClosed(CloseReason.BAD_FRAME, f"The computer broke the protocol: {what}.")

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Final
+from typing import Final, Self
 
 from host.problems import RequestProblem
 
@@ -77,15 +77,20 @@ class Places:
             OSError: a folder on the way cannot be passed.
         """
         names = parse_path(path)
+        folder, name = self._opened(path, names)
+        try:
+            yield Place(folder, name, self.limit is None)
+        finally:
+            os.close(folder)
+
+    def _opened(self, path: str, names: Sequence[str]) -> tuple[int, str]:
+        """A descriptor of the folder that holds the last name, and that name."""
         if self.limit is None:
             folder = os.open("/" + "/".join(names[:-1]), _FOLDER)
             rest: Sequence[str] = names[-1:]
         else:
             folder, rest = self._beneath(path, names)
-        try:
-            yield Place(folder, rest[-1] if rest else ".", self.limit is None)
-        finally:
-            os.close(folder)
+        return folder, rest[-1] if rest else "."
 
     def _beneath(self, path: str, names: Sequence[str]) -> tuple[int, Sequence[str]]:
         """The folder that holds the last name, reached through a chosen folder without following any link.
@@ -105,6 +110,43 @@ class Places:
                 os.close(folder)
             folder = deeper
         return folder, rest
+
+
+class NearbyPlaces:
+    """Places of one go through many requests: the folder of the last one stays open for the next.
+
+    A context manager, which closes it. What a folder's name leads to is looked up once for a run of
+    requests in it, as if they had all come at the moment of the first.
+    """
+
+    def __init__(self, places: Places) -> None:
+        self._places = places
+        self._names: tuple[str, ...] | None = None
+        self._folder = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._close()
+
+    def at(self, path: str) -> Place:
+        """As `Places.at`; good until the next call."""
+        names = parse_path(path)
+        if not names or (self._places.limit is not None and "/" + "/".join(names) in self._places.limit):
+            self._close()  # a top has no folder around it
+        elif names[:-1] == self._names:
+            return Place(self._folder, names[-1], self._places.limit is None)
+        else:
+            self._close()
+            self._names = names[:-1]
+        self._folder, name = self._places._opened(path, names)
+        return Place(self._folder, name, self._places.limit is None)
+
+    def _close(self) -> None:
+        if self._folder >= 0:
+            os.close(self._folder)
+        self._names, self._folder = None, -1
 
 
 def parse_path(path: str) -> tuple[str, ...]:

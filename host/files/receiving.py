@@ -6,7 +6,6 @@ transfer finds it again. Nothing half-written ever has the final name. Parts tha
 deleted at the latest with the session (`host.parts`).
 """
 
-import errno
 import hashlib
 import os
 import stat
@@ -16,6 +15,7 @@ from typing import Final, Self
 from host.files.places import MAX_NAME_BYTES, Place, check_name
 from host.parts import Parts
 from host.problems import RequestProblem
+from peer.naming import Name, give_name
 from relay.protocol.messages import MAX_BODY_BYTES
 
 TRANSFER_CHARACTERS: Final = 32
@@ -108,14 +108,15 @@ class Writing:
         """
         if offset != self.offset or self.offset + len(data) > self._size:
             raise RequestProblem("changed", "the pieces do not fit the size that was announced")
-        view = memoryview(data)
-        while view:
-            view = view[os.write(self._descriptor, view) :]
+        _write_all(self._descriptor, data)
         self._hash.update(data)
         self.offset += len(data)
 
-    def finish(self, sha256: bytes, *, modified: int, mode: int | None) -> None:
+    def finish(self, sha256: bytes, *, modified: int, mode: int | None, keep: Place | None = None) -> None:
         """Checks the whole, and gives it its name, times and mode.
+
+        Args:
+            keep: where what has the name until then is kept.
 
         Raises:
             RequestProblem: ``changed``, it is not what the viewer meant (the part is dropped); ``exists``.
@@ -124,29 +125,10 @@ class Writing:
         if self.offset != self._size or self._hash.digest() != sha256:
             self.drop()
             raise RequestProblem("changed", "what arrived is not what was sent")
-        if mode is not None:
-            os.fchmod(self._descriptor, mode & 0o777)
-        else:
-            os.fchmod(self._descriptor, 0o666 & ~_umask())
-        os.utime(self._descriptor, ns=(modified * 1_000_000, modified * 1_000_000))
+        _set_facts(self._descriptor, modified, mode)
         self._check_target()
-        folder = self._place.folder
-        if self._overwrite:
-            os.rename(self._part, self._place.name, src_dir_fd=folder, dst_dir_fd=folder)
-        else:
-            self._name_anew(folder)
+        _give_name(self._part, self._place, overwrite=self._overwrite, keep=keep)
         self._parts.forget(self._known_as)
-
-    def _name_anew(self, folder: int) -> None:
-        try:
-            # A link, unlike renaming, fails if somebody took the name meanwhile.
-            os.link(self._part, self._place.name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
-        except OSError as exc:
-            if exc.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS):
-                raise
-            os.rename(self._part, self._place.name, src_dir_fd=folder, dst_dir_fd=folder)  # FAT has no links
-            return
-        os.unlink(self._part, dir_fd=folder)
 
     def drop(self) -> None:
         """Deletes the part."""
@@ -161,14 +143,7 @@ class Writing:
             self._parts.forget(self._known_as)
 
     def _check_target(self) -> None:
-        try:
-            found = self._place.stat()
-        except FileNotFoundError:
-            return
-        if stat.S_ISDIR(found.st_mode):
-            raise RequestProblem("is_folder", self._place.name)
-        if not self._overwrite:
-            raise RequestProblem("exists", self._place.name)
+        _check_target(self._place, overwrite=self._overwrite)
 
 
 def part_name(name: str, transfer: str) -> str:
@@ -192,19 +167,76 @@ def put(
     modified: int,
     mode: int | None,
     overwrite: bool,
+    keep: Place | None = None,
 ) -> None:
     """A small file at once, with the same checks; nothing of it stays if it fails.
 
     Raises:
         RequestProblem, OSError: as for `Writing`.
     """
-    with Writing(place, os.urandom(16).hex(), parts, size=len(data), overwrite=overwrite) as writing:
-        try:
-            writing.write(0, data)
-            writing.finish(sha256, modified=modified, mode=mode)
-        except (RequestProblem, OSError):
-            writing.drop()
-            raise
+    check_name(place.name)
+    _check_target(place, overwrite=overwrite)
+    if hashlib.sha256(data).digest() != sha256:
+        raise RequestProblem("changed", "what arrived is not what was sent")
+    part = part_name(place.name, os.urandom(TRANSFER_CHARACTERS // 2).hex())
+    known_as = parts.begin(place.folder, part)
+    try:
+        _put_part(part, data, place, modified=modified, mode=mode, overwrite=overwrite, keep=keep)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            os.unlink(part, dir_fd=place.folder)
+        raise
+    finally:
+        parts.forget(known_as)
+
+
+def _put_part(
+    part: str,
+    data: bytes,
+    place: Place,
+    *,
+    modified: int,
+    mode: int | None,
+    overwrite: bool,
+    keep: Place | None,
+) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(part, flags, 0o600, dir_fd=place.folder)
+    try:
+        _write_all(descriptor, data)
+        _set_facts(descriptor, modified, mode)
+    finally:
+        os.close(descriptor)
+    _give_name(part, place, overwrite=overwrite, keep=keep)
+
+
+def _check_target(place: Place, *, overwrite: bool) -> None:
+    try:
+        found = place.stat()
+    except FileNotFoundError:
+        return
+    if stat.S_ISDIR(found.st_mode):
+        raise RequestProblem("is_folder", place.name)
+    if not overwrite:
+        raise RequestProblem("exists", place.name)
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def _set_facts(descriptor: int, modified: int, mode: int | None) -> None:
+    os.fchmod(descriptor, 0o666 & ~_umask() if mode is None else mode & 0o777)
+    os.utime(descriptor, ns=(modified * 1_000_000, modified * 1_000_000))
+
+
+def _give_name(part: str, place: Place, *, overwrite: bool, keep: Place | None) -> None:
+    if keep is not None:
+        check_name(keep.name)
+    kept = None if keep is None else Name(keep.name, keep.folder)
+    give_name(Name(part, place.folder), Name(place.name, place.folder), overwrite=overwrite, keep=kept)
 
 
 def _umask() -> int:

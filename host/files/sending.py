@@ -46,7 +46,15 @@ class Reading:
         return self
 
     def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the file."""
         os.close(self._descriptor)
+
+    def facts(self) -> dict[str, int]:
+        """What the viewer is told of it."""
+        return {"size": self.size, "modified": self.modified, "mode": self.mode}
 
     def skip(self, offset: int, prefix: bytes) -> bool:
         """Goes to `offset`, if the bytes before it have this SHA-256; else stays at the beginning.

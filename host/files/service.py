@@ -9,6 +9,7 @@ loses its stream.
 """
 
 import errno
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
@@ -18,13 +19,15 @@ import trio
 
 from host.files import changes, listing
 from host.files.places import Place, Places
-from host.files.receiving import Writing, put
+from host.files.receiving import Writing
 from host.files.sending import Reading
+from host.files.small import MAX_AT_ONCE, SmallPut, SmallRead, do_some, is_small, refusal, small_of
 from host.parts import Parts
 from host.problems import RequestProblem, problem_of
 from host.requests import MAX_ID, Request, require
 from peer.errors import StreamClosed
 from peer.messages import MessageStream
+from peer.together import beside
 from relay.protocol.close_reasons import CloseReason
 from relay.protocol.errors import RemoteProtocolError
 from relay.protocol.frames import FieldReader
@@ -32,10 +35,6 @@ from relay.protocol.frames import FieldReader
 MAX_THREADS: Final = 4
 MAX_SIZE: Final = 1 << 53
 """Of a file, bytes: what every number of JavaScript can say."""
-MAX_SMALL_BYTES: Final = 256 * 1024
-"""Of a file that is put at once, without asking first."""
-MAX_PUTS_AT_ONCE: Final = 64
-"""Small files that wait already and are written in one go of a thread."""
 
 _T = TypeVar("_T")
 
@@ -87,7 +86,8 @@ class _Service:
             "delete": self._delete,
             "read": self._read,
             "write": self._write,
-            "put": self._put,
+            "put": self._small,
+            "digest": self._digest,
         }
 
     async def answer(self, request: Request) -> None:
@@ -107,7 +107,7 @@ class _Service:
             request, self._pending = self._pending, None
 
     async def _refuse(self, request: Request, problem: RequestProblem) -> None:
-        await self._stream.send({"id": request.id, "error": problem.code, "detail": problem.detail[:500]})
+        await self._stream.send(*refusal(request, problem))
 
     async def _done(self, request: Request, **fields: Any) -> None:
         await self._stream.send({"id": request.id, "ok": fields})
@@ -227,32 +227,36 @@ class _Service:
     # Transfers
 
     async def _read(self, request: Request) -> None:
-        offset, prefix = 0, b""
-        if request.has("offset"):
-            offset = request.fields.number("offset", at_most=MAX_SIZE)
-            prefix = request.fields.binary("prefix", length=32)
+        """The rest of a file of which the viewer has a beginning; from the beginning it is `_small`."""
+        if not request.has("offset"):
+            await self._small(request)
+            return
+        offset = request.fields.number("offset", at_most=MAX_SIZE)
+        prefix = request.fields.binary("prefix", length=32)
 
         def begin() -> tuple[Reading, int, bytes]:
             with self._places.at(request.path()) as place:
                 reading = Reading(place)
-            start = offset if offset and reading.skip(offset, prefix) else 0
-            return reading, start, reading.read()
+            try:
+                start = offset if offset and reading.skip(offset, prefix) else 0
+                return reading, start, reading.read()
+            except BaseException:
+                reading.close()
+                raise
 
         reading, at, piece = await self._thread(begin)
         with reading:
-            facts = {"size": reading.size, "modified": reading.modified, "mode": reading.mode}
-            if at == 0 and len(piece) == reading.size:
-                # All of a small file in one message: a tree of thousands costs a message each.
-                sha256 = await self._thread(reading.finish)
-                await self._stream.send({"id": request.id, "ok": {**facts, "sha256": sha256}}, piece)
-                return
-            await self._stream.send({"id": request.id, "begins": {**facts, "offset": at}})
-            while piece:
-                await self._stream.send({"id": request.id, "offset": at}, piece)
-                at += len(piece)
-                piece = await self._thread(reading.read)
-            sha256 = await self._thread(reading.finish)
-        await self._done(request, **facts, sha256=sha256)
+            await self._stream.send({"id": request.id, "begins": {**reading.facts(), "offset": at}})
+            await self._send_file(request, reading, at, piece)
+
+    async def _send_file(self, request: Request, reading: Reading, at: int, piece: bytes) -> None:
+        """The pieces from `at` on, the next being read while one is on its way; then the SHA-256."""
+        while piece:
+            send = partial(self._stream.send, {"id": request.id, "offset": at}, piece)
+            at += len(piece)
+            piece = await beside(send, partial(self._thread, reading.read))
+        sha256 = await self._thread(reading.finish)
+        await self._done(request, **reading.facts(), sha256=sha256)
 
     async def _write(self, request: Request) -> None:
         fields = request.fields
@@ -262,13 +266,15 @@ class _Service:
         transfer = fields.text("transfer", max_length=32)
         overwrite = request.fields.optional_flag("overwrite")
         path = request.path()
+        keep: Place | None = None
         with ExitStack() as stack:
 
             def begin() -> Writing:
+                nonlocal keep
                 place = stack.enter_context(self._places.at(path))
-                return stack.enter_context(
-                    Writing(place, transfer, self._parts, size=size, overwrite=overwrite)
-                )
+                if request.has("keep"):
+                    keep = stack.enter_context(self._places.at(request.path("keep")))
+                return stack.enter_context(Writing(place, transfer, self._parts, size=size, overwrite=overwrite))
 
             writing = await self._thread(begin)
             await self._stream.send(
@@ -277,7 +283,7 @@ class _Service:
             sha256 = await self._take_pieces(request, writing)
             if sha256 is None:
                 return
-            await self._thread(partial(writing.finish, sha256, modified=modified, mode=mode))
+            await self._thread(partial(writing.finish, sha256, modified=modified, mode=mode, keep=keep))
         self._tell("written", path)
         await self._done(request, size=size, sha256=sha256)
 
@@ -313,62 +319,33 @@ class _Service:
                 is_refused = True
                 await self._refuse(request, problem_of(error))
 
-    async def _put(self, request: Request) -> None:
-        """This small file, and the ones that wait behind it already, in one go of a thread."""
-        puts = [_SmallFile(request)]
-        while len(puts) < MAX_PUTS_AT_ONCE and (message := self._stream.receive_nowait()) is not None:
+    async def _digest(self, request: Request) -> None:
+        def work(place: Place) -> dict[str, Any]:
+            with Reading(place) as reading:
+                while reading.read():
+                    pass
+                return {**reading.facts(), "sha256": reading.finish()}
+
+        await self._done(request, **await self._at(request, work))
+
+    async def _small(self, request: Request) -> None:
+        """A file that fits a message, and those that wait behind it already, in few goes of a thread."""
+        waiting = deque([small_of(request)])
+        while len(waiting) < MAX_AT_ONCE and (message := self._stream.receive_nowait()) is not None:
             following = Request(message)
-            if following.op != "put":
+            if not is_small(following):
                 self._pending = following
                 break
-            puts.append(_SmallFile(following))
-        await self._thread(partial(_write_all, puts, self._places, self._parts))
-        for each in puts:
-            if each.problem is not None:
-                await self._refuse(each.request, each.problem)
-            else:
-                self._tell("written", each.path)
-                await self._done(each.request)
-
-
-def _write_all(puts: list["_SmallFile"], places: Places, parts: Parts) -> None:
-    for each in puts:
-        each.write(places, parts)
-
-
-class _SmallFile:
-    """A file that came with its request.
-
-    Attributes:
-        request: the request.
-        path: where it goes.
-        problem: why it is not there; None before and after it was written.
-    """
-
-    def __init__(self, request: Request) -> None:
-        self.request = request
-        self.path = request.path()
-        self.problem: RequestProblem | None = None
-        self._sha256 = request.fields.binary("sha256", length=32)
-        self._modified = request.fields.number("modified", at_least=-(1 << 43), at_most=1 << 43)
-        self._mode = request.fields.optional_number("mode")
-        self._overwrite = request.fields.optional_flag("overwrite")
-        require(len(request.body) <= MAX_SMALL_BYTES, "A file that is put at once is small.")
-
-    def write(self, places: Places, parts: Parts) -> None:
-        """Write it; raises nothing, but says in `problem` what went wrong. Blocks."""
-        try:
-            with places.at(self.path) as place:
-                put(
-                    place,
-                    self.request.body,
-                    parts,
-                    sha256=self._sha256,
-                    modified=self._modified,
-                    mode=self._mode,
-                    overwrite=self._overwrite,
-                )
-        except RequestProblem as problem:
-            self.problem = problem
-        except OSError as error:
-            self.problem = problem_of(error)
+            waiting.append(small_of(following))
+        while waiting:
+            done = await self._thread(partial(do_some, waiting, self._places, self._parts))
+            for each in done:
+                if isinstance(each, SmallPut) and each.problem is None:
+                    self._tell("written", each.path)
+            last = done[-1]
+            with ExitStack() as stack:
+                if isinstance(last, SmallRead) and last.rest is not None:
+                    stack.enter_context(last.rest)
+                await self._stream.send_all(each.answer() for each in done)
+                if isinstance(last, SmallRead) and last.rest is not None:
+                    await self._send_file(last.request, last.rest, 0, last.piece)

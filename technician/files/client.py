@@ -15,6 +15,8 @@ from technician.requests import RequestClient
 Kind = Literal["file", "folder", "link", "other"]
 
 MAX_SIZE: Final = 1 << 53
+MAX_FOUND: Final = 250_000
+"""By one request. A host tells 200 000 at most (docs/protocol.md §8), and up to a page more."""
 MAX_TIME: Final = 1 << 43  # milliseconds: some 278 years from 1970, either way
 
 
@@ -112,6 +114,12 @@ class FilesClient(RequestClient):
         answer = await self.ask_ok("copy", path=wire_name(path), to=wire_name(to), overwrite=overwrite)
         return FieldReader(answer).number("count")
 
+    async def digest(self, path: str) -> tuple[int, bytes]:
+        """Size and SHA-256 of a file, which stays where it is."""
+        answer = await self.ask_ok("digest", path=wire_name(path))
+        with self.reading():
+            return parse_facts(answer).size, FieldReader(answer).binary("sha256", length=32)
+
     async def delete(self, path: str, *, final: bool) -> None:
         """Delete for good, or into the trash."""
         await self.ask_ok("delete", path=wire_name(path), final=final)
@@ -120,10 +128,25 @@ class FilesClient(RequestClient):
 
     async def _pages(self, op: str, **fields: object) -> AsyncIterator[Entry]:
         number = await self.ask(op, **fields)
+        async for each in self.pages_of(number):
+            yield each
+
+    async def pages_of(self, number: int) -> AsyncIterator[Entry]:
+        """What was found, of the request `number`.
+
+        Raises:
+            RequestRefused: it could not be looked into.
+            StreamClosed: the stream was closed, also because the host tells no names, or more of them than it
+                may (`MAX_FOUND`).
+        """
+        told = 0
         while "ok" not in (message := await self.answer_to(number)).head:
             entries = message.head.get("entries")
-            if not isinstance(entries, list):
+            if not isinstance(entries, list) or not entries:
                 raise self.broken("no entries")
+            told += len(entries)
+            if told > MAX_FOUND:
+                raise self.broken("a listing without an end")
             for each in entries:
                 yield self._entry(each)
 

@@ -6,28 +6,23 @@ there is of an earlier attempt is used only if it is still the beginning of what
 
 import hashlib
 import os
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Final
 
 import trio
 
-from peer.errors import StreamClosed
-from relay.protocol.close_reasons import CloseReason
+from peer.together import beside
 from relay.protocol.errors import RemoteProtocolError
 from relay.protocol.frames import FieldReader
 from relay.protocol.messages import MAX_BODY_BYTES, Message
-from technician.errors import TechnicianError
 from technician.files.client import FilesClient, RemoteFile, parse_facts, wire_name
+from technician.files.parts import LocalProblem, Part
 from technician.requests import RequestRefused
 
 Progress = Callable[[int, int], None]
 """Told bytes that are there, of how many, as they come."""
-
-MAX_SMALL_BYTES: Final = 256 * 1024
-"""Of a file that is put with its request."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +34,25 @@ class Transferred:
     sha256: bytes
 
 
-class LocalProblem(TechnicianError):
-    """This computer's side of a transfer failed."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A file to be moved.
+
+    Attributes:
+        here: its path on this computer.
+        there: its path on the host.
+        is_upload: from here to there.
+        size: bytes, as far as is known.
+        overwrite: what has the target's name may be replaced.
+        keep: path beside the target, on its side, where what is replaced is kept.
+    """
+
+    here: Path
+    there: str
+    is_upload: bool
+    size: int
+    overwrite: bool = False
+    keep: str | None = None
 
 
 def no_progress(done: int, total: int) -> None:
@@ -56,6 +68,7 @@ async def download(
     target: Path,
     *,
     overwrite: bool = False,
+    keep: Path | None = None,
     progress: Progress = no_progress,
 ) -> Transferred:
     """Fetch a file.
@@ -65,6 +78,7 @@ async def download(
         source: path on the host.
         target: here; its folder exists.
         overwrite: what has this name may be replaced.
+        keep: where what is replaced is kept.
         progress: see `Progress`.
 
     Raises:
@@ -76,10 +90,14 @@ async def download(
     """
     if not overwrite and await trio.Path(target).exists():
         raise LocalProblem(f"{target} is there already.")
-    part = await trio.to_thread.run_sync(_Part, target.with_name(f".{target.name}.part"))
+    part = await trio.to_thread.run_sync(Part, target)
     try:
-        arrived = await _fetch(client, source, part, progress)
-        await trio.to_thread.run_sync(part.give_name, target, arrived[0], overwrite)
+        resume = {"offset": part.size, "prefix": part.digest()} if part.size else {}
+        number = await client.ask("read", path=wire_name(source), **resume)
+        message = await client.answer_to(number)
+        arrived = await _take(client, number, message, part, progress)
+        name = partial(part.give_name, target, arrived[0], overwrite=overwrite, keep=keep)
+        await trio.to_thread.run_sync(name)
     except RequestRefused:
         part.drop()
         raise
@@ -89,12 +107,37 @@ async def download(
     return Transferred(size=facts.size, resumed_at=resumed_at, sha256=sha256)
 
 
-async def _fetch(
-    client: FilesClient, source: str, part: "_Part", progress: Progress
+async def download_begun(
+    client: FilesClient,
+    number: int,
+    message: Message,
+    target: Path,
+    *,
+    overwrite: bool,
+    keep: Path | None,
+    progress: Progress,
+) -> Transferred:
+    """As `download`, of a file that was asked for from its beginning by the request `number`, and whose first
+    answer is `message`.
+    """
+    part = await trio.to_thread.run_sync(Part, target)
+    try:
+        await trio.to_thread.run_sync(part.restart)
+        facts, _, sha256 = await _take(client, number, message, part, progress)
+        name = partial(part.give_name, target, facts, overwrite=overwrite, keep=keep)
+        await trio.to_thread.run_sync(name)
+    except RequestRefused:
+        part.drop()
+        raise
+    finally:
+        part.close()
+    return Transferred(size=facts.size, resumed_at=0, sha256=sha256)
+
+
+async def _take(
+    client: FilesClient, number: int, message: Message, part: Part, progress: Progress
 ) -> tuple[RemoteFile, int, bytes]:
-    resume = {"offset": part.size, "prefix": part.digest()} if part.size else {}
-    number = await client.ask("read", path=wire_name(source), **resume)
-    message = await client.answer_to(number)
+    """Receive all of a file, of whose request `message` is the first answer."""
     try:
         if "ok" in message.head:  # all of a small file
             await trio.to_thread.run_sync(part.restart)
@@ -105,21 +148,33 @@ async def _fetch(
             if resumed_at != part.size:
                 await trio.to_thread.run_sync(part.restart)
             progress(part.size, facts.size)
-            while "ok" not in (message := await client.answer_to(number)).head:
+            size, message = part.size, await client.answer_to(number)
+            while "ok" not in message.head:
                 offset = FieldReader(message.head).number("offset")
-                if offset != part.size or part.size + len(message.body) > facts.size:
+                if offset != size or not message.body or size + len(message.body) > facts.size:
                     raise RemoteProtocolError("a piece that does not follow")
-                await trio.to_thread.run_sync(part.append, message.body)
-                progress(part.size, facts.size)
-        facts = parse_facts(message.head["ok"])
-        sha256 = FieldReader(_map(message.head["ok"])).binary("sha256", length=32)
+                size += len(message.body)
+                write = partial(trio.to_thread.run_sync, part.append, message.body)
+                # One piece is written while the next is on its way.
+                message = await beside(write, partial(client.answer_to, number))
+                progress(size, facts.size)
+        facts, sha256 = parse_whole(message)
     except RemoteProtocolError as exc:
-        client.stream.close(CloseReason.BAD_FRAME)
-        raise StreamClosed(CloseReason.BAD_FRAME, f"The computer broke the protocol: {exc}.") from exc
+        raise client.broken(str(exc)) from exc
     if (part.size, part.digest()) != (facts.size, sha256):
         raise RequestRefused("changed")
     progress(part.size, facts.size)
     return facts, resumed_at if resumed_at <= facts.size else 0, sha256
+
+
+def parse_whole(message: Message) -> tuple[RemoteFile, bytes]:
+    """What the last answer to a `read` says of the file: facts and SHA-256.
+
+    Raises:
+        RemoteProtocolError: it is none.
+    """
+    ok = _map(message.head.get("ok"))
+    return parse_facts(ok), FieldReader(ok).binary("sha256", length=32)
 
 
 def _begins(message: Message) -> tuple[RemoteFile, int]:
@@ -133,68 +188,6 @@ def _map(value: object) -> dict[str, object]:
     return value
 
 
-class _Part:
-    """A file of ours that is not whole yet. Blocking; raises LocalProblem."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._hash = hashlib.sha256()
-        self.size = 0
-        try:
-            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
-            while piece := os.read(self._descriptor, MAX_BODY_BYTES):
-                self._hash.update(piece)
-                self.size += len(piece)
-        except OSError as exc:
-            raise LocalProblem(f"{path} cannot be written: {exc.strerror}.") from exc
-
-    def digest(self) -> bytes:
-        """SHA-256 of what there is."""
-        return self._hash.digest()
-
-    def restart(self) -> None:
-        """Forget what there is."""
-        os.ftruncate(self._descriptor, 0)
-        os.lseek(self._descriptor, 0, os.SEEK_SET)
-        self._hash, self.size = hashlib.sha256(), 0
-
-    def append(self, data: bytes) -> None:
-        """Write on."""
-        view = memoryview(data)
-        try:
-            while view:
-                view = view[os.write(self._descriptor, view) :]
-        except OSError as exc:
-            raise LocalProblem(f"{self._path} cannot be written: {exc.strerror}.") from exc
-        self._hash.update(data)
-        self.size += len(data)
-
-    def give_name(self, target: Path, facts: RemoteFile, overwrite: bool) -> None:
-        """Make it the file it is meant to be, with its time and the user's own permissions."""
-        try:
-            os.utime(self._descriptor, ns=(facts.modified * 1_000_000, facts.modified * 1_000_000))
-            umask = os.umask(0)
-            os.umask(umask)
-            # What was executable there is executable here; setuid and the like are nobody's wish.
-            os.fchmod(self._descriptor, (facts.mode | 0o600) & 0o777 & ~umask)
-            if overwrite:
-                os.replace(self._path, target)
-                return
-            os.link(self._path, target)  # fails if somebody took the name meanwhile
-            self._path.unlink()
-        except OSError as exc:
-            raise LocalProblem(f"{target} cannot be written: {exc.strerror}.") from exc
-
-    def drop(self) -> None:
-        """Delete it."""
-        with suppress(OSError):
-            self._path.unlink()
-
-    def close(self) -> None:
-        """Close it; what is there stays."""
-        os.close(self._descriptor)
-
-
 # Up
 
 
@@ -205,6 +198,7 @@ async def upload(
     *,
     transfer: str,
     overwrite: bool = False,
+    keep: str | None = None,
     progress: Progress = no_progress,
 ) -> Transferred:
     """Send a file.
@@ -215,17 +209,27 @@ async def upload(
         target: path on the host; its folder exists.
         transfer: 32 hexadecimal digits; the same at each attempt, so that the host finds what it has.
         overwrite: what has this name may be replaced.
+        keep: path on the host where what is replaced is kept.
         progress: see `Progress`.
 
     Raises:
-        RequestRefused: the host cannot write it.
+        RequestRefused: the host cannot write it; `client.is_over` tells whether the stream ended with it.
         LocalProblem: it cannot be read, or was changed meanwhile.
         StreamClosed: the connection broke; the host keeps its part for the next attempt.
     """
     try:
         with source.open("rb") as file:
             found = os.fstat(file.fileno())
-            sent = await _send(client, file.fileno(), found, target, transfer, overwrite, progress)
+            fields = {
+                "path": wire_name(target),
+                "size": found.st_size,
+                "modified": found.st_mtime_ns // 1_000_000,
+                "mode": found.st_mode & 0o777,
+                "transfer": transfer,
+                "overwrite": overwrite,
+                **({} if keep is None else {"keep": wire_name(keep)}),
+            }
+            sent = await _send(client, file.fileno(), found.st_size, fields, progress)
             after = os.fstat(file.fileno())
     except OSError as exc:
         raise LocalProblem(f"{source} cannot be read: {exc.strerror}.") from exc
@@ -235,32 +239,20 @@ async def upload(
 
 
 async def _send(
-    client: FilesClient,
-    descriptor: int,
-    found: os.stat_result,
-    target: str,
-    transfer: str,
-    overwrite: bool,
-    progress: Progress,
+    client: FilesClient, descriptor: int, size: int, fields: Mapping[str, object], progress: Progress
 ) -> Transferred:
-    size = found.st_size
-    number = await client.ask(
-        "write",
-        path=wire_name(target),
-        size=size,
-        modified=found.st_mtime_ns // 1_000_000,
-        mode=found.st_mode & 0o777,
-        transfer=transfer,
-        overwrite=overwrite,
-    )
+    number = await client.ask("write", **fields)
     go = FieldReader(_map((await client.answer_to(number)).head.get("go")))
-    hashed, at = hashlib.sha256(), 0
     there = go.number("offset", at_most=size)
-    while at < there:
-        piece = await trio.to_thread.run_sync(os.read, descriptor, min(MAX_BODY_BYTES, there - at))
-        if not piece:
-            break
+    hashed = hashlib.sha256()
+
+    def read(at_most: int) -> bytes:
+        piece = os.read(descriptor, min(MAX_BODY_BYTES, at_most))
         hashed.update(piece)
+        return piece
+
+    at = 0
+    while at < there and (piece := await trio.to_thread.run_sync(read, there - at)):
         at += len(piece)
     if hashed.digest() != go.binary("prefix", length=32):
         await client.stream.send({"id": number, "restart": True})
@@ -268,32 +260,22 @@ async def _send(
         hashed, at = hashlib.sha256(), 0
     resumed_at = at
     progress(at, size)
-    refusal: list[RequestRefused] = []
-    async with trio.open_nursery() as nursery:
 
-        async def send_pieces() -> None:
-            nonlocal at
-            while at < size and (
-                piece := await trio.to_thread.run_sync(os.read, descriptor, min(MAX_BODY_BYTES, size - at))
-            ):
-                hashed.update(piece)
-                await client.stream.send({"id": number, "offset": at}, piece)
-                at += len(piece)
-                progress(at, size)
-            await client.stream.send({"id": number, "end": hashed.digest()})
+    async def send_pieces() -> None:
+        at = resumed_at
+        piece = await trio.to_thread.run_sync(read, size - at)
+        while piece:
+            send = partial(client.stream.send, {"id": number, "offset": at}, piece)
+            at += len(piece)
+            # One piece is read while the one before is sent.
+            piece = await beside(send, partial(trio.to_thread.run_sync, read, size - at))
+            progress(at, size)
+        await client.stream.send({"id": number, "end": hashed.digest()})
 
-        async def hear() -> None:
-            """The one answer, which may come early if the host cannot go on."""
-            try:
-                await client.answer_to(number)
-            except RequestRefused as exc:
-                refusal.append(exc)
-                nursery.cancel_scope.cancel()
-
-        nursery.start_soon(hear)
-        nursery.start_soon(send_pieces)
-    if refusal:
-        # What was being sent may be cut in the middle of a message.
-        client.stream.close(CloseReason.DETACHED)
-        raise refusal[0]
+    try:
+        # The one answer may come early, if the host cannot go on.
+        await beside(send_pieces, partial(client.answer_to, number))
+    except RequestRefused:
+        client.close()  # what was being sent may be cut in the middle of a message
+        raise
     return Transferred(size=size, resumed_at=resumed_at, sha256=hashed.digest())

@@ -14,7 +14,8 @@ from host.parts import Parts
 from host.record import read_lines
 from peer.errors import StreamClosed
 from relay.protocol.close_reasons import CloseReason
-from technician.files.transfers import LocalProblem, download, upload
+from technician.files.parts import LocalProblem
+from technician.files.transfers import download, upload
 from technician.requests import RequestRefused
 from tests.helpers.tool_pairs import Served, served
 

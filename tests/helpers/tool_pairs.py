@@ -40,6 +40,12 @@ class MemoryEnd:
         except (trio.BrokenResourceError, trio.ClosedResourceError) as exc:
             raise StreamClosed(self.reason or CloseReason.DETACHED) from exc
 
+    def receive_nowait(self) -> bytes | None:
+        try:
+            return self._receiving.receive_nowait()
+        except (trio.WouldBlock, trio.EndOfChannel, trio.ClosedResourceError):
+            return None
+
     async def finish(self) -> None:
         """The authenticated end."""
         self._sending.close()
