@@ -24,6 +24,10 @@ first size and this are 24 MiB: below what the relay lets wait for one peer (32 
 MAX_CONTROL_BYTES: Final = 256 * 1024
 """Of frames without credit (notices, credit, opens) waiting for one peer; past it the peer is stalled."""
 
+LEAST_ROUND_TRIP: Final = 0.005
+"""Seconds that a round trip counts at least: programs on the way wait for their turn, which the smallest one
+does not show. Without it windows over loopback stayed at their first size, and half of the path idle."""
+
 
 class Priority(IntEnum):
     """Classes of outbound data, most urgent first. Frames other than DATA go before all of them."""
@@ -120,9 +124,9 @@ class ReceiveWindow:
 
     The round trip is measured by credit itself: from a grant to the first frame that could not have been sent
     without it; OPEN or ACCEPT, with the first credit, begins the first measurement. The smallest counts, so
-    that pauses, queues and a slow sender (all make it longer) do not. Nothing has to be believed: the other
-    side cannot answer a grant that it has not got; by answering late it can at most make us grow, up to
-    `MAX_WINDOW_BYTES` and the allowance, and only while we consume that fast.
+    that pauses, queues and a slow sender (all make it longer) do not; `LEAST_ROUND_TRIP` at least. Nothing
+    has to be believed: the other side cannot answer a grant that it has not got; by answering late it can at
+    most make us grow, up to `MAX_WINDOW_BYTES` and the allowance, and only while we consume that fast.
 
     A window that grows grants by the quarter, so that its sender need not wait while the window is at least
     4/3 bandwidth x round trip, and 64 KiB frames fit the first window well; one that does not, by the half.
@@ -213,7 +217,8 @@ class ReceiveWindow:
         self._turn_bytes += consumed
         if self._turn_bytes < self.size:
             return 0
-        is_limit = now - self._turn_at < 2 * self.round_trip < math.inf
+        round_trip = max(self.round_trip, LEAST_ROUND_TRIP)
+        is_limit = now - self._turn_at < 2 * round_trip < math.inf
         growth = allowance.take(min(self.size, MAX_WINDOW_BYTES - self.size)) if is_limit else 0
         self.size += growth
         self._turn_at, self._turn_bytes = now, 0

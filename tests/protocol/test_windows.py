@@ -12,6 +12,7 @@ from relay.protocol.close_reasons import CloseReason
 from relay.protocol.errors import RemoteProtocolError
 from relay.protocol.streams import (
     INITIAL_WINDOW_BYTES,
+    LEAST_ROUND_TRIP,
     MAX_GROWTH_BYTES,
     MAX_WINDOW_BYTES,
     GrowthAllowance,
@@ -107,6 +108,12 @@ def test_a_window_stops_at_its_cap() -> None:
     path = Path(1000 * MBIT, 0.150)
     path.run(5)
     assert path.window.size == MAX_WINDOW_BYTES
+
+
+def test_on_a_path_of_no_length_a_window_holds_what_is_carried_in_five_milliseconds() -> None:
+    path = Path(2000 * MBIT, 0.0004)
+    path.run(2)
+    assert 2000 * MBIT * LEAST_ROUND_TRIP <= path.window.size <= 4 * 2000 * MBIT * LEAST_ROUND_TRIP
 
 
 def test_a_slow_consumer_makes_no_window_grow() -> None:

@@ -10,6 +10,9 @@ export const MAX_WINDOW_BYTES = 8 * 1024 * 1024;
 /** By which the windows of one connection exceed their first sizes, all together. */
 export const MAX_GROWTH_BYTES = 16 * 1024 * 1024;
 
+/** What a round trip counts at least: programs on the way wait for their turn. */
+export const LEAST_ROUND_TRIP_MS = 5;
+
 /** What the windows of one connection may grow by: an amount to take from and give back to. */
 export class GrowthAllowance {
   left = MAX_GROWTH_BYTES;
@@ -102,7 +105,8 @@ export class ReceiveWindow {
   #endTurn(consumed: number, allowance: GrowthAllowance, now: number): number {
     this.#turnBytes += consumed;
     if (this.#turnBytes < this.#size) return 0;
-    const isLimit = this.roundTrip < Infinity && now - this.#turnAt < 2 * this.roundTrip;
+    const roundTrip = Math.max(this.roundTrip, LEAST_ROUND_TRIP_MS);
+    const isLimit = roundTrip < Infinity && now - this.#turnAt < 2 * roundTrip;
     const growth = isLimit ? allowance.take(Math.min(this.#size, MAX_WINDOW_BYTES - this.#size)) : 0;
     this.#size += growth;
     this.#turnAt = now;
