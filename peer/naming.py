@@ -1,4 +1,4 @@
-"""Giving a file that is whole the name it is meant to have; host and technician do it alike. Blocking code."""
+"""Giving a file that is whole the name it is meant to have; host and technician do it alike. Blocks."""
 
 import errno
 import os

@@ -21,6 +21,7 @@ from technician.chat import chat
 from technician.dashboard.commands import app as dashboard
 from technician.errors import RelayRefused, TechnicianError
 from technician.files.commands import app as files
+from technician.files.sync_commands import replicate, sync
 from technician.keyring import Keyring, SessionSecrets, SignIn, default_folder
 from technician.models import PreparedSession, Session
 from technician.pairing import PairingEvents, pair
@@ -51,6 +52,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+files.command()(sync)
+files.command()(replicate)
 app.add_typer(files, name="files")
 app.add_typer(dashboard, name="dashboard")
 app.command()(chat)

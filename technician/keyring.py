@@ -9,6 +9,7 @@ The access password is in the link until the session is paired, and nowhere afte
 connection. What belongs to an ended session is forgotten at the next chance.
 """
 
+import hashlib
 import json
 import os
 import re
@@ -110,7 +111,18 @@ class Keyring:
 
     def forget_session(self, session: str) -> None:
         """Forgets a session, if anything is known of it."""
-        self._path(session).unlink(missing_ok=True)
+        path = self._path(session)
+        path.unlink(missing_ok=True)
+        self._forget_syncs(path.stem)
+
+    def sync_path(self, session: str, folders: str) -> Path:
+        """The file about what two synchronised `folders` had in common; forgotten with the session."""
+        name = hashlib.sha256(folders.encode(errors="surrogateescape")).hexdigest()[:32]
+        return self._folder / "sync" / f"{self._path(session).stem}.{name}.json"
+
+    def _forget_syncs(self, session: str) -> None:
+        for path in sorted((self._folder / "sync").glob(f"{session}.*.json")):
+            path.unlink(missing_ok=True)
 
     def keep_only(self, origin: str, sessions: Iterable[str]) -> None:
         """Forgets every session at the relay `origin` that is not one of `sessions`."""
@@ -118,6 +130,7 @@ class Keyring:
         for path in sorted((self._folder / "sessions").glob("*.json")):
             if path.stem not in open_sessions and (self._read(path) or {}).get("origin") == origin:
                 path.unlink(missing_ok=True)
+                self._forget_syncs(path.stem)
 
     def _path(self, session: str) -> Path:
         # The id comes from the relay and becomes a file's name.

@@ -3,7 +3,7 @@ untrusted.
 """
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Literal, cast, get_args
@@ -120,6 +120,13 @@ class FilesClient(RequestClient):
         with self.reading():
             return parse_facts(answer).size, FieldReader(answer).binary("sha256", length=32)
 
+    async def digest_of(self, number: int) -> bytes:
+        """SHA-256 of a file, of the ``digest`` request `number`."""
+        message = await self.answer_to(number)
+        with self.reading():
+            ok = message.head.get("ok")
+            return FieldReader(ok if isinstance(ok, dict) else {}).binary("sha256", length=32)
+
     async def delete(self, path: str, *, final: bool) -> None:
         """Delete for good, or into the trash."""
         await self.ask_ok("delete", path=wire_name(path), final=final)
@@ -131,7 +138,7 @@ class FilesClient(RequestClient):
         async for each in self.pages_of(number):
             yield each
 
-    async def pages_of(self, number: int) -> AsyncIterator[Entry]:
+    async def pages_of(self, number: int) -> AsyncGenerator[Entry, None]:
         """What was found, of the request `number`.
 
         Raises:

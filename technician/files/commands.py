@@ -62,12 +62,13 @@ def get(
     as_json: AsJson = False,
     access_password: AccessPassword = None,
 ) -> None:
-    """Fetch a file, or a folder with all that is in it. An interrupted one goes on when asked for again."""
+    """Fetch a file, or a folder with all that is in it. It goes on by itself when the connection is back."""
 
-    def move(run: Moving) -> Awaitable[list[dict[str, Any]]]:
-        return get_all(run, source, target, overwrite=overwrite)
+    async def move(connection: FilesConnection, _keyring: Keyring, _session: str) -> list[dict[str, Any]]:
+        with progress_bar() as tally:
+            return await get_all(Moving(connection, tally), source, target, overwrite=overwrite)
 
-    finish(_move(session, access_password, move), as_json=as_json)
+    finish(with_connection(session, access_password, move), as_json=as_json)
 
 
 @app.command()
@@ -79,12 +80,13 @@ def put(
     as_json: AsJson = False,
     access_password: AccessPassword = None,
 ) -> None:
-    """Send a file, or a folder with all that is in it. An interrupted one goes on when asked for again."""
+    """Send a file, or a folder with all that is in it. It goes on by itself when the connection is back."""
 
-    def move(run: Moving) -> Awaitable[list[dict[str, Any]]]:
-        return put_all(run, source, target, overwrite=overwrite)
+    async def move(connection: FilesConnection, _keyring: Keyring, _session: str) -> list[dict[str, Any]]:
+        with progress_bar() as tally:
+            return await put_all(Moving(connection, tally), source, target, overwrite=overwrite)
 
-    finish(_move(session, access_password, move), as_json=as_json)
+    finish(with_connection(session, access_password, move), as_json=as_json)
 
 
 @app.command()
@@ -119,16 +121,16 @@ def _with_client(
     return run_signed_in(run)
 
 
-def _move(
-    session: str | None, access_password: str | None, move: Callable[[Moving], Awaitable[Result]]
+def with_connection(
+    session: str | None,
+    access_password: str | None,
+    work: Callable[[FilesConnection, Keyring, str], Awaitable[Result]],
 ) -> Result:
-    """Run `move`, which waits for the computer where it must, with a bar."""
+    """Run `work` with a connection that waits for the computer where it must, and the session's id."""
 
     async def run(relay: RelayClient, keyring: Keyring) -> Result:
         chosen = await choose_session(relay, session, "active")
         password, key = await unlock(relay, keyring, chosen, access_password)
-        connection = FilesConnection(relay, chosen.id, key, password, say=say)
-        with progress_bar() as tally:
-            return await move(Moving(connection, tally))
+        return await work(FilesConnection(relay, chosen.id, key, password, say=say), keyring, chosen.id)
 
     return run_signed_in(run)

@@ -14,7 +14,7 @@ from typing import Final
 
 import trio
 
-from peer.errors import PeerError, StreamClosed
+from peer.errors import PeerError
 from technician.errors import TechnicianError
 from technician.files.client import FilesClient
 from technician.files.parts import LocalProblem
@@ -172,12 +172,14 @@ async def _do(client: FilesClient, batch: list[Job], jobs: JobList, unfinished: 
         # It may be our own file, whose answer was lost with the connection.
         there = None if client.is_over else await _same_there(client, job)
         del unfinished[job]
+        jobs.tally.add(size=0 if there is None else there.size)
         jobs.done(job, there or problem)
 
 
 async def _move(client: FilesClient, job: Job, tally: Tally) -> Transferred | TechnicianError:
     """One large file."""
     before = 0
+    has_arrived = False
 
     def progress(done: int, _total: int) -> None:
         nonlocal before
@@ -186,7 +188,7 @@ async def _move(client: FilesClient, job: Job, tally: Tally) -> Transferred | Te
 
     try:
         if job.is_upload:
-            return await upload(
+            sent = await upload(
                 client,
                 job.here,
                 job.there,
@@ -195,15 +197,19 @@ async def _move(client: FilesClient, job: Job, tally: Tally) -> Transferred | Te
                 keep=job.keep,
                 progress=progress,
             )
+            has_arrived = True
+            return sent
         keep = None if job.keep is None else Path(job.keep)
-        return await download(
+        fetched = await download(
             client, job.there, job.here, overwrite=job.overwrite, keep=keep, progress=progress
         )
+        has_arrived = True
+        return fetched
     except (RequestRefused, LocalProblem) as problem:
         return problem
-    except StreamClosed:
-        tally.add(size=-before)
-        raise
+    finally:
+        if not has_arrived:  # it is not done, or begins again
+            tally.add(size=-before)
 
 
 def transfer_of(job: Job) -> str:

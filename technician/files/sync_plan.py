@@ -7,8 +7,8 @@ Two ways (`two_way`). A path that is the same on both sides needs nothing. Else,
 had after the last time, the side that differs from it has changed and wins, be it that something is new, was
 changed or was deleted. Nothing known: what only one side has is new there and is copied. All else is a
 conflict: changed on both sides, changed here and deleted there, different with nothing known, a file here and
-a folder there. A conflict is listed and left alone, unless `prefer` says who wins: ``local``, ``remote``, or, among
-files, ``newer`` (what exists is newer than what was deleted).
+a folder there. A conflict is listed and left alone, unless `prefer` says who wins: ``local``, ``remote``, or,
+among files, ``newer`` (what exists is newer than what was deleted).
 
 Mirror (`mirror`). The source always wins.
 

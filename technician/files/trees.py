@@ -10,6 +10,7 @@ import posixpath
 import stat
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -79,16 +80,17 @@ async def remote_tree(client: FilesClient, top: str, *, skip: Skip = skip_nothin
         numbers = await client.ask_all("list", asked)
         for number, folder in zip(numbers, folders, strict=True):
             try:
-                async for entry in client.pages_of(number):
-                    if skip(folder, entry.name):
-                        continue
-                    path = posixpath.join(folder, entry.name)
-                    if path in tree.nodes:
-                        raise client.broken("a name is there twice")
-                    _check_depth(path)
-                    tree.take(path, node_of(entry))
-                    if entry.kind == "folder":
-                        waiting.append(path)
+                async with aclosing(client.pages_of(number)) as entries:
+                    async for entry in entries:
+                        if skip(folder, entry.name):
+                            continue
+                        path = posixpath.join(folder, entry.name)
+                        if path in tree.nodes:
+                            raise client.broken("a name is there twice")
+                        _check_depth(path)
+                        tree.take(path, node_of(entry))
+                        if entry.kind == "folder":
+                            waiting.append(path)
             except RequestRefused as problem:
                 if not folder:
                     raise

@@ -1,9 +1,11 @@
 """A viewer's and a host's end of a stream, joined in memory; and a File Manager on one."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import Any, TypeVar
 
 import trio
 
@@ -12,8 +14,12 @@ from host.files.places import Places
 from host.parts import Parts
 from peer.errors import StreamClosed
 from peer.messages import MessageStream
+from peer.together import beside
 from relay.protocol.close_reasons import CloseReason
+from relay.protocol.messages import Message
 from technician.files import FilesClient
+
+T = TypeVar("T")
 
 
 class MemoryEnd:
@@ -79,22 +85,95 @@ async def served(*, limit: list[Path] | None = None, parts: Parts | None = None)
     """A client of a host that serves this machine's files (below `limit`)."""
     near, far = joined()
     it = Served(FilesClient(MessageStream(near)), near)
-
-    async def answer() -> None:
-        places = Places(None if limit is None else [str(folder) for folder in limit])
-        try:
-            await serve_files(
-                MessageStream(far),
-                places,
-                parts or Parts(None),
-                tell=lambda word, path: it.told.append((word, path)),
-            )
-        except StreamClosed as exc:
-            it.closed.append(exc)
-        finally:
-            far.close()
-
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(answer)
+        nursery.start_soon(_answer, far, it, limit, parts)
         yield it
         await near.finish()
+
+
+async def _answer(
+    far: MemoryEnd, it: Served, limit: list[Path] | None = None, parts: Parts | None = None
+) -> None:
+    places = Places(None if limit is None else [str(folder) for folder in limit])
+    try:
+        await serve_files(
+            MessageStream(far),
+            places,
+            parts or Parts(None),
+            tell=lambda word, path: it.told.append((word, path)),
+        )
+    except StreamClosed as exc:
+        it.closed.append(exc)
+    finally:
+        far.close()
+
+
+@dataclass
+class BreakingConnection:
+    """What a `FilesConnection` is to those who move files, to a host in memory that serves this machine's.
+
+    Attributes:
+        breaks: of each connection, the messages that the viewer gets before it breaks; afterwards it holds.
+    """
+
+    breaks: list[int] = field(default_factory=list)
+
+    async def run(self, work: Callable[[Any], Awaitable[T]]) -> T:
+        """As `FilesConnection.run`."""
+        while True:
+            streams = _Streams(self.breaks.pop(0) if self.breaks else None)
+            try:
+                return await beside(streams.serve, partial(streams.run, work))
+            except StreamClosed as exc:
+                if exc.close_reason is not CloseReason.DEAD:
+                    raise
+
+
+class _Streams:
+    """Those of one connection.
+
+    Attributes:
+        left: messages until it breaks; None for never.
+    """
+
+    def __init__(self, left: int | None) -> None:
+        self.left = left
+        self._feed, self._opened = trio.open_memory_channel[tuple[MemoryEnd, Served]](100)
+        self._ends: list[MemoryEnd] = []
+
+    async def serve(self) -> None:
+        """Be the host of each stream that is opened."""
+        async with trio.open_nursery() as nursery:
+            async for far, it in self._opened:
+                nursery.start_soon(_answer, far, it)
+
+    async def run(self, work: Callable[[Any], Awaitable[T]]) -> T:
+        """What `work` returns; the streams end with it."""
+        try:
+            return await work(self)
+        finally:
+            self._feed.close()
+            for end in self._ends:
+                end.close()
+
+    async def open(self) -> FilesClient:
+        """One more."""
+        near, far = joined()
+        client = FilesClient(_BreakingStream(near, self))
+        self._ends.append(near)
+        await self._feed.send((far, Served(client, near)))
+        return client
+
+
+class _BreakingStream(MessageStream):
+    def __init__(self, end: MemoryEnd, streams: _Streams) -> None:
+        super().__init__(end)
+        self._streams = streams
+
+    async def receive(self) -> Message | None:
+        if self._streams.left is not None:
+            if self._streams.left == 0:
+                self.close(CloseReason.DEAD)
+                raise StreamClosed(CloseReason.DEAD)
+            self._streams.left -= 1
+        return await super().receive()
