@@ -274,7 +274,9 @@ class _Service:
                 place = stack.enter_context(self._places.at(path))
                 if request.has("keep"):
                     keep = stack.enter_context(self._places.at(request.path("keep")))
-                return stack.enter_context(Writing(place, transfer, self._parts, size=size, overwrite=overwrite))
+                return stack.enter_context(
+                    Writing(place, transfer, self._parts, size=size, overwrite=overwrite)
+                )
 
             writing = await self._thread(begin)
             await self._stream.send(

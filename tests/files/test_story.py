@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -16,6 +17,9 @@ from relay.protocol.frames import Channel
 from technician.attaching import open_tool
 from technician.errors import RelayRefused
 from technician.files import FilesClient
+from technician.files.connection import FilesConnection
+from technician.files.jobs import Tally
+from technician.files.moving import Moving, put_all
 from technician.files.transfers import download, upload
 from technician.requests import RequestRefused
 from tests.helpers.active_story import ActiveSession, open_active_session, run_technician
@@ -174,3 +178,56 @@ async def test_the_customers_folders_are_all_that_can_be_reached(tmp_path: Path,
         await session.wait_online(is_online=True)
         await look()
     assert sorted(path.name for path in secret.iterdir()) == ["file"]
+
+
+async def test_a_tree_put_while_the_computer_is_offline_arrives_when_it_is_back_and_is_kept_the_same(
+    tmp_path: Path, desktop: Desktop
+) -> None:
+    mine, theirs = tmp_path / "mine", tmp_path / "theirs"
+    (mine / "deep").mkdir(parents=True)
+    for number in range(100):
+        (mine / "deep" / f"{number}").write_bytes(BIG[: number * 100])
+    async with open_active_session(tmp_path, desktop) as session:
+        technician = partial(run_technician, session, tmp_path / "config", "files")
+        session.host.kill()
+        await session.wait_online(is_online=False)
+        is_waiting = trio.Event()
+
+        def said(sentence: str) -> None:
+            if "by itself" in sentence:
+                is_waiting.set()
+
+        password = session.prepared.link.access_password
+        connection = FilesConnection(session.client, session.id, session.pairing_key, password, say=said)
+        rows: list[dict[str, Any]] = []
+
+        async def put() -> None:
+            rows.extend(await put_all(Moving(connection, Tally()), mine, str(theirs), overwrite=False))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(put)
+            await is_waiting.wait()
+            session.host = type(session.host).resume(session.host.home, display=desktop.name)
+        assert [row for row in rows if "problem" in row] == []
+        assert len(rows) == 100
+        first = await technician("sync", mine, theirs, "--json")
+        assert json.loads(first.stdout)["actions"] == [], first.stderr
+        (theirs / "deep" / "7").unlink()
+        (mine / "deep" / "new").write_bytes(b"new")
+        listed = await technician("sync", mine, theirs, "--dry-run", "--json")
+        assert [
+            (row["action"], row["side"], row["path"]) for row in json.loads(listed.stdout)["actions"]
+        ] == [
+            ("delete", "local", "deep/7"),
+            ("copy", "remote", "deep/new"),
+        ]
+        refused = await technician("sync", mine, theirs, stdin="n\n")
+        assert refused.returncode == 1
+        assert (mine / "deep" / "7").exists()
+        done = await technician("sync", mine, theirs, "--yes")
+        assert done.returncode == 0, done.stderr
+        assert (theirs / "deep" / "new").read_bytes() == b"new"
+        assert [path.name for path in mine.glob(".adhoc-undo/*/deep/*")] == ["7"]
+        copied = await technician("replicate", f":{theirs}", tmp_path / "copy", "--yes", "--json")
+        assert copied.returncode == 0, copied.stderr
+        assert len(list((tmp_path / "copy" / "deep").iterdir())) == 100
