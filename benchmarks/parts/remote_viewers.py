@@ -17,7 +17,7 @@ import trio
 from playwright.sync_api import Page, WebSocket, sync_playwright
 
 from benchmarks.parts.remote_scenes import ECHO_AREA, HEIGHT, WIDTH
-from tests.browser.conftest import CHROMIUM, CHROMIUM_OPTIONS
+from tests.helpers.story import CHROMIUM, CHROMIUM_OPTIONS
 from tests.host.remote_control.rfb_client import (
     CONTINUOUS_UPDATES,
     COPY_RECT,
