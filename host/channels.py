@@ -105,7 +105,7 @@ class Channels:
         self._computer = computer
         self._viewers = viewers
         self._on_first_picture = on_first_picture
-        self._connected: Counter[str] = Counter()
+        self._connected: Counter[tuple[str, str]] = Counter()
         self._serving = {
             Channel.CONTROL: self._serve_control,
             Channel.FILES: self._serve_files,
@@ -141,12 +141,13 @@ class Channels:
         if stream.channel is Channel.CHAT:  # shows itself: nobody is at the computer by it
             await serve(sealed, viewer)
             return
-        self._connected[viewer.technician] += 1
+        use = (clean(viewer.technician), stream.channel.value)
+        self._connected[use] += 1
         self._show_connected()
         try:
             await serve(sealed, viewer)
         finally:
-            self._connected -= Counter([viewer.technician])
+            self._connected -= Counter([use])
             self._show_connected()
 
     async def _prove(self, stream: Stream) -> SealedStream:
@@ -204,8 +205,11 @@ class Channels:
             sealed.close()
 
     def _show_connected(self) -> None:
-        # A viewer has several streams; the customer wants to know who is there.
-        self._customer.show_viewers([clean(name) for name in sorted(self._connected)])
+        # A tool may have several streams; the customer wants to know who is there, and with which tools.
+        viewers: dict[str, list[str]] = {}
+        for name, kind in sorted(self._connected):
+            viewers.setdefault(name, []).append(kind)
+        self._customer.show_viewers(viewers)
 
 
 class _WatchedStream:

@@ -1,6 +1,6 @@
 """What the host says to, and hears from, the person at the computer: window and terminal both do this."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -70,8 +70,8 @@ class Customer(Protocol):
     def show_active(self, seconds_left: float) -> None:
         """The session is active."""
 
-    def show_viewers(self, technicians: Sequence[str]) -> None:
-        """Who sees the screen now, once for each window they have open; empty for nobody."""
+    def show_viewers(self, viewers: Mapping[str, Sequence[str]]) -> None:
+        """Who is connected now: clean names, each with the kinds of channels they use; empty for nobody."""
 
     def show_chat(self, author: str, text: str, *, is_new: bool = True) -> None:
         """A line of the chat: plain text, nothing to click.

@@ -7,7 +7,7 @@ the latter with "f" is asked for folders, by a prompt that ends with "folder: ",
 import os
 import sys
 import threading
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Final, TextIO
 
@@ -88,7 +88,7 @@ class TerminalCustomer:
         self._asker: Asker | None = None
         self._is_prompting = False
         self._is_in_trouble = False
-        self._viewers: Sequence[str] = ()
+        self._viewers: Mapping[str, Sequence[str]] = {}
         self._wants_to_end = trio.Event()
         self._bell = Bell(self._ring)
 
@@ -174,13 +174,12 @@ class TerminalCustomer:
         self._say(self._texts.get("active", left=self._texts.duration(seconds_left)))
         self._say(self._texts.get("stop_hint"))
 
-    def show_viewers(self, technicians: Sequence[str]) -> None:
+    def show_viewers(self, viewers: Mapping[str, Sequence[str]]) -> None:
         """See `host.customer.Customer`."""
-        if list(technicians) == list(self._viewers):
+        if viewers == self._viewers:
             return
-        self._viewers = list(technicians)
-        names = ", ".join(technicians)
-        self._say(self._texts.get("viewers", names=names) if names else self._texts.get("nobody"))
+        self._viewers = viewers
+        self._say(self._texts.viewers(viewers))
 
     def show_chat(self, author: str, text: str, *, is_new: bool = True) -> None:
         """See `host.customer.Customer`."""

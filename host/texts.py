@@ -44,9 +44,12 @@ _EN: Final[Mapping[str, str]] = {
     "active": "Connected for support. Time left: {left}.",
     "active_short": "Connected for support",
     "time_left": "Time left: {left}",
-    "viewers": "Seeing your screen now: {names}",
-    "nobody": "Nobody is looking at your screen.",
-    "mark": "{names} can see this screen",
+    "viewers": "Connected now: {names}",
+    "nobody": "Nobody is connected.",
+    "tool_control": "Remote Control",
+    "tool_files": "File Manager",
+    "tool_dashboard": "Dashboard",
+    "tool_shell": "Terminal",
     "trouble": "The support service cannot be reached. Trying again by itself…",
     "online": "The connection is back.",
     "input_ended": "There is nobody here to type the security code; the support program is removed again.",
@@ -114,9 +117,12 @@ _ES: Final[Mapping[str, str]] = {
     "active": "Conectado para soporte. Tiempo restante: {left}.",
     "active_short": "Conectado para soporte",
     "time_left": "Tiempo restante: {left}",
-    "viewers": "Ven su pantalla ahora: {names}",
-    "nobody": "Nadie está viendo su pantalla.",
-    "mark": "{names} puede ver esta pantalla",
+    "viewers": "Conectado ahora: {names}",
+    "nobody": "No hay nadie conectado.",
+    "tool_control": "control remoto",
+    "tool_files": "administrador de archivos",
+    "tool_dashboard": "panel del equipo",
+    "tool_shell": "terminal",
     "trouble": "No se puede contactar con el servicio de soporte. Reintentando…",
     "online": "La conexión ha vuelto.",
     "input_ended": "No hay nadie que escriba el código de seguridad; el programa se elimina de nuevo.",
@@ -194,6 +200,16 @@ class Texts:
     def only_folders(self, folders: Sequence[str]) -> str:
         """What the File Manager is limited to."""
         return self.get("only_folders", names=", ".join(folders)) if folders else self.get("no_folders")
+
+    def viewers(self, viewers: Mapping[str, Sequence[str]]) -> str:
+        """Who is connected and with which tools: names with kinds of channels."""
+        if not viewers:
+            return self.get("nobody")
+        told = (
+            f"{name} ({', '.join(self.get(f'tool_{kind}') for kind in kinds)})"
+            for name, kinds in viewers.items()
+        )
+        return self.get("viewers", names=", ".join(told))
 
     def duration(self, seconds: float) -> str:
         """A length of time in words, rounded to the nearest minute or, from two hours on, hour."""

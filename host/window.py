@@ -12,7 +12,7 @@ import threading
 import time
 import tkinter as tk
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from types import TracebackType
 from typing import Final
@@ -118,10 +118,9 @@ class WindowCustomer:
         ends_at = time.monotonic() + seconds_left
         self._thread.do(lambda view: view.show_active(ends_at))
 
-    def show_viewers(self, technicians: Sequence[str]) -> None:
+    def show_viewers(self, viewers: Mapping[str, Sequence[str]]) -> None:
         """See `host.customer.Customer`."""
-        names = list(technicians)
-        self._thread.do(lambda view: view.show_viewers(names))
+        self._thread.do(lambda view: view.show_viewers(viewers))
 
     def show_chat(self, author: str, text: str, *, is_new: bool = True) -> None:
         """See `host.customer.Customer`."""

@@ -7,7 +7,7 @@ collector finds in another thread is a crash.
 import time
 import tkinter as tk
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from tkinter import font, ttk
@@ -135,15 +135,12 @@ class WindowView:
         self._count_down()
         self._turn_to(_Page.ACTIVE)
 
-    def show_viewers(self, names: Sequence[str]) -> None:
-        """Who sees the screen; the mark is there for as long as anybody does."""
-        joined = ", ".join(names)
-        self._viewers_label.configure(
-            text=self._texts.get("viewers", names=joined) if joined else self._texts.get("nobody"),
-            foreground=DANGER if joined else FAINT,
-        )
-        if joined:
-            self._mark_label.configure(text="● " + self._texts.get("mark", names=joined))
+    def show_viewers(self, viewers: Mapping[str, Sequence[str]]) -> None:
+        """Who is connected, and with which tools; the mark is there for as long as anybody is."""
+        told = self._texts.viewers(viewers)
+        self._viewers_label.configure(text=told, foreground=DANGER if viewers else FAINT)
+        if viewers:
+            self._mark_label.configure(text=f"● {told}")
             self._mark.update_idletasks()
             left = (self._root.winfo_screenwidth() - self._mark.winfo_reqwidth()) // 2
             self._mark.geometry(f"+{max(0, left)}+0")
@@ -193,7 +190,7 @@ class WindowView:
 
     def show_final(self, sentence: str, details: str) -> None:
         """The last page."""
-        self.show_viewers([])
+        self.show_viewers({})
         self.show_trouble("")
         self._final_label.configure(text=sentence)
         self._final_details.configure(text=details)

@@ -1,6 +1,6 @@
 """A customer who does what the test says, and remembers what the host showed."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import trio
 
@@ -111,8 +111,8 @@ class ScriptedCustomer:
     def show_active(self, seconds_left: float) -> None:
         self._show(("active", seconds_left))
 
-    def show_viewers(self, technicians: Sequence[str]) -> None:
-        self._show(("viewers", list(technicians)))
+    def show_viewers(self, viewers: Mapping[str, Sequence[str]]) -> None:
+        self._show(("viewers", viewers))
 
     def show_chat(self, author: str, text: str, *, is_new: bool = True) -> None:
         self._show(("chat", (author, text)))

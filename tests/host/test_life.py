@@ -355,11 +355,13 @@ async def test_a_host_comes_back_from_its_state_and_is_used_again(
                     raise AssertionError("the stream opened")
             assert closed.value.close_reason is CloseReason.WRONG_PASSWORD
             async with open_control(house.relay, session, technician.keys[0], password) as stream:
-                await customer.wait_shown(("viewers", [(await house.relay.me()).technician.name]))
+                await customer.wait_shown(
+                    ("viewers", {(await house.relay.me()).technician.name: ["control"]})
+                )
                 with pytest.raises(StreamClosed) as closed:
                     await stream.receive()
             assert closed.value.close_reason is CloseReason.UNAVAILABLE
-            await customer.wait_shown(("viewers", []))
+            await customer.wait_shown(("viewers", {}))
             nursery.cancel_scope.cancel()
 
 

@@ -175,9 +175,9 @@ async def test_the_states_have_their_sentences_and_trouble_is_told_once() -> Non
         customer.show_waiting_for_technician()
         customer.show_new_code_needed()
         customer.show_active(86_399)
-        customer.show_viewers(["Tess", "Tess"])
-        customer.show_viewers(["Tess", "Tess"])
-        customer.show_viewers([])
+        customer.show_viewers({"Tess": ["control"], "Ana": ["files", "dashboard"]})
+        customer.show_viewers({"Tess": ["control"], "Ana": ["files", "dashboard"]})
+        customer.show_viewers({})
         customer.show_trouble("Trouble.")
         customer.show_trouble("Trouble.")
         customer.show_online()
@@ -189,8 +189,8 @@ async def test_the_states_have_their_sentences_and_trouble_is_told_once() -> Non
             "Too many wrong codes. Ask the technician to read out a new one.",
             "Connected for support. Time left: 24 hours.",
             "Press Ctrl+C to end the session and remove the program.",
-            "Seeing your screen now: Tess, Tess",
-            "Nobody is looking at your screen.",
+            "Connected now: Tess (Remote Control), Ana (File Manager, Dashboard)",
+            "Nobody is connected.",
             "Trouble.",
             "The connection is back.",
             "Over.",

@@ -289,13 +289,13 @@ async def test_an_active_session_shows_its_time_and_who_watches() -> None:
         screen.customer.show_active(86_399)
         words = await screen.read()
         assert "Time left: 23 h 59 min" in words
-        assert "Nobody is looking at your screen." in words
-        screen.customer.show_viewers(["Tess"])
+        assert "Nobody is connected." in words
+        screen.customer.show_viewers({"Tess": ["control", "files"]})
         words = await screen.read()
-        assert "Seeing your screen now: Tess" in words
-        assert "● Tess can see this screen" in words
-        screen.customer.show_viewers([])
-        assert "can see this screen" not in await screen.read()
+        assert "Connected now: Tess (Remote Control, File Manager)" in words
+        assert "● Connected now: Tess (Remote Control, File Manager)" in words
+        screen.customer.show_viewers({})
+        assert "Connected now" not in await screen.read()
 
 
 async def test_ending_is_asked_once_and_can_be_taken_back() -> None:
@@ -395,7 +395,7 @@ async def test_the_question_whether_to_end_stays_while_the_session_goes_on() -> 
 
 async def test_the_last_page_says_what_was_left_and_is_closed_by_a_button() -> None:
     async with open_screen("es") as screen:
-        screen.customer.show_viewers(["Tess"])
+        screen.customer.show_viewers({"Tess": ["control"]})
         screen.customer.show_removed("Terminado.", ["packages"])
         words = await screen.read()
         assert "Terminado." in words

@@ -10,7 +10,7 @@ import { MAX_CHARACTERS, type Chat } from "./chat";
 
 export function ChatPanel({ chat, onClose }: { chat: Chat; onClose?: () => void }) {
   const draft = useSignal("");
-  const log = useRef<HTMLOListElement>(null);
+  const log = useRef<HTMLDivElement>(null);
   const field = useRef<HTMLTextAreaElement>(null);
   const lines = chat.lines.value;
   const unsent = chat.unsent.value;
@@ -45,7 +45,8 @@ export function ChatPanel({ chat, onClose }: { chat: Chat; onClose?: () => void 
           <Icon as={X} size={18} />
         </button>
       </div>
-      <ol class="chat-lines" ref={log} role="log" aria-label={t("chat_lines")} tabIndex={0}>
+      <div class="chat-lines" ref={log} role="log" aria-label={t("chat_lines")} tabIndex={0}>
+        <ol>
         {lines.length + unsent.length === 0 && <li class="soft">{t(isThere ? "chat_empty" : "chat_none")}</li>}
         {lines.map((line, number) => (
           <li key={number} class={line.author === "" ? "chat-line theirs" : "chat-line ours"}>
@@ -62,7 +63,8 @@ export function ChatPanel({ chat, onClose }: { chat: Chat; onClose?: () => void 
             <p class="chat-text">{text}</p>
           </li>
         ))}
-      </ol>
+        </ol>
+      </div>
       {isThere && (
         <form
           class="chat-form"

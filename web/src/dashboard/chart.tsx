@@ -84,7 +84,7 @@ function optionsOf(
     height: HEIGHT,
     legend: { show: false },
     cursor: { show: false },
-    padding: [8, 8, 0, 0],
+    padding: [8, 28, 0, 0],
     scales: { y: { range: (_, __, max) => [0, top ?? Math.max(1, max * 1.1)] } },
     axes: [
       { ...axis, values: (_, splits) => splits.map((at) => times.format(at * 1000)) },

@@ -36,7 +36,15 @@ const COLUMNS: readonly Column<Branch>[] = [
   },
   { word: "column_user", value: ({ row }) => words(row, "user") },
   { word: "column_pid", value: ({ row }) => figure(row, "pid"), show: ({ row }) => String(figure(row, "pid") ?? "") },
-  { word: "column_command", value: ({ row }) => words(row, "command", 400) },
+  {
+    word: "column_command",
+    value: ({ row }) => words(row, "command", 2000),
+    show: ({ row }) => (
+      <span class="clamped" title={words(row, "command", 2000)}>
+        {words(row, "command", 400)}
+      </span>
+    ),
+  },
 ];
 
 const PRIORITIES: readonly { readonly priority: string; readonly word: PlainKey; readonly nice: (nice: number) => boolean }[] = [
