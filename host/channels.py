@@ -21,6 +21,7 @@ from host.files.places import Places
 from host.remote_control import DesktopUnavailable, RfbProtocolError, serve_rfb
 from host.remote_control.view_only import ViewOnlyDesktop
 from host.remote_control.x11 import open_desktop
+from host.shell import serve_shell
 from host.state import HostState
 from host.tools import Tools
 from peer.errors import StreamClosed
@@ -110,6 +111,7 @@ class Channels:
             Channel.CONTROL: self._serve_control,
             Channel.FILES: self._serve_files,
             Channel.DASHBOARD: self._serve_dashboard,
+            Channel.SHELL: self._serve_shell,
             Channel.CHAT: self._serve_chat,
         }
 
@@ -197,6 +199,20 @@ class Channels:
             await serve_dashboard(MessageStream(sealed), self._tools.dashboard, technician=viewer.technician)
         finally:
             sealed.close()
+
+    async def _serve_shell(self, sealed: SealedStream, viewer: AttachedViewer) -> None:
+        async with trio.open_nursery() as nursery:
+
+            async def end_with_the_stream() -> None:
+                # While a program does not read what was typed, nothing is received that tells of the end.
+                await sealed.stream.wait_closed()
+                nursery.cancel_scope.cancel()
+
+            nursery.start_soon(end_with_the_stream)
+            try:
+                await serve_shell(MessageStream(sealed), self._tools.shells, technician=viewer.technician)
+            finally:
+                sealed.close()
 
     async def _serve_chat(self, sealed: SealedStream, viewer: AttachedViewer) -> None:
         try:

@@ -18,6 +18,7 @@ from host.dashboard import Dashboard, History, differences, history
 from host.dashboard.differences import Baseline, take_snapshot
 from host.parts import Parts
 from host.record import SessionRecord
+from host.shell import Shells
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +31,7 @@ class Tools:
     chat: ChatRoom
     dashboard: Dashboard
     parts: Parts
+    shells: Shells
 
     async def keep_baseline(self) -> None:
         """Look at the computer before a technician changes it, if nobody has yet."""
@@ -56,7 +58,7 @@ def open_tools(folder: Path | None, *, display: str) -> Iterator[Tools]:
     with _open_history(at(history.FILE_NAME)) as kept:
         acts = SessionRecord(at(record.FILE_NAME))
         dashboard = Dashboard(kept, Baseline(at(differences.FILE_NAME)), acts, display=display)
-        yield Tools(acts, ChatRoom(at(chat.FILE_NAME)), dashboard, Parts(at(parts.FILE_NAME)))
+        yield Tools(acts, ChatRoom(at(chat.FILE_NAME)), dashboard, Parts(at(parts.FILE_NAME)), Shells(acts))
 
 
 def _open_history(path: Path | None) -> History:

@@ -167,6 +167,11 @@ class Stream:
         if grant and self.close_reason is None:
             self._tunnel._queue_frame(Credit(self.number, grant))
 
+    async def wait_closed(self) -> None:
+        """Wait until either side closed it, or the connection ended; for who does not receive just now."""
+        while self.close_reason is None:
+            await self._changed.wait()
+
     def close(self, reason: CloseReason = CloseReason.DONE) -> None:
         """Close the stream for both sides; what was queued before is still sent. Closing twice is fine."""
         if self.close_reason is None:

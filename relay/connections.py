@@ -171,7 +171,7 @@ class TunnelServer:
             known[0].close(reason, closing_notice(reason))
 
     def recheck(self, session_id: SessionId) -> None:
-        """Close the open streams of a session that its company's plan does not include any more."""
+        """Close the open streams of a session that its company does not allow any more."""
         known = self._tunnels.get(session_id)
         if known is not None:
             known[0].close_refused_streams()

@@ -92,6 +92,7 @@ class Company:
         preparation_timeout: seconds from preparing to lapsing, 1 … `MAX_SESSION_LIFETIME`.
         colour: accent of the pages and mails that its customers see, ``#rrggbb``; empty: the product's own.
         requires_reason: whoever connects to a computer must say why.
+        allows_shell: the plan's Dashboard comes with a shell; False: nobody has it.
         requires_second_factor: who has none must set one up before anything else.
         retention_days: days after its end for which a session's personal data are kept, 1 … 3650.
         is_suspended: nobody of it may sign in, prepare or attach.
@@ -108,6 +109,7 @@ class Company:
     preparation_timeout: float = 3600.0
     colour: str = ""
     requires_reason: bool = False
+    allows_shell: bool = True
     requires_second_factor: bool = False
     retention_days: int = 365
     is_suspended: bool = False

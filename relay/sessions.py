@@ -393,15 +393,19 @@ def warn(session: Session, sentence: str) -> Session:
     return replace(session, warnings=(*session.warnings, sentence))
 
 
-def tools_of(plan: Plan, has_insight: bool) -> Mapping[Channel, CloseReason | None]:
-    """The one table of plan gating: for each tool None if allowed, else why not. Pairing is no tool."""
-    has_files = plan is not Plan.FREE
-    has_dashboard = plan in (Plan.PLUS, Plan.PREMIER) or (plan is Plan.BASE and has_insight)
+def tools_of(company: Company) -> Mapping[Channel, CloseReason | None]:
+    """The one table of what a company has: None if it may be used, else why not. Pairing is no tool."""
+    plan = company.plan
+    files = None if plan is not Plan.FREE else CloseReason.PLAN
+    has_dashboard = plan in (Plan.PLUS, Plan.PREMIER) or (plan is Plan.BASE and company.has_insight)
+    dashboard = None if has_dashboard else CloseReason.PLAN
+    switched_off = None if company.allows_shell else CloseReason.KIND_NOT_GRANTED
     return MappingProxyType(
         {
             Channel.CONTROL: None,
-            Channel.FILES: None if has_files else CloseReason.PLAN,
-            Channel.DASHBOARD: None if has_dashboard else CloseReason.PLAN,
+            Channel.FILES: files,
+            Channel.DASHBOARD: dashboard,
+            Channel.SHELL: dashboard or switched_off,
             Channel.CHAT: None,
         }
     )
@@ -442,16 +446,14 @@ def check_access(access: Access, channel: Channel) -> CloseReason | None:
 
 
 def granted_kinds(company: Company) -> list[str]:
-    """The tools' wire names that the company's plan includes, in the order of the table."""
-    return [
-        channel.value for channel, reason in tools_of(company.plan, company.has_insight).items() if not reason
-    ]
+    """The tools' wire names that the company has, in the order of the table."""
+    return [channel.value for channel, reason in tools_of(company).items() if reason is None]
 
 
 def check_kind(session: Session, company: Company, channel: Channel, now: datetime) -> CloseReason | None:
-    """Whether the session's state and the company's plan allow `channel` now: None, or the reason why not.
+    """Whether the session's state, the company's plan and its settings allow `channel` now: None, or why not.
 
-    Pairing needs a session that is prepared or waiting; every tool needs an active one and the plan. A
+    Pairing needs a session that is prepared or waiting; every tool needs an active one and the company's. A
     session whose time is over counts as ended even if nobody has noticed yet.
     """
     if company.is_suspended:
@@ -463,7 +465,7 @@ def check_kind(session: Session, company: Company, channel: Channel, now: dateti
         return session.end_reason
     if channel is Channel.PAIR:
         return CloseReason.OUT_OF_ORDER if session.state is SessionState.ACTIVE else None
-    reason = tools_of(company.plan, company.has_insight)[channel]
+    reason = tools_of(company)[channel]
     if reason is not None:
         return reason
     return None if session.state is SessionState.ACTIVE else CloseReason.NOT_ACTIVE

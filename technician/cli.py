@@ -1,8 +1,9 @@
-"""The command line: ``technician sign-in``, ``prepare``, ``pair``, ``connect``, ``vnc``, ``files``, ``list``,
-``end``.
+"""The command line: ``technician sign-in``, ``prepare``, ``pair``, ``connect``, ``vnc``, ``files``,
+``dashboard``, ``chat``, ``shell``, ``list``, ``end``.
 
 Results go to stdout (tables on a terminal, plain lines or ``--json`` in a pipe), the rest to stderr.
 Exit codes: 0 done; 1 it could not be done, with one line that says why; 2 it was asked for in a wrong way.
+``shell`` exits with what the shell on the computer exited with.
 """
 
 import ipaddress
@@ -45,6 +46,7 @@ from technician.running import (
     run_signed_in,
     unlock,
 )
+from technician.shell import shell
 
 app = typer.Typer(
     help="Help a customer's computer from the command line.",
@@ -57,6 +59,7 @@ files.command()(replicate)
 app.add_typer(files, name="files")
 app.add_typer(dashboard, name="dashboard")
 app.command()(chat)
+app.command()(shell)
 
 
 def main() -> None:

@@ -333,6 +333,22 @@ async def test_a_smaller_plan_closes_the_tools_it_does_not_include(house: Tunnel
     await until(viewer, Close(number << 16 | 3, CloseReason.PLAN))
 
 
+async def test_switching_the_shell_off_closes_it_and_nothing_else(house: TunnelHouse) -> None:
+    session, credential = await activated(house)
+    host = await house.join(credential)
+    viewer, number = await house.attach(session, Channel.CONTROL, Channel.SHELL)
+    control, shell = number << 16 | 1, number << 16 | 2
+    await house.open_stream(host, viewer, control, Channel.CONTROL)
+    await house.open_stream(host, viewer, shell, Channel.SHELL)
+    await house.office.broker.change_company(replace(house.office.company, allows_shell=False))
+    for far in (host, viewer):
+        await until(far, Close(shell, CloseReason.KIND_NOT_GRANTED))
+    await host.send(Data(control, b"goes on"))
+    await until(viewer, Data(control, b"goes on"))
+    await viewer.send(Open(number << 16 | 3, Channel.SHELL, 1, {}))
+    await until(viewer, Close(number << 16 | 3, CloseReason.KIND_NOT_GRANTED))
+
+
 # Crashes and cancellation
 
 

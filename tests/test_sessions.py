@@ -286,17 +286,27 @@ def test_an_unknown_funnel_step_is_a_mistake() -> None:
         (Plan.FREE, False, "control chat"),
         (Plan.FREE, True, "control chat"),
         (Plan.BASE, False, "control files chat"),
-        (Plan.BASE, True, "control files dashboard chat"),
-        (Plan.PLUS, False, "control files dashboard chat"),
-        (Plan.PREMIER, False, "control files dashboard chat"),
+        (Plan.BASE, True, "control files dashboard shell chat"),
+        (Plan.PLUS, False, "control files dashboard shell chat"),
+        (Plan.PREMIER, False, "control files dashboard shell chat"),
     ],
 )
 def test_plans_decide_the_tools(plan: Plan, has_insight: bool, tools: str) -> None:
     company = make_company(plan=plan, has_insight=has_insight)
     assert rules.granted_kinds(company) == tools.split()
-    for channel, reason in rules.tools_of(plan, has_insight).items():
+    for channel, reason in rules.tools_of(company).items():
         assert reason is (None if channel.value in tools.split() else CloseReason.PLAN)
         assert rules.check_kind(make_active(), company, channel, NOW) is reason
+
+
+@pytest.mark.parametrize(
+    ("plan", "reason"), [(Plan.BASE, CloseReason.PLAN), (Plan.PREMIER, CloseReason.KIND_NOT_GRANTED)]
+)
+def test_a_company_that_switched_the_shell_off_has_only_the_rest(plan: Plan, reason: CloseReason) -> None:
+    with_shell = make_company(plan=plan)
+    without = make_company(plan=plan, allows_shell=False)
+    assert set(rules.granted_kinds(without)) == set(rules.granted_kinds(with_shell)) - {"shell"}
+    assert rules.check_kind(make_active(), without, Channel.SHELL, NOW) is reason
 
 
 @pytest.mark.parametrize(

@@ -234,7 +234,7 @@ class Relay:
         facts = PairFacts(
             computer="FRONT-DESK", os="Debian", user="ana", key=seat.key.public_key().public_bytes_raw()
         )
-        kinds = ["pair", "control", "files", "dashboard", "chat"]
+        kinds = ["pair", "control", "files", "dashboard", "shell", "chat"]
         claims = PairClaims(technician=TECHNICIAN, company=COMPANY, kinds=kinds, lifetime=int(LIFETIME))
         with ExitStack() as stack:
             host = stack.enter_context(self.join(seat))

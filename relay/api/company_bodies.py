@@ -72,6 +72,7 @@ class ChangeCompany(Incoming):
     preparation_timeout: Annotated[Seconds, Field(ge=MIN_PREPARATION_TIMEOUT)] | None = None
     colour: Colour | None = Field(None, description="Empty: the product's own.")
     requires_reason: Flag | None = None
+    allows_shell: Flag | None = Field(None, description="False closes the shells that are open.")
     requires_second_factor: Flag | None = None
     retention_days: Annotated[int, Field(strict=True, ge=1, le=3650)] | None = None
 

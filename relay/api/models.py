@@ -110,6 +110,7 @@ class CompanyBody(BaseModel):
     preparation_timeout: float = Field(description="Seconds from preparing to lapsing.", examples=[3600])
     colour: str = Field(description="#rrggbb, or empty for the product's own.", examples=["#1f5fd6"])
     requires_reason: bool = Field(description="Whoever connects to a computer must say why.")
+    allows_shell: bool = Field(description="With the Dashboard, technicians have a shell on the computer.")
     requires_second_factor: bool
     retention_days: int = Field(description="Days for which a session's details are kept.", examples=[365])
 
@@ -182,6 +183,7 @@ def company_body(company: Company) -> CompanyBody:
         preparation_timeout=company.preparation_timeout,
         colour=company.colour,
         requires_reason=company.requires_reason,
+        allows_shell=company.allows_shell,
         requires_second_factor=company.requires_second_factor,
         retention_days=company.retention_days,
     )

@@ -101,10 +101,12 @@ class HostBody(BaseModel):
 
 
 class ToolBody(BaseModel):
-    """Whether the company's plan has a tool, and why it cannot be used now, if so."""
+    """Whether the company has a tool, and why it cannot be used now, if so."""
 
-    allowed: bool = Field(description="By the plan.")
-    reason: Literal["plan", "access", "not_active", "offline"] | None = Field(None, examples=["plan"])
+    allowed: bool = Field(description="By the plan and the company's settings.")
+    reason: Literal["plan", "company", "access", "not_active", "offline"] | None = Field(
+        None, examples=["plan"]
+    )
 
 
 class ShareBody(BaseModel):
@@ -257,7 +259,7 @@ def session_body(session: Session, view: SessionView) -> SessionBody:
         tries_left=MAX_TRIES_PER_CODE - session.tries,
         tools={
             channel.value: _tool(session, access, channel, refused)
-            for channel, refused in tools_of(view.company.plan, view.company.has_insight).items()
+            for channel, refused in tools_of(view.company).items()
         },
         funnel=[StepBody(step=step, at=at) for step, at in session.funnel],
         warnings=[harmless(warning, MAX_NOTE_LENGTH) for warning in session.warnings],
@@ -280,7 +282,7 @@ def _mail(record: MailRecord | None, language: str) -> SessionMail | None:
 
 def _tool(session: Session, access: Access, channel: Channel, refused: CloseReason | None) -> ToolBody:
     if refused is not None:
-        return ToolBody(allowed=False, reason="plan")
+        return ToolBody(allowed=False, reason="plan" if refused is CloseReason.PLAN else "company")
     if check_access(access, channel) is not None:
         return ToolBody(allowed=True, reason="access")
     if session.state is not SessionState.ACTIVE:

@@ -43,6 +43,7 @@ ACTS: Final = (
     "service_start",
     "service_stop",
     "service_restart",
+    "shell_opened",
 )
 """What technicians can do that changes the computer, as hosts name it; whatever else one names is "other"."""
 OTHER_ACT: Final = "other"

@@ -267,7 +267,7 @@ class Broker:
 
     async def change_company(self, company: Company) -> None:
         """Replaces a company's settings. All its sessions end if it is suspended by that; streams of tools
-        that its plan does not include any more are closed.
+        that it does not have any more, by its plan or settings, are closed.
 
         Raises:
             RelayError: a setting is out of range.

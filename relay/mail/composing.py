@@ -40,6 +40,7 @@ TOOL_NAMES: Final = {
     "control": mark("Remote Control"),
     "files": mark("File Manager"),
     "dashboard": mark("Dashboard"),
+    "shell": mark("Shell"),
     "chat": mark("Chat"),
 }
 
@@ -55,6 +56,7 @@ ACT_NAMES: Final = {
     "service_start": mark("Services started"),
     "service_stop": mark("Services stopped"),
     "service_restart": mark("Services restarted"),
+    "shell_opened": mark("Terminals opened"),
     "other": mark("Other changes"),
 }
 

@@ -64,6 +64,7 @@ class Channel(StrEnum):
     CONTROL = "control"
     FILES = "files"
     DASHBOARD = "dashboard"
+    SHELL = "shell"
     CHAT = "chat"
 
     @property

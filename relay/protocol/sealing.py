@@ -25,7 +25,7 @@ from relay.protocol.close_reasons import CloseReason
 from relay.protocol.errors import LocalProtocolError, RemoteProtocolError
 from relay.protocol.hidden import SecretBytes
 
-MAX_DATA_BYTES = 64 * 1024  # plaintext of one record on control, dashboard, chat and pair
+MAX_DATA_BYTES = 64 * 1024  # plaintext of one record on every channel but files
 MAX_FILE_DATA_BYTES = 1024 * 1024  # plaintext of one record on files
 OVERHEAD_BYTES = 1 + 16  # type and tag
 REKEY_RECORDS = 2**20  # the sender's limit under one key, the rekey record included

@@ -42,6 +42,7 @@ class Priority(IntEnum):
 _TO_HOST: Final = {
     Channel.PAIR: Priority.INPUT,
     Channel.CONTROL: Priority.INPUT,
+    Channel.SHELL: Priority.INPUT,
     Channel.CHAT: Priority.CHAT,
     Channel.DASHBOARD: Priority.DASHBOARD,
     Channel.FILES: Priority.FILES,
@@ -50,7 +51,7 @@ _TO_HOST: Final = {
 
 def priority_of(channel: Channel, *, to_host: bool) -> Priority:
     """The class in which DATA of `channel` travels in one direction."""
-    if channel is Channel.CONTROL and not to_host:
+    if channel in (Channel.CONTROL, Channel.SHELL) and not to_host:
         return Priority.SCREEN
     return _TO_HOST[channel]
 

@@ -32,6 +32,7 @@ from sqlalchemy import (
     TypeDecorator,
     false,
     text,
+    true,
 )
 
 metadata = MetaData(
@@ -86,6 +87,7 @@ companies = Table(
     Column("preparation_timeout", Float, nullable=False),
     Column("colour", String(7), nullable=False, server_default=""),
     Column("requires_reason", Boolean, nullable=False, server_default=false()),
+    Column("allows_shell", Boolean, nullable=False, server_default=true()),
     Column("requires_second_factor", Boolean, nullable=False, server_default=false()),
     Column("retention_days", Integer, nullable=False, server_default="365"),
     Column("is_suspended", Boolean, nullable=False),

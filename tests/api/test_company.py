@@ -50,6 +50,7 @@ async def test_everybody_reads_the_company(world: World, owner: httpx.AsyncClien
         "preparation_timeout": 3600.0,
         "colour": "",
         "requires_reason": False,
+        "allows_shell": True,
         "requires_second_factor": False,
         "retention_days": 365,
         "has_logo": False,
@@ -69,6 +70,7 @@ async def test_an_owner_changes_everything(world: World, owner: httpx.AsyncClien
         "preparation_timeout": 300,
         "colour": "#AB12ff",
         "requires_reason": True,
+        "allows_shell": False,
         "retention_days": 30,
     }
     answer = await owner.patch("/api/v1/company", json=changes)

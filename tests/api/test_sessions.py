@@ -38,6 +38,7 @@ async def test_a_prepared_session_is_all_there(world: World) -> None:
             "control": {"allowed": True, "reason": "not_active"},
             "files": {"allowed": True, "reason": "not_active"},
             "dashboard": {"allowed": False, "reason": "plan"},
+            "shell": {"allowed": False, "reason": "plan"},
             "chat": {"allowed": True, "reason": "not_active"},
         }
         assert (await client.get("/api/v1/sessions")).json()["sessions"] == [session]

@@ -89,7 +89,7 @@ async def test_going_offline_leaves_an_active_session_active(office: Office) -> 
         session=session.id,
     )
     assert lease.expires_at - lease.activated_at == 24 * 3600
-    assert lease.kinds == ["control", "files", "dashboard", "chat"]
+    assert lease.kinds == ["control", "files", "dashboard", "shell", "chat"]
 
 
 async def test_a_second_computer_takes_over_before_activation_and_the_technician_is_warned(

@@ -52,6 +52,10 @@ class MemoryEnd:
         except (trio.WouldBlock, trio.EndOfChannel, trio.ClosedResourceError):
             return None
 
+    def statistics(self) -> trio.MemoryChannelStatistics:
+        """Of what is on its way to this end."""
+        return self._receiving.statistics()
+
     async def finish(self) -> None:
         """The authenticated end."""
         self._sending.close()

@@ -144,7 +144,7 @@ def test_data_is_recognised_by_its_first_bytes(stream: int, payload: bytes) -> N
         [4, STREAM, MAX_CREDIT + 1],
         [4, STREAM, True],
         [4, STREAM, 1, 1],
-        [5, STREAM, "shell", 1, {}],
+        [5, STREAM, "telnet", 1, {}],
         [5, STREAM, ["control"], 1, {}],
         [5, STREAM, "control", 1, []],
         [7, STREAM, 5],

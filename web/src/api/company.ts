@@ -39,6 +39,8 @@ export interface CompanySettings extends Company {
   readonly colour: string;
   readonly has_logo: boolean;
   readonly requires_reason: boolean;
+  /** With the Dashboard, technicians have a shell on the computer. */
+  readonly allows_shell: boolean;
   readonly requires_second_factor: boolean;
   readonly retention_days: number;
 }

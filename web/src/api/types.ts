@@ -2,7 +2,7 @@
 
 export type Language = "en" | "es";
 export type SessionState = "prepared" | "waiting" | "active" | "ended";
-export type Tool = "control" | "files" | "dashboard" | "chat";
+export type Tool = "control" | "files" | "dashboard" | "shell" | "chat";
 
 export type Role = "owner" | "admin" | "technician" | "auditor";
 
@@ -68,10 +68,10 @@ export interface HostFacts {
 }
 
 export interface ToolState {
-  /** By the plan. */
+  /** By the plan and the company's settings. */
   readonly allowed: boolean;
   /** Why it cannot be used now; null if it can. */
-  readonly reason: "plan" | "access" | "not_active" | "offline" | null;
+  readonly reason: "plan" | "company" | "access" | "not_active" | "offline" | null;
 }
 
 export interface FunnelStep {

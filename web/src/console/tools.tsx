@@ -23,6 +23,7 @@ type Reason = NonNullable<Session["tools"][Tool]["reason"]>;
 
 const REASONS: Readonly<Record<Reason, PlainKey>> = {
   plan: "tool_plan",
+  company: "tool_company",
   offline: "tool_offline",
   not_active: "tool_not_active",
   access: "tool_access",

@@ -156,6 +156,7 @@ export const audit = {
   tool_name_control: "Remote Control",
   tool_name_files: "File Manager",
   tool_name_dashboard: "Dashboard",
+  tool_name_shell: "Shell",
   tool_name_chat: "Chat",
   tool_name_pair: "pairing",
   access_full: "full",

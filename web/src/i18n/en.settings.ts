@@ -82,6 +82,8 @@ export const settings = {
   company_rules: "Rules",
   needs_reason: "A reason is required before connecting",
   needs_reason_hint: "It is kept in the audit log.",
+  allows_shell: "Technicians may open a shell on the computer",
+  allows_shell_hint: "For plans with the Dashboard. Switched off, shells that are open are closed at once.",
   needs_factor: "A second factor is required",
   needs_factor_hint: "Whoever has none must set one up before anything else.",
   needs_factor_you: "You have none yourself: after saving, you will be asked to set one up.",

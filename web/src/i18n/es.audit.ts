@@ -155,6 +155,7 @@ export const audit: Readonly<Record<keyof typeof en, string>> = {
   tool_name_control: "Control remoto",
   tool_name_files: "Gestor de archivos",
   tool_name_dashboard: "Panel",
+  tool_name_shell: "Consola",
   tool_name_chat: "Chat",
   tool_name_pair: "emparejamiento",
   access_full: "completo",

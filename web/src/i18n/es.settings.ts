@@ -82,6 +82,8 @@ export const settings: Readonly<Record<keyof typeof en, string>> = {
   company_rules: "Reglas",
   needs_reason: "Hay que dar un motivo antes de conectarse",
   needs_reason_hint: "Queda en el registro de auditoría.",
+  allows_shell: "Los técnicos pueden abrir una consola en el equipo",
+  allows_shell_hint: "Para planes con el Panel. Al desactivarlo, las consolas abiertas se cierran en el acto.",
   needs_factor: "Hace falta un segundo factor",
   needs_factor_hint: "Quien no lo tenga debe configurarlo antes que nada.",
   needs_factor_you: "Usted no tiene ninguno: después de guardar se le pedirá que lo configure.",

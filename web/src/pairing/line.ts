@@ -18,7 +18,7 @@ export const PROGRAM = "console";
 export const TICKET_BYTES = 32;
 
 /** In the order of the relay's own table: both sides compare what is claimed. */
-const TOOLS: readonly Tool[] = ["control", "files", "dashboard", "chat"];
+const TOOLS: readonly Tool[] = ["control", "files", "dashboard", "shell", "chat"];
 
 const OUTCOMES: ReadonlyMap<CloseReason, PairOutcome> = new Map([
   [CloseReason.WRONG_CODE, "wrong_code"],

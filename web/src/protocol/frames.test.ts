@@ -58,7 +58,7 @@ describe("frames", () => {
     ["credit 0", [4, STREAM, 0]],
     ["too much credit", [4, STREAM, (1 << 24) + 1]],
     ["DATA that is text", [3, STREAM, "text"]],
-    ["another channel", [5, STREAM, "shell", 1, {}]],
+    ["another channel", [5, STREAM, "telnet", 1, {}]],
     ["params that are a list", [6, STREAM, 1, []]],
     ["a map in a map", [8, 0, "tries", { a: {} }]],
     ["a float in a map", [8, 0, "tries", { a: 0.5 }]],

@@ -19,7 +19,7 @@ export const PROTOCOL_VERSION = 1;
 export const SUBPROTOCOL = "adhoc.v1";
 export const MAX_CREDIT = 1 << 24;
 export const MAX_SMALL_FRAME_BYTES = 16 * 1024;
-export const CHANNELS = ["pair", "control", "files", "dashboard", "chat"] as const;
+export const CHANNELS = ["pair", "control", "files", "dashboard", "shell", "chat"] as const;
 
 export type Channel = (typeof CHANNELS)[number];
 export type Value = null | boolean | number | string | Bytes | string[];

@@ -42,6 +42,7 @@ export function CompanyPart({ me, answer, reload }: CompanyPartProps) {
   const minutes = useSignal(inUnits(company.preparation_timeout, MINUTE));
   const days = useSignal(String(company.retention_days));
   const needsReason = useSignal(company.requires_reason);
+  const allowsShell = useSignal(company.allows_shell);
   const needsFactor = useSignal(company.requires_second_factor);
   const submission = useSubmission([
     "name",
@@ -80,6 +81,7 @@ export function CompanyPart({ me, answer, reload }: CompanyPartProps) {
       preparation_timeout: Math.round(preparation * MINUTE),
       retention_days: retention,
       requires_reason: needsReason.value,
+      allows_shell: allowsShell.value,
       requires_second_factor: needsFactor.value,
     });
     await reload();
@@ -172,6 +174,12 @@ export function CompanyPart({ me, answer, reload }: CompanyPartProps) {
           hint={t("needs_reason_hint")}
           checked={needsReason.value}
           onChange={(isOn) => (needsReason.value = isOn)}
+        />
+        <Tick
+          label={t("allows_shell")}
+          hint={t("allows_shell_hint")}
+          checked={allowsShell.value}
+          onChange={(isOn) => (allowsShell.value = isOn)}
         />
         <Tick
           label={t("needs_factor")}
