@@ -39,7 +39,7 @@ KNOWN_METHODS = SAFE_METHODS | CHANGING_METHODS
 
 _PAGE = re.compile(
     r"/(sign-in|invite|reset|account|audit|settings(/[a-z-]+)?"
-    r"|sessions/[A-Za-z0-9_-]+|session/[A-Za-z0-9_-]+(/files|/dashboard)?)?"
+    r"|sessions/[A-Za-z0-9_-]+|session/[A-Za-z0-9_-]+(/files|/dashboard|/shell)?)?"
 )
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("relay.access")

@@ -75,6 +75,7 @@ async def console_of_settings(part: str, context: Context) -> Response:
 @router.api_route("/sessions/{id}", methods=["GET", "HEAD"])
 @router.api_route("/session/{id}/files", methods=["GET", "HEAD"])
 @router.api_route("/session/{id}/dashboard", methods=["GET", "HEAD"])
+@router.api_route("/session/{id}/shell", methods=["GET", "HEAD"])
 async def console_of_session(id: str, context: Context) -> Response:
     """The console, showing one session's computer or its story: the same page for every id."""
     return _page(context, CONSOLE_PAGE)

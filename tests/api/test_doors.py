@@ -32,6 +32,7 @@ PUBLIC = {
     ("GET", "/session/{id}"),
     ("GET", "/session/{id}/dashboard"),
     ("GET", "/session/{id}/files"),
+    ("GET", "/session/{id}/shell"),
     ("GET", "/sessions/{id}"),
     ("GET", "/sign-in"),
     ("GET", "/invite"),

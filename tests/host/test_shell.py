@@ -202,7 +202,6 @@ async def test_nothing_runs_when_the_viewer_has_gone(
         await viewer.wait_closed()
         await until(lambda: not any(process.is_running() for process in found))
     assert shells.opened == 0
-    assert shells.opened == 0
 
 
 async def test_a_program_behind_a_shell_that_exited_is_ended_too(shells: Shells) -> None:

@@ -21,6 +21,7 @@ import { SupportPage } from "./supportPage";
 const ViewerPage = lazy(() => import("../viewer/viewerPage").then((module) => module.ViewerPage));
 const FilesPage = lazy(() => import("../files/filesPage").then((module) => module.FilesPage));
 const DashboardPage = lazy(() => import("../dashboard/dashboardPage").then((module) => module.DashboardPage));
+const ShellPage = lazy(() => import("../shell/shellPage").then((module) => module.ShellPage));
 const AccountPage = lazy(() => import("../account/accountPage").then((module) => module.AccountPage));
 const SettingsPage = lazy(() => import("../settings/settingsPage").then((module) => module.SettingsPage));
 const SessionPage = lazy(() => import("../history/sessionPage").then((module) => module.SessionPage));
@@ -84,7 +85,7 @@ effect(() => {
 });
 
 /** Pages that name their tab after the computer. */
-const NAMES_ITSELF: readonly string[] = ["viewer", "files", "dashboard"];
+const NAMES_ITSELF: readonly string[] = ["viewer", "files", "dashboard", "shell"];
 
 effect(() => {
   if (!NAMES_ITSELF.includes(route.value.page)) document.title = t("product");
@@ -159,6 +160,12 @@ export function App() {
       return (
         <WithMe>
           {(known) => <DashboardPage key={where.session} me={known} sessionId={where.session} onSignedOut={signedOut} />}
+        </WithMe>
+      );
+    case "shell":
+      return (
+        <WithMe>
+          {(known) => <ShellPage key={where.session} me={known} sessionId={where.session} onSignedOut={signedOut} />}
         </WithMe>
       );
   }

@@ -10,7 +10,7 @@ export type Route =
   | { readonly page: "settings"; readonly part: string }
   | { readonly page: "audit"; readonly session: string }
   | { readonly page: "session"; readonly session: string }
-  | { readonly page: "viewer" | "files" | "dashboard"; readonly session: string }
+  | { readonly page: "viewer" | "files" | "dashboard" | "shell"; readonly session: string }
   | { readonly page: "unknown" };
 
 const address = signal(location.pathname + location.search);
@@ -49,12 +49,12 @@ export function parseRoute(pathAndQuery: string): Route {
   if (part !== null) return { page: "settings", part: part[1] ?? "" };
   const told = /^\/sessions\/([\w-]{1,64})$/.exec(path)?.[1];
   if (told !== undefined) return { page: "session", session: told };
-  const tool = /^\/session\/([\w-]{1,64})(?:\/(files|dashboard))?$/.exec(path);
+  const tool = /^\/session\/([\w-]{1,64})(?:\/(files|dashboard|shell))?$/.exec(path);
   if (tool?.[1] === undefined) return { page: "unknown" };
-  return { page: (tool[2] as "files" | "dashboard" | undefined) ?? "viewer", session: tool[1] };
+  return { page: (tool[2] as "files" | "dashboard" | "shell" | undefined) ?? "viewer", session: tool[1] };
 }
 
 /** Only our own pages: whatever else stands in the address came from somebody else. */
 function safeNext(next: string | null): string {
-  return next !== null && /^\/(sessions\/[\w-]{1,64}|session\/[\w-]{1,64}(\/(files|dashboard))?|account|audit|settings(\/[a-z-]{1,32})?)$/.test(next) ? next : "/";
+  return next !== null && /^\/(sessions\/[\w-]{1,64}|session\/[\w-]{1,64}(\/(files|dashboard|shell))?|account|audit|settings(\/[a-z-]{1,32})?)$/.test(next) ? next : "/";
 }

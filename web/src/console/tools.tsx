@@ -1,5 +1,5 @@
 /** The tools of a session: what can be used now, and the others greyed, each with the reason why not. */
-import { FolderOpen, Gauge, MousePointerClick } from "lucide-preact";
+import { FolderOpen, Gauge, MousePointerClick, SquareTerminal } from "lucide-preact";
 import type { Session, Tool } from "../api/types";
 import { t, type PlainKey } from "../i18n/text";
 import { Button } from "../ui/buttons";
@@ -17,6 +17,7 @@ const FACES: readonly ToolFace[] = [
   { tool: "control", word: "remote_control", icon: MousePointerClick, href: (id) => `/session/${encodeURIComponent(id)}` },
   { tool: "files", word: "file_manager", icon: FolderOpen, href: (id) => `/session/${encodeURIComponent(id)}/files` },
   { tool: "dashboard", word: "dashboard", icon: Gauge, href: (id) => `/session/${encodeURIComponent(id)}/dashboard` },
+  { tool: "shell", word: "terminal", icon: SquareTerminal, href: (id) => `/session/${encodeURIComponent(id)}/shell` },
 ];
 
 type Reason = NonNullable<Session["tools"][Tool]["reason"]>;

@@ -38,4 +38,8 @@ export const tools = {
   problem_other: "That is no ordinary file.",
   problem_failed: "That computer could not do it.",
   problem_cut: "The connection was interrupted.",
+  terminal: "Terminal",
+  shell_exited: "The shell has ended (status {status}).",
+  shell_cut: "The connection to the shell was interrupted, and it was ended.",
+  shell_again: "New shell",
 } as const;

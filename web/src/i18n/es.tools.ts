@@ -40,4 +40,8 @@ export const tools: Readonly<Record<keyof typeof en, string>> = {
   problem_other: "Eso no es un archivo corriente.",
   problem_failed: "Ese equipo no pudo hacerlo.",
   problem_cut: "La conexión se interrumpió.",
+  terminal: "Terminal",
+  shell_exited: "La terminal ha finalizado (estado {status}).",
+  shell_cut: "La conexión con la terminal se interrumpió y esta se cerró.",
+  shell_again: "Terminal nueva",
 };

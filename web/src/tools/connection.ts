@@ -252,6 +252,8 @@ export class ToolConnection {
     await storePairingKey(this.id, unlocked.pairingKey).catch(() => undefined);
     this.display.show({ channel, openStream });
     const reason = await channel.closed;
+    // The tool is over by itself, as a shell that exits; the page may open more streams of it.
+    if (reason === CloseReason.DONE && client.closeReason === null) await closing(client);
     this.display.clear();
     if (client.closeReason !== null) throw new StreamClosed(client.closeReason);
     return reason;
@@ -319,6 +321,10 @@ export class ToolConnection {
   get #storeKey(): string {
     return `adhoc.password.${this.id}`;
   }
+}
+
+function closing(client: TunnelClient): Promise<void> {
+  return new Promise((resolve) => client.on("closed", () => resolve()));
 }
 
 /** Whether the host is there, by the relay's word; waiting for it fails when the connection is closed. */
