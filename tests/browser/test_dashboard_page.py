@@ -71,6 +71,7 @@ def test_a_process_is_found_ended_and_noted(stage: Stage, victim: "subprocess.Po
     expect(page.get_by_role("row").filter(has_text="1 process ended")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_every_list_is_there_or_says_why_not(stage: Stage) -> None:
     page, _ = open_dashboard(stage)
     for tab in (

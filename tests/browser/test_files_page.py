@@ -90,6 +90,7 @@ def home(tmp_path: Path) -> Path:
     return home
 
 
+@pytest.mark.slow
 def test_looking_around_and_changing_things(stage: Stage, home: Path) -> None:
     manager, _ = open_file_manager(stage)
     remote = manager.remote
@@ -146,6 +147,7 @@ def test_files_and_trees_go_both_ways_checked(stage: Stage, home: Path) -> None:
     expect(manager.row("Sent")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_what_is_there_is_asked_about(stage: Stage, home: Path, tmp_path: Path) -> None:
     (home / "report.txt").write_bytes(b"old")
     source = tmp_path / "report.txt"
@@ -180,6 +182,7 @@ def test_a_transfer_goes_on_where_it_was_when_the_computer_is_back(stage: Stage,
     assert manager.page.evaluate(READ, "big.bin") == digest(big)
 
 
+@pytest.mark.slow
 def test_without_an_open_folder_files_go_to_the_downloads(stage: Stage, home: Path) -> None:
     manager, _ = open_file_manager(stage)
     manager.row("Documents").get_by_role("button", name="Documents").click()
@@ -188,3 +191,30 @@ def test_without_an_open_folder_files_go_to_the_downloads(stage: Stage, home: Pa
         manager.remote.get_by_role("button", name="Download").click()
     assert Path(download.value.path()).read_bytes() == b"Dear Ana"
     assert download.value.suggested_filename == "letter.txt"
+
+
+@pytest.mark.slow
+def test_a_download_goes_on_in_another_tab(stage: Stage, home: Path) -> None:
+    big = os.urandom(BIG * 4)
+    (home / "big.bin").write_bytes(big)
+    manager, _ = open_file_manager(stage)
+    manager.open_folder()
+    manager.row("big.bin").get_by_role("checkbox").check()
+    manager.remote.get_by_role("button", name="Copy to this computer").click()
+    expect(manager.jobs.get_by_text(re.compile(r"[1-9]\d(\.\d)? MB of"))).to_be_visible()
+    manager.page.close(run_before_unload=False)
+    again = FileManager(stage.console.page.context.new_page())
+    received: list[int] = []
+    again.page.on(
+        "websocket",
+        lambda socket: socket.on("framereceived", lambda frame: received.append(len(frame))),
+    )
+    again.page.add_init_script(PICKER)
+    again.page.goto(f"{stage.relay.origin}/session/{stage.console.session_id}/files")
+    again.connect(stage.console.secrets["access password"])
+    again.open_folder()
+    again.row("big.bin").get_by_role("checkbox").check()
+    again.remote.get_by_role("button", name="Copy to this computer").click()
+    again.wait_done()
+    assert again.page.evaluate(READ, "big.bin") == digest(big)
+    assert 0 < sum(received) < len(big) - (10 << 20), "what was there was not sent again"

@@ -42,6 +42,7 @@ def test_a_shell_is_typed_into_resized_ended_and_begun_again(stage: Stage) -> No
     expect(screen).to_contain_text("again-2")
 
 
+@pytest.mark.slow
 def test_a_company_that_wants_no_shells_ends_those_that_run(stage: Stage) -> None:
     page = open_shell(stage)
     page.keyboard.type("echo here-$((1+1))\n")
