@@ -48,7 +48,7 @@ def test_a_company_that_wants_no_shells_ends_those_that_run(stage: Stage) -> Non
     page.keyboard.type("echo here-$((1+1))\n")
     expect(page.get_by_role("application", name="Terminal")).to_contain_text("here-2")
     stage.console.call("PATCH", "/company", {"allows_shell": False})
-    expect(page.get_by_text("Your company")).to_be_visible()
+    expect(page.get_by_text("This tool is not allowed here")).to_be_visible()
     stage.console.page.reload()
     button = stage.console.session.get_by_role("button", name=re.compile("^Terminal"))
     expect(button).to_be_disabled()

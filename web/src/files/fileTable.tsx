@@ -89,6 +89,7 @@ export function FileTable({ label, rows, chosen, dragType, onOpen, onKey }: File
                 class={isChosen ? "chosen" : undefined}
                 aria-selected={isChosen}
                 tabIndex={row.key === reached ? 0 : -1}
+                title={row.owner || undefined}
                 draggable
                 onClick={(event) => press(row, { isToggle: event.ctrlKey || event.metaKey, isRange: event.shiftKey })}
                 onDblClick={() => onOpen(row)}

@@ -63,6 +63,7 @@ const row = (name: string, part: Partial<FileRow> = {}): FileRow => ({
   size: 0,
   modified: 0,
   note: "",
+  owner: "",
   ...part,
 });
 

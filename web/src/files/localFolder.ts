@@ -94,7 +94,7 @@ export class LocalFolder {
 }
 
 async function rowOf(handle: FileSystemHandle, isAsked: boolean): Promise<FileRow> {
-  const row = { key: handle.name, name: handle.name, note: "" };
+  const row = { key: handle.name, name: handle.name, note: "", owner: "" };
   if (!isFile(handle)) return { ...row, kind: "folder", size: null, modified: null };
   const file = isAsked ? await handle.getFile().catch(() => null) : null;
   return { ...row, kind: "file", size: file?.size ?? null, modified: file?.lastModified ?? null };

@@ -5,6 +5,7 @@ import type { OpenTool } from "../tools/connection";
 import { RequestRefused, Requests } from "../tools/requests";
 import { FilesClient, type Entry, type Root } from "./client";
 import { sentenceOfProblem } from "./jobs";
+import { clean } from "../text/clean";
 import { isWithin, joinAll, joinPath, keyOf, shownName, shownPath, type Name } from "./paths";
 import type { FileRow } from "./rows";
 
@@ -162,6 +163,13 @@ function folderOf(entry: Entry, top: Name): Name {
   return joinAll(top, entry.below.split("/").filter((name) => name !== "." && name !== ".." && name !== ""));
 }
 
+/** Permission bits as `ls` writes them: `rw-r--r--`. */
+function modeText(mode: number): string {
+  return [6, 3, 0]
+    .map((shift) => ["r", "w", "x"].map((letter, bit) => ((mode >> (shift + 2 - bit)) & 1 ? letter : "-")).join(""))
+    .join("");
+}
+
 function rowOf(entry: Entry): FileRow {
   const target = entry.target === null ? "" : `→ ${shownPath(entry.target)}`;
   const below = entry.below === null ? "" : shownPath(entry.below);
@@ -172,5 +180,6 @@ function rowOf(entry: Entry): FileRow {
     size: entry.kind === "file" ? entry.size : null,
     modified: entry.modified,
     note: target || below,
+    owner: `${clean(entry.owner)} ${modeText(entry.mode)}`,
   };
 }

@@ -12,6 +12,8 @@ export interface FileRow {
   readonly modified: number | null;
   /** Of a link: where it leads; of what a search found: where it is. */
   readonly note: string;
+  /** Whose it is, and who may do what with it; empty where nobody knows. */
+  readonly owner: string;
 }
 
 export type SortColumn = "name" | "size" | "modified";

@@ -1,5 +1,6 @@
 /** What all tools share: the chat, and what went wrong on the computer. */
 export const tools = {
+  viewer_not_granted: "This tool is not allowed here: by the customer, or by your company’s settings.",
   chat: "Chat",
   chat_title: "Chat with the customer",
   chat_close: "Close the chat",

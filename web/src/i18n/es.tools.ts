@@ -2,6 +2,7 @@ import type { tools as en } from "./en.tools";
 
 /** Lo común a todas las herramientas: el chat y lo que falló en el equipo. */
 export const tools: Readonly<Record<keyof typeof en, string>> = {
+  viewer_not_granted: "Esta herramienta no está permitida aquí: por el cliente o por los ajustes de su empresa.",
   chat: "Chat",
   chat_title: "Chat con el cliente",
   chat_close: "Cerrar el chat",

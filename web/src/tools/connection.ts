@@ -58,7 +58,7 @@ export type PasswordStore = Pick<Storage, "getItem" | "setItem" | "removeItem">;
 
 const STOPS: ReadonlyMap<CloseReason, PlainKey> = new Map([
   [CloseReason.PLAN, "viewer_plan"],
-  [CloseReason.KIND_NOT_GRANTED, "viewer_plan"],
+  [CloseReason.KIND_NOT_GRANTED, "viewer_not_granted"],
   [CloseReason.UNAVAILABLE, "viewer_unavailable"],
   [CloseReason.DECLINED, "viewer_declined"],
 ]);

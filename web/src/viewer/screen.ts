@@ -33,6 +33,8 @@ class CountingRfb extends RFB {
 
 export class Screen {
   readonly #rfb: CountingRfb;
+  /** noVNC has closed by itself, because the stream ended; to close it again is an error to it. */
+  #isOver = false;
 
   /** Puts the remote screen into `target`; `disconnect` or the stream's end takes it out again. */
   constructor(
@@ -51,6 +53,7 @@ export class Screen {
       handlers.onPicture();
       rfb.focus({ preventScroll: true });
     });
+    rfb.addEventListener("disconnect", () => (this.#isOver = true));
     rfb.addEventListener("clipboard", (event) => {
       const text = (event as CustomEvent<{ text?: unknown }>).detail.text;
       if (typeof text === "string") handlers.onClipboard(text.slice(0, MAX_CLIPBOARD_CHARACTERS));
@@ -95,6 +98,6 @@ export class Screen {
   }
 
   disconnect(): void {
-    this.#rfb.disconnect();
+    if (!this.#isOver) this.#rfb.disconnect();
   }
 }
