@@ -11,6 +11,7 @@ const world = vi.hoisted(() => ({
   streams: [] as { end: (reason: unknown) => void; password: string }[],
   isHostOnline: true,
   rightPassword: "right",
+  refusal: null as unknown,
   key: null as Uint8Array | null,
 }));
 
@@ -48,7 +49,9 @@ vi.mock("../tunnel/client", () => ({
 
 vi.mock("../tunnel/sealedChannel", () => ({
   connectChannel: (_client: unknown, _channel: string, { accessPassword }: { accessPassword: string }) => {
-    if (accessPassword !== world.rightPassword) return Promise.reject(new StreamClosed(CloseReason.WRONG_PASSWORD));
+    if (accessPassword !== world.rightPassword) {
+      return Promise.reject(new StreamClosed((world.refusal as CloseReason | null) ?? CloseReason.WRONG_PASSWORD));
+    }
     let end: (reason: unknown) => void = () => undefined;
     const closed = new Promise((resolve) => (end = resolve));
     world.streams.push({ end, password: accessPassword });
@@ -80,7 +83,7 @@ beforeEach(() => {
   vi.stubGlobal("document", { addEventListener: () => undefined, removeEventListener: () => undefined });
   vi.stubGlobal("addEventListener", () => undefined);
   vi.stubGlobal("removeEventListener", () => undefined);
-  Object.assign(world, { clients: [], streams: [], isHostOnline: true, key: new Uint8Array(32) });
+  Object.assign(world, { clients: [], streams: [], isHostOnline: true, key: new Uint8Array(32), rightPassword: "right", refusal: null });
   ticket.mockReset().mockResolvedValue({ ticket: "A".repeat(43), url: "wss://relay.example/tunnel/viewer", expires_at: "" });
   session.mockReset().mockResolvedValue({ session: ACTIVE, now: new Date().toISOString() });
   wrappedKey.mockReset().mockResolvedValue({ wrapped: null });
@@ -169,6 +172,23 @@ describe("a tool's connection", () => {
     world.clients[0]?.tell({ name: "host_online" });
     await settle();
     expect([shown, world.clients.length, world.streams[1]?.password]).toEqual([2, 1, "right"]);
+  });
+
+  test("a tool that ends by itself is not opened again until the connection is", async () => {
+    await connect();
+    world.streams[0]?.end(CloseReason.DONE);
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect([kind(), shown, world.streams.length]).toEqual(["connected", 1, 1]);
+    world.clients[0]?.end(CloseReason.DEAD);
+    await vi.advanceTimersByTimeAsync(1000);
+    expect([shown, world.clients.length]).toEqual([2, 2]);
+  });
+
+  test("what the customer or the company does not allow is no matter of the plan", async () => {
+    world.rightPassword = "none";
+    world.refusal = CloseReason.KIND_NOT_GRANTED;
+    await connect();
+    expect(control.state.value).toEqual({ kind: "stopped", title: "viewer_not_granted", hint: null });
   });
 
   test("a lost relay is dialled again with a fresh ticket and the same password", async () => {
