@@ -359,7 +359,8 @@ async def test_who_looks_elsewhere_is_called_to_the_chat(
         customer.open_chat()
         assert await screen.look(lambda view: view._root.title()) == "(2) Remote support"
         with trio.fail_after(PATIENCE):
-            while not heard.exists():  # noqa: ASYNC110 - another program writes it
+            # Another program makes the file, and writes into it afterwards.
+            while not (heard.exists() and heard.read_text()):  # noqa: ASYNC110
                 await trio.sleep(0.02)
         assert heard.read_text().strip() == "are &lt;b&gt;you&lt;/b&gt; there?"
         assert await screen.look(lambda view: view._root.state()) == "normal"

@@ -68,6 +68,8 @@ function Files({ opened, session }: { opened: OpenTool | null; session: string }
       removeEventListener("beforeunload", warn);
       for (const job of jobs.list.peek()) job.pause();
       workshop.close();
+      // If the page goes because the session has ended, what it kept of downloads goes too.
+      void removeOldParts(isOver).catch(() => undefined);
     };
   }, []);
 

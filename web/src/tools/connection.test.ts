@@ -174,7 +174,16 @@ describe("a tool's connection", () => {
     expect([shown, world.clients.length, world.streams[1]?.password]).toEqual([2, 1, "right"]);
   });
 
-  test("a tool that ends by itself is not opened again until the connection is", async () => {
+  test("a picture that ends by itself is opened again", async () => {
+    await connect();
+    world.streams[0]?.end(CloseReason.DONE);
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect([shown, world.clients.length]).toEqual([2, 1]);
+  });
+
+  test("a shell that exits is not opened again until the connection is", async () => {
+    const display = { show: () => void (shown += 1), clear: () => undefined };
+    control = new ToolConnection("s", "shell", display, sessionOf(kept), () => undefined);
     await connect();
     world.streams[0]?.end(CloseReason.DONE);
     await vi.advanceTimersByTimeAsync(10_000);

@@ -252,8 +252,9 @@ export class ToolConnection {
     await storePairingKey(this.id, unlocked.pairingKey).catch(() => undefined);
     this.display.show({ channel, openStream });
     const reason = await channel.closed;
-    // The tool is over by itself, as a shell that exits; the page may open more streams of it.
-    if (reason === CloseReason.DONE && client.closeReason === null) await closing(client);
+    // A shell that exits is over, and the page may open another one. Any other tool's end is an interruption: noVNC too
+    // ends its stream so, when it cannot go on.
+    if (this.tool === "shell" && reason === CloseReason.DONE && client.closeReason === null) await closing(client);
     this.display.clear();
     if (client.closeReason !== null) throw new StreamClosed(client.closeReason);
     return reason;
