@@ -26,11 +26,15 @@ export function ShellPage({ me, sessionId, onSignedOut }: { me: Me; sessionId: s
 
 /** Lines that can be scrolled back to. */
 const SCROLLBACK = 10_000;
+/** Letters that are kept for a shell that is being opened: more than anybody types ahead. */
+const MAX_TYPED_AHEAD = 4096;
 
 function Shell({ opened }: { opened: OpenTool | null }) {
   const place = useRef<HTMLDivElement>(null);
   const terminal = useRef<Terminal | null>(null);
   const shell = useRef<RemoteShell | null>(null);
+  /** What was typed while the next shell was being opened; null after one has ended, when nobody hears. */
+  const typedAhead = useRef<string | null>("");
   /** How the last shell ended: its status, or null for a cut connection; undefined while one runs. */
   const ended = useSignal<number | null | undefined>(undefined);
 
@@ -40,6 +44,8 @@ function Shell({ opened }: { opened: OpenTool | null }) {
     ended.value = undefined;
     const remote = new RemoteShell(channel, { columns: shown.cols, rows: shown.rows });
     shell.current = remote;
+    if (typedAhead.current !== null && typedAhead.current !== "") void remote.type(typedAhead.current);
+    typedAhead.current = null;
     // What is written is drawn before more is taken: a flood waits on the computer, not in the page.
     void remote
       .run((output) => new Promise((resolve) => shown.write(output, resolve)))
@@ -68,7 +74,10 @@ function Shell({ opened }: { opened: OpenTool | null }) {
     styles.opening(() => made.open(element));
     fit.fit();
     terminal.current = made;
-    made.onData((typed) => void shell.current?.type(typed));
+    made.onData((typed) => {
+      if (shell.current !== null) void shell.current.type(typed);
+      else if (typedAhead.current !== null) typedAhead.current = (typedAhead.current + typed).slice(0, MAX_TYPED_AHEAD);
+    });
     made.onBinary((typed) => void shell.current?.typeBytes(Uint8Array.from(typed, (letter) => letter.charCodeAt(0))));
     made.onResize(({ cols, rows }) => void shell.current?.resize({ columns: cols, rows }));
     const observer = new ResizeObserver(() => fit.fit());
@@ -84,8 +93,13 @@ function Shell({ opened }: { opened: OpenTool | null }) {
     if (opened !== null) begin(opened.channel);
   }, [opened]);
   const again = (): void => {
+    typedAhead.current = "";
     terminal.current?.reset();
-    void opened?.openStream("shell").then(begin, () => (ended.value = null));
+    terminal.current?.focus();
+    void opened?.openStream("shell").then(begin, () => {
+      typedAhead.current = null;
+      ended.value = null;
+    });
   };
   return (
     <div class="shell">
