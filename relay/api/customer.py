@@ -4,7 +4,9 @@ An unknown invite, one that lapsed and one whose session ended get the same answ
 changes nothing that matters: mail scanners and chat previews open links before people do.
 """
 
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final, cast, get_args
 
 import trio
 from fastapi import APIRouter, Request, Response
@@ -13,7 +15,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from relay.api.context import ApiContext, Context
 from relay.api.logos import LOGO_ANSWERS, logo_response
-from relay.api.models import HostFile, LinkAnswer, Nothing
+from relay.api.models import HostFile, LinkAnswer, LinkStep, Nothing
 from relay.api.problems import answers, not_found
 from relay.people import Company
 from relay.protocol.links import INVITE_BYTES, LinkError, decode_base64url
@@ -24,6 +26,9 @@ HOST_FACTS = "adhoc-host.json"
 MAX_FACTS_BYTES = 4096
 
 router = APIRouter(tags=["customer"])
+
+_LINK_STEPS: Final = frozenset(get_args(LinkStep))
+"""Those of the funnel that a customer's page may follow: what happens on their own computer."""
 
 
 class HostFacts(BaseModel):
@@ -47,7 +52,9 @@ async def get_link(invite: str, context: Context) -> LinkAnswer:
         technician=session.technician_name,
         language=session.language,
         state="used" if is_active else "open",
+        step=_last_step(session),
         host=await trio.to_thread.run_sync(read_host_file, context.settings.downloads),
+        now=datetime.now(UTC),
         expires_at=(session.expires_at if is_active else None) or session.lapse_at,
     )
 
@@ -94,6 +101,11 @@ def read_host_file(downloads: Path) -> HostFile | None:
     except (OSError, ValidationError):
         return None
     return HostFile(file=HOST_FILE, size=facts.size, sha256=facts.sha256, python=facts.python)
+
+
+def _last_step(session: Session) -> LinkStep:
+    reached = [step for step, _ in session.funnel if step in _LINK_STEPS]
+    return cast("LinkStep", reached[-1]) if reached else ""
 
 
 async def _open_session(context: ApiContext, invite: str) -> tuple[Session, Company]:

@@ -149,6 +149,9 @@ class HostFile(BaseModel):
     python: list[str] = Field(description="Versions of Python it runs on.", examples=[["3.11"]])
 
 
+LinkStep = Literal["", "host_downloaded", "started", "asking_rights", "waiting_code", "wrong_code", "active"]
+
+
 class LinkAnswer(BaseModel):
     """What a customer may know about the link in their hands."""
 
@@ -159,7 +162,11 @@ class LinkAnswer(BaseModel):
     technician: str
     language: str
     state: Literal["open", "used"]
+    step: LinkStep = Field(
+        description="How far the computer has come; empty before the program was downloaded."
+    )
     host: HostFile | None
+    now: Time = Field(description="The relay's clock: a computer whose own is far off trusts no certificate.")
     expires_at: Time
 
 

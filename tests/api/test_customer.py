@@ -1,6 +1,7 @@
 """What a customer sees with a link in their hands, and what a stranger sees without one."""
 
 import json
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 
@@ -32,7 +33,9 @@ async def test_a_link_tells_who_helps_and_nothing_about_the_customer(world: Worl
     session = await prepare(world)
     async with world.client() as client:
         response = await client.get(f"/api/v1/links/{INVITE}")
-    assert response.json() == {
+    answer = response.json()
+    assert abs(datetime.fromisoformat(answer.pop("now")) - datetime.now(UTC)) < timedelta(minutes=1)
+    assert answer == {
         "company": "Help Ltd",
         "phone": "+44 20 7946 0000",
         "colour": "",
@@ -40,6 +43,7 @@ async def test_a_link_tells_who_helps_and_nothing_about_the_customer(world: Worl
         "technician": "Alice",
         "language": "en",
         "state": "open",
+        "step": "",
         "host": None,
         "expires_at": "2025-01-01T13:00:00.000Z",
     }
@@ -59,6 +63,21 @@ async def test_the_host_file_is_offered_and_delivered(world: World) -> None:
     assert offered["python"] == ["3.11"]
     assert download.headers["content-disposition"] == 'attachment; filename="adhoc-host.pyz"'
     assert download.headers["content-type"] == "application/octet-stream"
+
+
+async def test_the_page_can_follow_how_far_the_computer_has_come(world: World) -> None:
+    session = await prepare(world)
+    async with world.client() as client:
+        for said, shown in [
+            ("link_opened", ""),
+            ("host_downloaded", "host_downloaded"),
+            ("started", "started"),
+            ("waiting_code", "waiting_code"),
+            ("link_opened", "waiting_code"),
+            ("wrong_code", "wrong_code"),
+        ]:
+            await world.broker.record_step(session.id, said)
+            assert (await client.get(f"/api/v1/links/{INVITE}")).json()["step"] == shown
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import re
 from asyncio import Server
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
@@ -161,9 +162,12 @@ def test_the_pasted_line_runs_the_program_and_the_end_removes_it(
     line = page.evaluate("navigator.clipboard.readText()")
     assert line == page.get_by_role("region", name="Line for the terminal").first.inner_text()
     host = stage.paste_line(line)
+    expect(page.get_by_role("status").filter(has_text="waits for the security code")).to_be_visible()
+    expect(page.locator("[aria-current=step]")).to_contain_text("Type the security code")
     host.type_code(prepared.code)
     assert f"{TECHNICIAN} of {COMPANY} is confirmed" in host.allow()
     stage.console.wait_active()
+    expect(page.get_by_role("heading", name="This link was used already")).to_be_visible()
     assert list(host.home.glob(".config/autostart/*.desktop")) != []
     assert list(host.home.glob(".local/share/adhoc-host/*/adhoc-host.pyz")) != []
     stage.console.end_session()
@@ -173,6 +177,22 @@ def test_the_pasted_line_runs_the_program_and_the_end_removes_it(
     page.reload()
     expect(page.get_by_role("heading", name=f"Receipt: remote support by {COMPANY}")).to_be_visible()
     expect(page.get_by_text("The support program has removed itself from the computer.")).to_be_visible()
+
+
+def test_what_is_in_the_way_is_said_before_the_download(open_stage: OpenStage, downloads: Path) -> None:
+    stage = open_stage(downloads=downloads)
+    prepared = stage.console.prepare()
+    page = stage.open_context(user_agent="Mozilla/5.0 (Windows NT 10.0; Win64; x64)").new_page()
+    page.clock.set_system_time(datetime.now(UTC) + timedelta(hours=3))
+    page.goto(prepared.link)
+    expect(page.get_by_text("seems to run Windows")).to_be_visible()
+    expect(page.get_by_text("wrong by about 180 minutes")).to_be_visible()
+    page = stage.open_context().new_page()
+    with page.expect_websocket(lambda socket: socket.url.endswith("/tunnel/viewer")) as tried:
+        page.goto(prepared.link)
+    tried.value.wait_for_event("close")  # it was opened, by which the way is known to be free
+    expect(page.get_by_role("link", name="Download the support program")).to_be_visible()
+    expect(page.locator(".notice")).to_have_count(0)
 
 
 def test_an_incomplete_link_asks_for_the_whole(stage: Stage) -> None:

@@ -320,9 +320,9 @@ class Stage:
         """End everything."""
         self._stack.close()
 
-    def open_context(self, profile: Path | None = None) -> BrowserContext:
-        """A browser profile of its own: another person, or another computer."""
-        options: dict[str, Any] = {"viewport": {"width": 1280, "height": 800}, "locale": "en-GB"}
+    def open_context(self, profile: Path | None = None, **more: Any) -> BrowserContext:
+        """A browser profile of its own: another person, or computer; `more` are Playwright's options."""
+        options: dict[str, Any] = {"viewport": {"width": 1280, "height": 800}, "locale": "en-GB", **more}
         if profile is None:
             context = self.browser.new_context(**options)
         else:

@@ -227,6 +227,9 @@ export interface Ticket {
   readonly expires_at: string;
 }
 
+/** How far the customer's computer has come; empty before the program was downloaded. */
+export type LinkStep = "" | "host_downloaded" | "started" | "asking_rights" | "waiting_code" | "wrong_code" | "active";
+
 export interface LinkFacts {
   readonly company: string;
   readonly phone: string;
@@ -236,6 +239,9 @@ export interface LinkFacts {
   readonly technician: string;
   readonly language: Language;
   readonly state: "open" | "used";
+  readonly step: LinkStep;
+  /** The relay's clock. */
+  readonly now: string;
   readonly host: {
     readonly file: string;
     readonly size: number;

@@ -8,11 +8,14 @@ import { clean } from "../text/clean";
 import { formatMoment, formatSize } from "../text/format";
 import { downloadedHostCommand, hostCommand } from "../text/shell";
 import { Button, CopyButton } from "../ui/buttons";
-import { Face, Loading } from "../ui/faces";
+import { Face, Loading, Notice } from "../ui/faces";
 import { Icon, type IconType } from "../ui/icon";
 import { LanguageSwitch } from "../ui/language";
 import { ReceiptPaper } from "../receipt/receipt";
 import { Branded, Logo, type Brand } from "./brand";
+import { follow } from "./following";
+import { NextSteps } from "./nextSteps";
+import { findObstacles, type Obstacle } from "./preflight";
 import { isHandheld, visit, type Visit } from "./visit";
 
 export function CustomerPage() {
@@ -41,6 +44,16 @@ export function CustomerPage() {
       document.removeEventListener("visibilitychange", seen);
     };
   }, []);
+  const invite = state.value.kind === "open" ? state.value.invite : null;
+  useEffect(() => {
+    if (invite === null) return undefined;
+    return follow(invite, (facts) => {
+      const now = state.peek();
+      if (now.kind !== "open") return;
+      if (facts === null || facts.state === "used") void load();
+      else state.value = { ...now, facts };
+    });
+  }, [invite]);
   const brand = brandOf(state.value);
   return (
     <Branded brand={brand}>
@@ -144,8 +157,21 @@ function Guide({ facts, size, invite, link }: { facts: LinkFacts; size: number; 
   document.title = title;
   const line = hostCommand(location.origin, invite, link);
   const downloaded = downloadedHostCommand(link);
+  const obstacles = useSignal<readonly Obstacle[]>([]);
+  useEffect(() => {
+    let isGone = false;
+    void findObstacles(facts, navigator, location.origin, Date.now()).then((found) => {
+      if (!isGone) obstacles.value = found;
+    });
+    return () => {
+      isGone = true;
+    };
+  }, []);
+  // Once the program runs, there is nothing to do on this page but to follow it.
+  const isRunning = facts.step !== "" && facts.step !== "host_downloaded";
   return (
     <>
+      {isRunning && <NextSteps step={facts.step} />}
       <section class="card stack" aria-labelledby="who">
         <h1 id="who">{title}</h1>
         <p class="lead">{t("customer_who", { technician: clean(facts.technician), company })}</p>
@@ -157,12 +183,15 @@ function Guide({ facts, size, invite, link }: { facts: LinkFacts; size: number; 
             <p>{t("customer_warning")}</p>
           </div>
         </div>
+        {obstacles.value.map((obstacle) => (
+          <ObstacleNotice key={obstacle.kind} obstacle={obstacle} company={company} />
+        ))}
         <a class="button main big" href={`/d/${invite}/adhoc-host.pyz`} download="adhoc-host.pyz">
           <Icon as={Download} size={24} />
           <span>{t("customer_download_file", { size: formatSize(size, language.value) })}</span>
         </a>
         <p class="hint">
-          {t("customer_linux")} {t("customer_valid_until", { moment: formatMoment(facts.expires_at, language.value) })}
+          {t("customer_valid_until", { moment: formatMoment(facts.expires_at, language.value) })}
         </p>
       </section>
       <section class="card stack" aria-labelledby="start">
@@ -174,15 +203,28 @@ function Guide({ facts, size, invite, link }: { facts: LinkFacts; size: number; 
           <Line line={downloaded} />
         </details>
       </section>
-      <section class="card stack" aria-labelledby="next">
-        <h2 id="next">{t("customer_next")}</h2>
-        <ol class="next">
-          <li>{t("customer_next_1")}</li>
-          <li>{t("customer_next_2")}</li>
-          <li>{t("customer_next_3")}</li>
-        </ol>
-      </section>
+      {!isRunning && <NextSteps step={facts.step} />}
     </>
+  );
+}
+
+function ObstacleNotice({ obstacle, company }: { obstacle: Obstacle; company: string }) {
+  const sentence = (): string => {
+    switch (obstacle.kind) {
+      case "clock":
+        return t("customer_clock", { minutes: obstacle.minutes });
+      case "network":
+        return t("customer_network", { company, host: location.host });
+      case "system":
+        return obstacle.system === "other"
+          ? t("customer_system_other")
+          : t("customer_system", { system: obstacle.system === "mac" ? "macOS" : "Windows" });
+    }
+  };
+  return (
+    <Notice kind="warning" live>
+      <p>{sentence()}</p>
+    </Notice>
   );
 }
 
