@@ -1,4 +1,4 @@
-"""Dialling the relay: TCP, TLS by the system's trust store, the WebSocket upgrade."""
+"""Dialling the relay: TCP, also by way of a proxy, TLS by the system's trust store, the WebSocket upgrade."""
 
 import socket
 import ssl
@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import trio
 
 from peer.errors import ConnectionFailed
+from peer.proxies import choose_proxy, open_through
 from relay.protocol.close_reasons import CloseReason
 from relay.protocol.errors import ProtocolError, RemoteProtocolError
 from relay.protocol.frames import SUBPROTOCOL
@@ -43,7 +44,7 @@ async def dial(
         scheme, host, port, authority = _parse(origin)
         stream: trio.abc.Stream | None = None
         try:
-            stream = tcp = await trio.open_tcp_stream(host, port)
+            stream = tcp = await _open_tcp(scheme, host, port)
             tcp.setsockopt(trio.socket.IPPROTO_TCP, trio.socket.TCP_NODELAY, 1)
             if scheme in ("https", "wss"):
                 context = ssl_context or ssl.create_default_context()
@@ -67,6 +68,25 @@ def limit_unsent(stream: trio.abc.Stream, size: int) -> None:
     if option is not None and isinstance(stream, trio.SocketStream):
         with suppress(OSError):  # of a connection that was lost meanwhile: whoever sends will be told
             stream.setsockopt(socket.IPPROTO_TCP, option, size)
+
+
+async def _open_tcp(scheme: str, host: str, port: int) -> trio.SocketStream:
+    """By the proxy that this computer is set to; where it fails, or there is none, the direct way.
+
+    Raises:
+        ConnectionFailed: the proxy says why, and the direct way is closed too.
+        OSError: the relay cannot be reached.
+    """
+    proxy = await trio.to_thread.run_sync(choose_proxy, scheme, host)  # may ask the resolver
+    if proxy is None:
+        return await trio.open_tcp_stream(host, port)
+    try:
+        return await open_through(proxy, host, port)
+    except (OSError, ConnectionFailed) as exc:
+        try:
+            return await trio.open_tcp_stream(host, port)
+        except OSError:
+            raise exc from None
 
 
 def _parse(origin: str) -> tuple[str, str, int, str]:
