@@ -7,12 +7,13 @@ only thing that keeps a thief of a technician's browser out.
 
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
 import trio
 
+from host.asking import ConsentDesk
 from host.chat import serve_chat
 from host.customer import Customer, clean
 from host.dashboard import serve_dashboard
@@ -78,10 +79,14 @@ class FailureThrottle:
         self._failures = 0
 
 
+_Serve = Callable[[SealedStream, AttachedViewer], Awaitable[None]]
+
+
 class Channels:
     """Serves the viewers' streams of one connection.
 
     Args:
+        desk: knows what the customer allows now.
         viewers: who is attached, by viewer number; kept by the connection's owner.
         on_first_picture: called once a viewer was sent its first picture.
     """
@@ -92,6 +97,7 @@ class Channels:
         customer: Customer,
         throttle: FailureThrottle,
         tools: Tools,
+        desk: ConsentDesk,
         *,
         display: str,
         computer: str,
@@ -102,6 +108,7 @@ class Channels:
         self._customer = customer
         self._throttle = throttle
         self._tools = tools
+        self._desk = desk
         self._display = display
         self._computer = computer
         self._viewers = viewers
@@ -143,14 +150,45 @@ class Channels:
         if stream.channel is Channel.CHAT:  # shows itself: nobody is at the computer by it
             await serve(sealed, viewer)
             return
-        use = (clean(viewer.technician), stream.channel.value)
+        technician = clean(viewer.technician)
+        await self._obtain_consent(sealed, technician)
+        use = (technician, stream.channel.value)
         self._connected[use] += 1
         self._show_connected()
         try:
-            await serve(sealed, viewer)
+            with self._desk.permissions.using(stream.channel.value):
+                await self._serve_while_allowed(sealed, serve, viewer)
         finally:
             self._connected -= Counter([use])
             self._show_connected()
+
+    async def _obtain_consent(self, sealed: SealedStream, technician: str) -> None:
+        """Raises StreamClosed: the customer does not allow it, or the viewer went away."""
+        reason: CloseReason | None = CloseReason.DETACHED
+        async with trio.open_nursery() as nursery:
+
+            async def end_with_the_stream() -> None:
+                await sealed.stream.wait_closed()
+                nursery.cancel_scope.cancel()
+
+            nursery.start_soon(end_with_the_stream)
+            reason = await self._desk.obtain(sealed.stream.channel.value, technician)
+            nursery.cancel_scope.cancel()
+        if reason is not None:
+            sealed.close(reason)
+            raise StreamClosed(reason)
+
+    async def _serve_while_allowed(self, sealed: SealedStream, serve: _Serve, viewer: AttachedViewer) -> None:
+        async with trio.open_nursery() as nursery:
+
+            async def end_with_the_consent() -> None:
+                # Closed first: what the tool says at its end would hide why.
+                sealed.close(await self._desk.permissions.wait_refused(sealed.stream.channel.value))
+                nursery.cancel_scope.cancel()
+
+            nursery.start_soon(end_with_the_consent)
+            await serve(sealed, viewer)
+            nursery.cancel_scope.cancel()
 
     async def _prove(self, stream: Stream) -> SealedStream:
         await self._throttle.wait()
@@ -172,9 +210,10 @@ class Channels:
         reason = CloseReason.DONE
         try:
             async with open_desktop(self._display) as desktop:
-                watched = _WatchedStream(sealed, self._on_first_picture)
-                shown = ViewOnlyDesktop(desktop) if viewer.is_view_only else desktop
-                await serve_rfb(watched, shown, name=self._computer)
+                with self._desk.gate.guard(desktop) as guarded:
+                    watched = _WatchedStream(sealed, self._on_first_picture)
+                    shown = ViewOnlyDesktop(desktop) if viewer.is_view_only else guarded
+                    await serve_rfb(watched, shown, name=self._computer)
         except trio.BrokenResourceError as exc:
             raise StreamClosed(sealed.stream.close_reason or CloseReason.DETACHED) from exc
         except RfbProtocolError:

@@ -5,8 +5,9 @@ around it, so there is none with a limit; what is done by Remote Control is seen
 """
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
 from typing import Final
 
 MAX_FOLDERS: Final = 16
@@ -16,6 +17,22 @@ MAX_FOLDERS_BYTES: Final = 1024
 _FILES: Final = "files"
 _UNLIMITED: Final = frozenset({"shell"})
 """Kinds of channels that reach every file."""
+
+
+class Duration(Enum):
+    """For how long a tool is allowed."""
+
+    NEVER = "never"
+    ONCE = "once"
+    """Until its last stream ends."""
+    HALF_HOUR = "half_hour"
+    SESSION = "session"
+    ASK = "ask"
+    """What was allowed is over: the customer is asked again."""
+
+
+CHOICES: Final = (Duration.SESSION, Duration.HALF_HOUR, Duration.ONCE, Duration.NEVER)
+"""What the customer may choose from, in the order shown."""
 
 
 class CannotChoose(Exception):
@@ -37,10 +54,12 @@ class Consent:
     Attributes:
         is_allowed: whether there is a session at all.
         folders: that the File Manager is limited to, from `choose_folder`; None for no limit.
+        durations: by kind of channel; tools without one are allowed for the whole session.
     """
 
     is_allowed: bool
     folders: tuple[str, ...] | None = None
+    durations: Mapping[str, Duration] = field(default_factory=dict)
 
     def limit_kinds(self, kinds: Sequence[str]) -> list[str]:
         """Those of `kinds` (of channels) that remain."""

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:  # the single file's bootstrap needs this module before it has unpacked msgpack
-    from host.consent import Consent
+    from host.consent import Consent, Duration
     from relay.protocol.claims import PairClaims
 
 MAX_SHOWN_CHARACTERS = 80
@@ -24,11 +25,20 @@ class Asker:
     phone: str
 
 
+class Wish(Enum):
+    """What the customer wants in an active session, besides ending it."""
+
+    PAUSE = auto()
+    RESUME = auto()
+    CHANGE = auto()
+    """To look at, and perhaps change, what technicians may do."""
+
+
 class Customer(Protocol):
     """The person at the computer.
 
-    Concurrency: called from the host's tasks; one `ask_…` at a time, and every call but the `ask_…`s and the
-    `wait_…`s returns at once.
+    Concurrency: called from the host's tasks; one `ask_…` at a time, and every call but the `ask_…`s, the
+    `next_…`s and the `wait_…`s returns at once.
     """
 
     async def ask_code(self, asker: Asker, sentence: str) -> str:
@@ -42,6 +52,30 @@ class Customer(Protocol):
 
         Cancellation: the question is taken back.
         """
+
+    async def ask_permission(self, kind: str, technician: str) -> "Duration":
+        """Ask whether a technician may use a tool again, and for how long.
+
+        Args:
+            technician: a clean name.
+
+        Returns:
+            NEVER for a "no".
+
+        Cancellation: the question is taken back.
+        """
+
+    async def ask_changes(self, choices: "Mapping[str, Duration]") -> "Mapping[str, Duration]":
+        """Show what technicians may do, and let the customer change it.
+
+        Returns:
+            The choices as they are now; `choices` itself if nothing is to change.
+
+        Cancellation: nothing is to change.
+        """
+
+    async def next_wish(self) -> Wish:
+        """What the customer wants next; only while the session is active."""
 
     async def wait_wants_to_end(self) -> None:
         """Return when the customer wants the session to end and the program to be removed."""
@@ -72,6 +106,9 @@ class Customer(Protocol):
 
     def show_viewers(self, viewers: Mapping[str, Sequence[str]]) -> None:
         """Who is connected now: clean names, each with the kinds of channels they use; empty for nobody."""
+
+    def show_paused(self, is_paused: bool) -> None:
+        """Whether the customer has paused the session."""
 
     def show_chat(self, author: str, text: str, *, is_new: bool = True) -> None:
         """A line of the chat: plain text, nothing to click.

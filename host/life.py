@@ -6,6 +6,7 @@ Tasks, all in the nursery of `HostLife.run`; the first reason to end cancels the
         │                                             ├── _take_streams ── one task a stream (host.channels)
         │                                             └── _pair (host.pairing), until active
         ├── keep_history, _carry_chat     what the tools keep (host.tools)
+        ├── _obey_wishes          pause, and what technicians may do (host.asking)
         ├── _obey_deadline        the lease, with no relay in reach; before it, the patience for a pairing
         └── _obey_customer        "End session and remove"
 
@@ -20,11 +21,13 @@ from typing import Final
 
 import trio
 
+from host.asking import ConsentDesk
 from host.channels import AttachedViewer, Channels, FailureThrottle
 from host.customer import Asker, Customer, clean
 from host.dashboard import keep_history
 from host.deadline import COMPUTER_CLOCKS, Clocks, Deadline, wait_over
 from host.pairing import ComputerFacts, Pairing
+from host.permissions import Permissions
 from host.state import HostState
 from host.texts import Texts
 from host.tools import Tools
@@ -86,7 +89,9 @@ class HostLife:
         self._display = display
         self._ssl_context = ssl_context
         self._clocks = clocks
-        self._pairing = Pairing(state, customer, facts, texts, save=save, install=install)
+        permissions = Permissions(state, save, clocks)
+        self._desk = ConsentDesk(permissions, customer)
+        self._pairing = Pairing(state, customer, facts, texts, permissions, save=save, install=install)
         self._throttle = FailureThrottle()
         self._backoff = Backoff()
         # Changed by the connection's tasks, without a checkpoint in between.
@@ -112,6 +117,7 @@ class HostLife:
             self._nursery.start_soon(self._obey_deadline)
             self._nursery.start_soon(keep_history, self._tools.dashboard.history)
             self._nursery.start_soon(self._carry_chat)
+            self._nursery.start_soon(self._obey_wishes)
             await self._stay_connected()
         if self._end_reason is None:
             raise AssertionError("a life ends with a reason")
@@ -293,6 +299,10 @@ class HostLife:
         while True:
             room.say("", await customer.next_chat_text())
 
+    async def _obey_wishes(self) -> None:
+        await self._active.wait()
+        await self._desk.obey_wishes()
+
     # Streams
 
     async def _take_streams(self, tunnel: Tunnel) -> None:
@@ -301,6 +311,7 @@ class HostLife:
             self._customer,
             self._throttle,
             self._tools,
+            self._desk,
             display=self._display,
             computer=self._facts.computer,
             viewers=self._viewers,

@@ -16,6 +16,7 @@ import trio
 
 from host.consent import Consent
 from host.customer import Asker, Customer
+from host.permissions import Permissions
 from host.state import HostState
 from host.texts import Texts
 from peer.errors import StreamClosed
@@ -58,6 +59,7 @@ class Pairing:
 
     Args:
         state: its counts, pairing key and paired attempt are kept up to date and saved through `save`.
+        permissions: get what the customer chose.
         save: makes `state` durable. Called without a checkpoint around it; a few milliseconds.
         install: makes the program come back after a reboot; blocks, called in a thread, may be called again.
 
@@ -70,6 +72,7 @@ class Pairing:
         customer: Customer,
         facts: ComputerFacts,
         texts: Texts,
+        permissions: Permissions,
         *,
         save: Callable[[], None],
         install: Callable[[], None],
@@ -79,6 +82,7 @@ class Pairing:
         self._customer = customer
         self._facts = facts
         self._texts = texts
+        self._permissions = permissions
         self._save = save
         self._install = install
         # Changed without a checkpoint in between.
@@ -253,7 +257,7 @@ class Pairing:
         self._state.kinds = consent.limit_kinds(claims.kinds)
         self._state.folders = None if consent.folders is None else list(consent.folders)
         self._state.paired_attempt = self._relay_attempts = handshake.attempt
-        self._save()
+        self._permissions.choose(consent.durations)  # and saves all of it
         return _Outcome.PAIRED
 
     async def _ask_allow(self, sealed: SealedStream, claims: PairClaims) -> Consent | None:

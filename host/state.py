@@ -8,13 +8,34 @@ from typing import Any, Final
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from host.consent import Duration
 from relay.protocol.errors import RemoteProtocolError
 from relay.protocol.hidden import SecretBytes
 from relay.protocol.links import DeploymentLink
 from relay.protocol.maps import Shape, binary, binary_up_to, decode_map, encode_map, integer, text, texts
 
 FILE_NAME: Final = "state"
+MAX_PERMISSIONS: Final = 8
+"""More than there are tools."""
 _NOTHING: Final = b""
+
+
+def _permissions(value: object) -> bool:
+    """Kinds of channels with lists of a word, two numbers of seconds and a text (`host.permissions`)."""
+    if not isinstance(value, dict) or len(value) > MAX_PERMISSIONS:
+        return False
+    words = {duration.value for duration in Duration}
+    return all(
+        isinstance(kind, str)
+        and isinstance(entry, list)
+        and [type(each) for each in entry] == [str, int, int, str]
+        and entry[0] in words
+        for kind, entry in value.items()
+    )
+
+
+def _boolean(value: object) -> bool:
+    return isinstance(value, bool)
 
 
 def _texts_or_none(value: object) -> bool:
@@ -44,6 +65,8 @@ _SHAPE: Shape = {
     "boot_deadline": integer(0, 1 << 53),
     "boot_id": text,
 }
+_LATER: Shape = {"permissions": _permissions, "is_paused": _boolean}
+"""What a state from before there was a choice does not have."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -64,6 +87,8 @@ class HostState:
             Those that the customer took out are none of them.
         folders: that the customer limited the File Manager to; None for no limit.
         wall_deadline, boot_deadline, boot_id: see `host.deadline`; seconds.
+        permissions: for how long each tool is allowed, see `host.permissions`.
+        is_paused: the customer lets nobody do anything for now.
     """
 
     origin: str
@@ -83,6 +108,8 @@ class HostState:
     wall_deadline: int = 0
     boot_deadline: int = 0
     boot_id: str = ""
+    permissions: dict[str, list[Any]] = field(default_factory=dict)
+    is_paused: bool = False
 
     @classmethod
     def fresh(cls, link: DeploymentLink) -> "HostState":
@@ -135,6 +162,6 @@ class HostState:
         """
         try:
             data = (directory / FILE_NAME).read_bytes()
-            return cls(**decode_map(data, _SHAPE, "state file"))
+            return cls(**decode_map(data, _SHAPE, "state file", _LATER))
         except (OSError, RemoteProtocolError) as exc:
             raise StateError("The support program's memory of its session cannot be read.") from exc

@@ -2,19 +2,22 @@
 
 Two prompts are all that must be answered: one ends with "code: ", the other with "[y/N] ". Whoever answers
 the latter with "f" is asked for folders, by a prompt that ends with "folder: ", until one is left empty.
+In an active session a line is a command (`COMMANDS`) or goes into the chat; a question about a tool ends with
+"[1-4] ". What was typed before such a question was shown is no answer to it.
 """
 
 import os
 import sys
 import threading
+from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Final, TextIO
 
 import trio
 
-from host.consent import CannotChoose, Consent, choose_folder, has_files
-from host.customer import Asker, clean
+from host.consent import CHOICES, CannotChoose, Consent, Duration, choose_folder, has_files
+from host.customer import Asker, Wish, clean
 from host.notices import Bell
 from host.texts import Texts
 from relay.protocol.claims import PairClaims
@@ -25,6 +28,17 @@ MAX_WAITING_LINES: Final = 16
 MAX_CHAT_CHARACTERS: Final = 2000
 ONLY_FOLDERS: Final = frozenset({"f", "c"})
 """Yes, but files only in folders that are named next; in English or Spanish."""
+COMMANDS: Final[Mapping[str, Wish]] = {
+    "pause": Wish.PAUSE,
+    "pausa": Wish.PAUSE,
+    "resume": Wish.RESUME,
+    "seguir": Wish.RESUME,
+    "allow": Wish.CHANGE,
+    "permitir": Wish.CHANGE,
+}
+HELP: Final = frozenset({"help", "ayuda"})
+ANSWER_DELAY: Final = 0.5
+"""Seconds in which nothing typed is an answer: nobody has read the question by then."""
 YES: Final = frozenset({"y", "yes", "s", "si", "sí"})
 
 
@@ -56,6 +70,12 @@ class _Lines:
             self.exhausted.set()
         await trio.sleep_forever()
         raise AssertionError("forever is over")
+
+    def forget(self) -> None:
+        """Drop what was typed and not read."""
+        with suppress(trio.WouldBlock, trio.EndOfChannel):
+            while True:
+                self._lines.receive_nowait()
 
     def _read(self) -> None:
         pending = b""
@@ -90,6 +110,12 @@ class TerminalCustomer:
         self._is_in_trouble = False
         self._viewers: Mapping[str, Sequence[str]] = {}
         self._wants_to_end = trio.Event()
+        self._wishes: deque[Wish] = deque()
+        self._wished = trio.Event()
+        self._questions = 0
+        self._answered = trio.Event()
+        self._listening = trio.CancelScope()
+        self._is_paused = False
         self._bell = Bell(self._ring)
 
     async def ask_code(self, asker: Asker, sentence: str) -> str:
@@ -138,6 +164,52 @@ class TerminalCustomer:
             except CannotChoose as exc:
                 self._say(self._texts.get(exc.key))
 
+    async def ask_permission(self, kind: str, technician: str) -> Duration:
+        """See `host.customer.Customer`."""
+        async with self._question():
+            tool = self._texts.get(f"tool_{kind}")
+            self._say(self._texts.get("ask_permission", technician=technician, tool=tool))
+            return await self._ask_duration(Duration.NEVER)
+
+    async def ask_changes(self, choices: Mapping[str, Duration]) -> Mapping[str, Duration]:
+        """See `host.customer.Customer`."""
+        chosen = dict(choices)
+        async with self._question():
+            self._say(self._texts.get("change_title"))
+            for kind, now in choices.items():
+                words = self._texts.get(f"duration_{now.value}")
+                self._say(f"{self._texts.get(f'tool_{kind}')}: {words}. {self._texts.get('keep_choice')}")
+                chosen[kind] = await self._ask_duration(now)
+        return chosen
+
+    async def _ask_duration(self, otherwise: Duration) -> Duration:
+        self._say(self._texts.get("choose_duration"))
+        self._prompt("[1-4] ")
+        answers = {str(number): choice for number, choice in enumerate(CHOICES, 1)}
+        return answers.get(await self._next_line(), otherwise)
+
+    @asynccontextmanager
+    async def _question(self) -> AsyncIterator[None]:
+        """A question in the middle of the session: lines are answers now, and no chat."""
+        self._questions += 1
+        self._listening.cancel()
+        try:
+            self._say(self._texts.get("input_held"))
+            self._bell.ring()
+            await trio.sleep(ANSWER_DELAY)
+            self._lines.forget()
+            yield
+        finally:
+            self._questions -= 1
+            self._answered.set()
+            self._answered = trio.Event()
+
+    async def next_wish(self) -> Wish:
+        """See `host.customer.Customer`: learned by `next_chat_text`."""
+        while not self._wishes:
+            await self._wished.wait()
+        return self._wishes.popleft()
+
     async def wait_wants_to_end(self) -> None:
         """See `host.customer.Customer`."""
         await self._wants_to_end.wait()
@@ -148,7 +220,26 @@ class TerminalCustomer:
 
     async def next_chat_text(self) -> str:
         """See `host.customer.Customer`. The end of the input is only the end of writing."""
-        return await self._lines.next(is_needed=False)
+        while True:
+            line = await self._next_line_between_questions()
+            if line.lower() in HELP:
+                self._say(self._texts.get("commands"))
+            elif (wish := COMMANDS.get(line.lower())) is None:
+                return line
+            elif wish not in self._wishes:
+                self._wishes.append(wish)
+                self._wished.set()
+                self._wished = trio.Event()
+
+    async def _next_line_between_questions(self) -> str:
+        while True:
+            while self._questions:
+                await self._answered.wait()
+            line: str | None = None
+            with trio.CancelScope() as self._listening:
+                line = await self._lines.next(is_needed=False)
+            if line is not None:
+                return line
 
     async def wait_dismissed(self) -> None:
         """See `host.customer.Customer`: what was printed stays."""
@@ -173,6 +264,7 @@ class TerminalCustomer:
         """See `host.customer.Customer`."""
         self._say(self._texts.get("active", left=self._texts.duration(seconds_left)))
         self._say(self._texts.get("stop_hint"))
+        self._say(self._texts.get("commands"))
 
     def show_viewers(self, viewers: Mapping[str, Sequence[str]]) -> None:
         """See `host.customer.Customer`."""
@@ -180,6 +272,12 @@ class TerminalCustomer:
             return
         self._viewers = viewers
         self._say(self._texts.viewers(viewers))
+
+    def show_paused(self, is_paused: bool) -> None:
+        """See `host.customer.Customer`."""
+        if is_paused is not self._is_paused:
+            self._is_paused = is_paused
+            self._say(self._texts.get("paused" if is_paused else "resumed"))
 
     def show_chat(self, author: str, text: str, *, is_new: bool = True) -> None:
         """See `host.customer.Customer`."""

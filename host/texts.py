@@ -41,6 +41,29 @@ _EN: Final[Mapping[str, str]] = {
     "no_such_folder": "There is no such folder on this computer.",
     "folder_is_no_text": "A folder of this name cannot be chosen.",
     "too_many_folders": "These are too many folders.",
+    "tools_allowed": "What they may do, and for how long:",
+    "duration_session": "whole session",
+    "duration_half_hour": "30 minutes",
+    "duration_once": "now, once",
+    "duration_never": "not at all",
+    "duration_ask": "not now",
+    "ask_permission": "{technician} asks to use this computer again: {tool}. For how long may they?",
+    "input_held": "Until you answer, the technician's mouse and keyboard do nothing here.",
+    "change_button": "What they may do…",
+    "change_title": "What technicians may do",
+    "save_button": "Save",
+    "back_button": "Back",
+    "pause_button": "Pause now",
+    "resume_button": "Go on",
+    "paused": "Paused: nobody can see or use this computer until you go on.",
+    "resumed": "Going on: technicians may use this computer again.",
+    "choose_duration": "1 whole session, 2 for 30 minutes, 3 now, once, 4 not at all",
+    "keep_choice": "Enter alone leaves it as it is",
+    "commands": (
+        "Type pause to stop everything at once, resume to go on, allow to change what technicians may do, or "
+        "help; anything else is written to the technician."
+    ),
+    "since": "for {duration}",
     "active": "Connected for support. Time left: {left}.",
     "active_short": "Connected for support",
     "time_left": "Time left: {left}",
@@ -50,7 +73,10 @@ _EN: Final[Mapping[str, str]] = {
     "tool_files": "File Manager",
     "tool_dashboard": "Dashboard",
     "tool_shell": "Terminal",
-    "trouble": "The support service cannot be reached. Trying again by itself…",
+    "trouble": (
+        "The support service cannot be reached. Trying again by itself; nothing is lost. Please look at the "
+        "network cable or Wi-Fi; a VPN or proxy may be in the way."
+    ),
     "online": "The connection is back.",
     "input_ended": "There is nobody here to type the security code; the support program is removed again.",
     "went_offline": "The support program stops for now; the session goes on when it is started again.",
@@ -114,6 +140,29 @@ _ES: Final[Mapping[str, str]] = {
     "no_such_folder": "No existe esa carpeta en este equipo.",
     "folder_is_no_text": "No se puede elegir una carpeta con ese nombre.",
     "too_many_folders": "Son demasiadas carpetas.",
+    "tools_allowed": "Qué puede hacer, y durante cuánto tiempo:",
+    "duration_session": "toda la sesión",
+    "duration_half_hour": "30 minutos",
+    "duration_once": "ahora, una vez",
+    "duration_never": "no permitir",
+    "duration_ask": "ahora no",
+    "ask_permission": "{technician} pide usar de nuevo este equipo: {tool}. ¿Durante cuánto tiempo puede?",
+    "input_held": "Hasta que usted responda, el ratón y el teclado del técnico no hacen nada aquí.",
+    "change_button": "Qué puede hacer…",
+    "change_title": "Qué pueden hacer los técnicos",
+    "save_button": "Guardar",
+    "back_button": "Volver",
+    "pause_button": "Pausar ahora",
+    "resume_button": "Seguir",
+    "paused": "En pausa: nadie puede ver ni usar este equipo hasta que usted siga.",
+    "resumed": "Se sigue: los técnicos pueden usar este equipo de nuevo.",
+    "choose_duration": "1 toda la sesión, 2 durante 30 minutos, 3 ahora, una vez, 4 no permitir",
+    "keep_choice": "Solo Intro lo deja como está",
+    "commands": (
+        "Escriba pausa para detenerlo todo, seguir para continuar, permitir para cambiar qué pueden hacer "
+        "los técnicos, o ayuda; todo lo demás se escribe al técnico."
+    ),
+    "since": "desde hace {duration}",
     "active": "Conectado para soporte. Tiempo restante: {left}.",
     "active_short": "Conectado para soporte",
     "time_left": "Tiempo restante: {left}",
@@ -123,7 +172,10 @@ _ES: Final[Mapping[str, str]] = {
     "tool_files": "administrador de archivos",
     "tool_dashboard": "panel del equipo",
     "tool_shell": "terminal",
-    "trouble": "No se puede contactar con el servicio de soporte. Reintentando…",
+    "trouble": (
+        "No se puede contactar con el servicio de soporte. Se reintenta solo; no se pierde nada. Mire el "
+        "cable de red o el wifi; una VPN o un proxy puede impedirlo."
+    ),
     "online": "La conexión ha vuelto.",
     "input_ended": "No hay nadie que escriba el código de seguridad; el programa se elimina de nuevo.",
     "went_offline": "El programa de soporte se detiene; la sesión sigue cuando se inicie otra vez.",
@@ -201,15 +253,23 @@ class Texts:
         """What the File Manager is limited to."""
         return self.get("only_folders", names=", ".join(folders)) if folders else self.get("no_folders")
 
-    def viewers(self, viewers: Mapping[str, Sequence[str]]) -> str:
-        """Who is connected and with which tools: names with kinds of channels."""
+    def viewers(
+        self, viewers: Mapping[str, Sequence[str]], minutes: Mapping[tuple[str, str], int] | None = None
+    ) -> str:
+        """Who is connected and with which tools: names with kinds of channels, and since when."""
+        since = minutes or {}
+
         if not viewers:
             return self.get("nobody")
         told = (
-            f"{name} ({', '.join(self.get(f'tool_{kind}') for kind in kinds)})"
+            f"{name} ({', '.join(self._use(kind, since.get((name, kind), 0)) for kind in kinds)})"
             for name, kinds in viewers.items()
         )
         return self.get("viewers", names=", ".join(told))
+
+    def _use(self, kind: str, minutes: int) -> str:
+        tool = self.get(f"tool_{kind}")
+        return f"{tool} {self.get('since', duration=self.duration(minutes * 60))}" if minutes else tool
 
     def duration(self, seconds: float) -> str:
         """A length of time in words, rounded to the nearest minute or, from two hours on, hour."""

@@ -19,8 +19,8 @@ from typing import Final
 
 import trio
 
-from host.consent import Consent, has_files
-from host.customer import Asker, clean
+from host.consent import Consent, Duration, has_files
+from host.customer import Asker, Wish, clean
 from host.notices import DesktopNotices
 from host.texts import Texts
 from host.window_view import Handlers, WindowView
@@ -45,6 +45,9 @@ class WindowCustomer:
         self._thread = thread
         self._code: str | None = None
         self._answer: Consent | None = None
+        self._permission: Duration | None = None
+        self._changes: Mapping[str, Duration] | None = None
+        self._wishes: deque[Wish] = deque()
         self._chat_texts: deque[str] = deque()
         self._changed = trio.Event()
         self._wants_to_end = trio.Event()
@@ -73,10 +76,40 @@ class WindowCustomer:
         )
         self._answer = None
         can_limit = has_files(claims.kinds)
-        self._thread.do(lambda view: view.show_allow(question, can_limit=can_limit))
+        self._thread.do(lambda view: view.show_allow(question, claims.kinds, can_limit=can_limit))
         while self._answer is None:
             await self._changed.wait()
         return self._answer
+
+    async def ask_permission(self, kind: str, technician: str) -> Duration:
+        """See `host.customer.Customer`."""
+        tool = self._texts.get(f"tool_{kind}")
+        question = self._texts.get("ask_permission", technician=technician, tool=tool)
+        self._permission = None
+        self._thread.do(lambda view: view.show_question(question, kind))
+        try:
+            while self._permission is None:
+                await self._changed.wait()
+        finally:
+            self._thread.do(lambda view: view.end_question())
+        return self._permission
+
+    async def ask_changes(self, choices: Mapping[str, Duration]) -> Mapping[str, Duration]:
+        """See `host.customer.Customer`."""
+        self._changes = None
+        self._thread.do(lambda view: view.show_changes(choices))
+        try:
+            while self._changes is None:
+                await self._changed.wait()
+        finally:
+            self._thread.do(lambda view: view.end_question())
+        return self._changes or choices
+
+    async def next_wish(self) -> Wish:
+        """See `host.customer.Customer`."""
+        while not self._wishes:
+            await self._changed.wait()
+        return self._wishes.popleft()
 
     async def wait_wants_to_end(self) -> None:
         """See `host.customer.Customer`."""
@@ -122,6 +155,10 @@ class WindowCustomer:
         """See `host.customer.Customer`."""
         self._thread.do(lambda view: view.show_viewers(viewers))
 
+    def show_paused(self, is_paused: bool) -> None:
+        """See `host.customer.Customer`."""
+        self._thread.do(lambda view: view.show_paused(is_paused))
+
     def show_chat(self, author: str, text: str, *, is_new: bool = True) -> None:
         """See `host.customer.Customer`."""
         self._thread.do(lambda view: view.show_chat(author, text, is_new=is_new))
@@ -159,6 +196,19 @@ class WindowCustomer:
 
     def _take_answer(self, answer: Consent) -> None:
         self._answer = answer
+        self._wake()
+
+    def _take_permission(self, permission: Duration) -> None:
+        self._permission = permission
+        self._wake()
+
+    def _take_changes(self, changes: Mapping[str, Duration]) -> None:
+        self._changes = changes
+        self._wake()
+
+    def _take_wish(self, wish: Wish) -> None:
+        if wish not in self._wishes:
+            self._wishes.append(wish)
         self._wake()
 
     def _take_chat_text(self, text: str) -> None:
@@ -208,6 +258,9 @@ class _WindowThread:
         handlers = Handlers(
             code=lambda code: self._tell(customer._take_code, code),
             allow=lambda answer: self._tell(customer._take_answer, answer),
+            permission=lambda permission: self._tell(customer._take_permission, permission),
+            changes=lambda changes: self._tell(customer._take_changes, changes),
+            wish=lambda wish: self._tell(customer._take_wish, wish),
             end=lambda: self._tell(customer.ask_to_end),
             chat=lambda text: self._tell(customer._take_chat_text, text),
             dismiss=lambda: self._tell(customer._is_dismissed.set),

@@ -13,16 +13,22 @@ from enum import Enum, auto
 from tkinter import font, ttk
 from typing import Final
 
-from host.consent import Consent
+from host.consent import Consent, Duration
+from host.customer import Wish
 from host.notices import Bell, DesktopNotices
 from host.texts import Texts
 from host.window_chat import ChatPane
 from host.window_folders import FolderChoice
+from host.window_mark import Mark
+from host.window_tools import ToolChoices
 from relay.protocol.codes import CODE_DIGITS
 
 WIDTH: Final = 540
 GAP: Final = 16
 WRAP: Final = WIDTH - 2 * GAP - 16
+ANSWER_DELAY: Final = 500
+"""Milliseconds for which a question cannot be answered: nobody has read it yet, and a click or key on its way
+was meant for something else."""
 COUNTDOWN_INTERVAL: Final = 1000
 """Milliseconds between two looks at the clock."""
 
@@ -44,6 +50,9 @@ class Handlers:
 
     code: Callable[[str], None]
     allow: Callable[[Consent], None]
+    permission: Callable[[Duration], None]
+    changes: Callable[[Mapping[str, Duration]], None]
+    wish: Callable[[Wish], None]
     end: Callable[[], None]
     chat: Callable[[str], None]
     dismiss: Callable[[], None]
@@ -54,6 +63,8 @@ class _Page(Enum):
     CODE = auto()
     ALLOW = auto()
     ACTIVE = auto()
+    QUESTION = auto()
+    CHANGES = auto()
     CONFIRM = auto()
     FINAL = auto()
 
@@ -76,6 +87,10 @@ class WindowView:
         self._page = _Page.WAIT
         self._page_before = _Page.WAIT
         self._ends_at: float | None = None
+        self._is_paused = False
+        self._answers_timer: str = ""
+        self._viewers: dict[str, list[str]] = {}
+        self._since: dict[tuple[str, str], float] = {}
         _set_style(root)
         root.title(texts.get("title"))
         root.resizable(False, False)
@@ -89,13 +104,15 @@ class WindowView:
             _Page.CODE: self._make_code_page(),
             _Page.ALLOW: self._make_allow_page(),
             _Page.ACTIVE: self._make_active_page(),
+            _Page.QUESTION: self._make_question_page(),
+            _Page.CHANGES: self._make_changes_page(),
             _Page.CONFIRM: self._make_confirm_page(),
             _Page.FINAL: self._make_final_page(),
         }
         self._trouble = ttk.Label(self._frame, style="Care.TLabel", wraplength=WRAP, padding=8)
         self._trouble.grid(row=1, sticky="ew", pady=(GAP // 2, 0))
         self._trouble.grid_remove()
-        self._mark, self._mark_label = self._make_mark()
+        self._mark = Mark(root, background=DANGER, foreground=PAPER, click=root.deiconify)
         self._turn_to(_Page.WAIT)
         left = (root.winfo_screenwidth() - WIDTH) // 2
         root.geometry(f"+{max(0, left)}+{root.winfo_screenheight() // 5}")
@@ -119,13 +136,15 @@ class WindowView:
         self._turn_to(_Page.CODE)
         self._code_entry.select_range(0, "end")
 
-    def show_allow(self, question: str, *, can_limit: bool) -> None:
+    def show_allow(self, question: str, kinds: Sequence[str], *, can_limit: bool) -> None:
         """Ask whether they may. Neither button has the focus: Enter still belongs to the code.
 
         Args:
+            kinds: of channels that they get.
             can_limit: there is a File Manager, which may be limited to chosen folders.
         """
         self._allow_label.configure(text=question)
+        self._allowed_tools.begin(dict.fromkeys(kinds, Duration.SESSION))
         self._folder_choice.begin(is_shown=can_limit)
         self._turn_to(_Page.ALLOW)
 
@@ -133,21 +152,47 @@ class WindowView:
         """The session is active until `ends_at` on the monotonic clock."""
         self._ends_at = ends_at
         self._count_down()
-        self._turn_to(_Page.ACTIVE)
+        if self._page not in (_Page.QUESTION, _Page.CHANGES):
+            self._turn_to(_Page.ACTIVE)
+
+    def show_question(self, question: str, kind: str) -> None:
+        """Ask whether they may use a tool again. Can be answered after `ANSWER_DELAY`."""
+        self._question_label.configure(text=question)
+        self._question_tool.begin({kind: Duration.SESSION})
+        self._hold_answers(self._question_buttons)
+        self._turn_to(_Page.QUESTION)
+        self._call(self._texts.get("title"), question)
+
+    def show_changes(self, choices: Mapping[str, Duration]) -> None:
+        """What technicians may do, to be changed; after `ANSWER_DELAY`."""
+        self._changed_tools.begin(choices)
+        self._hold_answers(self._changes_buttons)
+        self._turn_to(_Page.CHANGES)
+
+    def end_question(self) -> None:
+        """The question was answered, or is taken back."""
+        waiting = (_Page.QUESTION, _Page.CHANGES)
+        if self._page in waiting or (self._page is _Page.CONFIRM and self._page_before in waiting):
+            self._turn_to(_Page.ACTIVE)
+
+    def show_paused(self, is_paused: bool) -> None:
+        """Whether the customer has paused the session."""
+        self._is_paused = is_paused
+        self._pause_button.configure(text=self._texts.get("resume_button" if is_paused else "pause_button"))
+        _show_if(self._paused_label, is_paused)
 
     def show_viewers(self, viewers: Mapping[str, Sequence[str]]) -> None:
         """Who is connected, and with which tools; the mark is there for as long as anybody is."""
-        told = self._texts.viewers(viewers)
-        self._viewers_label.configure(text=told, foreground=DANGER if viewers else FAINT)
-        if viewers:
-            self._mark_label.configure(text=f"● {told}")
-            self._mark.update_idletasks()
-            left = (self._root.winfo_screenwidth() - self._mark.winfo_reqwidth()) // 2
-            self._mark.geometry(f"+{max(0, left)}+0")
-            self._mark.deiconify()
-            self._mark.lift()
-        else:
-            self._mark.withdraw()
+        self._viewers = {name: list(kinds) for name, kinds in viewers.items()}
+        uses = [(name, kind) for name, kinds in viewers.items() for kind in kinds]
+        self._since = {use: self._since.get(use, time.monotonic()) for use in uses}
+        self._show_since()
+        self._mark.show(f"● {self._texts.viewers(viewers)}" if viewers else "")
+
+    def _show_since(self) -> None:
+        minutes = {use: int((time.monotonic() - since) // 60) for use, since in self._since.items()}
+        told = self._texts.viewers(self._viewers, minutes)
+        self._viewers_label.configure(text=told, foreground=DANGER if self._viewers else FAINT)
 
     def show_chat(self, author: str, text: str, *, is_new: bool) -> None:
         """Add a line to the chat; a technician's that `is_new` also calls the person."""
@@ -167,7 +212,7 @@ class WindowView:
         if not self._has_focus():
             self._show_unread(self._unread + 1)
             self._notices.tell(summary, text)
-        if self._page is _Page.ACTIVE:
+        if self._page in (_Page.ACTIVE, _Page.QUESTION):
             self._root.deiconify()
             self._root.lift()
         self._bell.ring()
@@ -209,6 +254,8 @@ class WindowView:
             self._handlers.dismiss()
         elif self._page is _Page.ACTIVE:
             self._root.iconify()
+        elif self._page in (_Page.QUESTION, _Page.CHANGES):
+            self._decline_question()
         elif self._page is not _Page.CONFIRM:
             self._ask_whether_to_end()
 
@@ -235,7 +282,47 @@ class WindowView:
 
     def _answer(self, is_allowed: bool) -> None:
         self.show_wait(self._texts.get("waiting_technician") if is_allowed else "…")
-        self._handlers.allow(Consent(is_allowed, self._folder_choice.folders if is_allowed else None))
+        if is_allowed:
+            chosen = self._allowed_tools.choices
+            limited = {kind: each for kind, each in chosen.items() if each is not Duration.SESSION}
+            answer = Consent(True, self._folder_choice.folders, limited)
+        else:
+            answer = Consent(False)
+        self._handlers.allow(answer)
+
+    def _hold_answers(self, buttons: Sequence[ttk.Button]) -> None:
+        for button in buttons:
+            button.state(["disabled"])
+        if self._answers_timer:
+            self._root.after_cancel(self._answers_timer)
+        self._answers_timer = self._root.after(ANSWER_DELAY, self._take_answers)
+
+    def _take_answers(self) -> None:
+        self._answers_timer = ""
+        for button in (*self._question_buttons, *self._changes_buttons):
+            button.state(["!disabled"])
+
+    def _allow_question(self) -> None:
+        (permission,) = self._question_tool.choices.values()
+        self._handlers.permission(permission)
+
+    def _decline_question(self) -> None:
+        """No to a question; to the page of choices: leave all as it is."""
+        if self._answers_timer:
+            return
+        if self._page is _Page.QUESTION:
+            self._handlers.permission(Duration.NEVER)
+        else:
+            self._handlers.changes({})
+
+    def _toggle_pause(self) -> None:
+        self._handlers.wish(Wish.RESUME if self._is_paused else Wish.PAUSE)
+
+    def _escape(self) -> None:
+        if self._page is _Page.CONFIRM:
+            self._keep()
+        elif self._page in (_Page.QUESTION, _Page.CHANGES):
+            self._decline_question()
 
     def _write(self) -> None:
         self._show_chat_pane()
@@ -276,7 +363,7 @@ class WindowView:
             _Page.FINAL: self._close_button,
         }.get(page, self._frame)
         focus.focus_set()
-        if page in (_Page.CODE, _Page.ALLOW, _Page.FINAL):
+        if page in (_Page.CODE, _Page.ALLOW, _Page.QUESTION, _Page.CHANGES, _Page.FINAL):
             self._root.deiconify()
             self._root.lift()
 
@@ -290,6 +377,8 @@ class WindowView:
         """Keep the countdown and the notices going, for as long as the window is there."""
         self._count_down()
         self._notices.look()
+        self._show_since()
+        self._mark.keep()
         self._root.after(COUNTDOWN_INTERVAL, self.tick)
 
     # Making pages
@@ -344,6 +433,8 @@ class WindowView:
         page.columnconfigure(0, weight=1)
         _label(page, "Good.TLabel", "✓  " + texts.get("confirmed"))
         self._allow_label = _label(page, "Big.TLabel", "")
+        _label(page, "TLabel", texts.get("tools_allowed"))
+        self._allowed_tools = ToolChoices(page, texts)
         self._folder_choice = FolderChoice(page, texts)
         row = ttk.Frame(page)
         row.grid(sticky="e", pady=GAP)
@@ -362,8 +453,18 @@ class WindowView:
         page.columnconfigure(0, weight=1)
         _label(page, "Good.TLabel", "●  " + texts.get("active_short"))
         self._time_label = _label(page, "Big.TLabel", "")
+        self._paused_label = _label(page, "Bad.TLabel", texts.get("paused"))
+        self._paused_label.grid_remove()
         self._viewers_label = _label(page, "TLabel", texts.get("nobody"))
         self._viewers_label.configure(foreground=FAINT)
+        tools = ttk.Frame(page)
+        tools.grid(sticky="ew", pady=(GAP // 2, 0))
+        self._pause_button = ttk.Button(tools, text=texts.get("pause_button"), command=self._toggle_pause)
+        self._pause_button.grid(row=0, column=0, padx=(0, GAP // 2))
+        change = ttk.Button(
+            tools, text=texts.get("change_button"), command=lambda: self._handlers.wish(Wish.CHANGE)
+        )
+        change.grid(row=0, column=1)
         self._chat = ChatPane(page, texts, self._handlers.chat)
         row = ttk.Frame(page)
         row.grid(sticky="ew", pady=GAP)
@@ -378,6 +479,39 @@ class WindowView:
         ).grid(row=0, column=1)
         return page
 
+    def _make_question_page(self) -> ttk.Frame:
+        texts, page = self._texts, ttk.Frame(self._frame)
+        page.columnconfigure(0, weight=1)
+        self._question_label = _label(page, "Big.TLabel", "")
+        self._question_tool = ToolChoices(page, texts)
+        _label(page, "Faint.TLabel", texts.get("input_held"))
+        self._question_buttons = self._make_answers(
+            page, "decline_button", "allow_button", self._allow_question
+        )
+        return page
+
+    def _make_changes_page(self) -> ttk.Frame:
+        texts, page = self._texts, ttk.Frame(self._frame)
+        page.columnconfigure(0, weight=1)
+        _label(page, "Title.TLabel", texts.get("change_title"))
+        self._changed_tools = ToolChoices(page, texts)
+        _label(page, "Faint.TLabel", texts.get("input_held"))
+        self._changes_buttons = self._make_answers(
+            page, "back_button", "save_button", lambda: self._handlers.changes(self._changed_tools.choices)
+        )
+        return page
+
+    def _make_answers(
+        self, page: ttk.Frame, no_key: str, yes_key: str, accept: Callable[[], None]
+    ) -> tuple[ttk.Button, ttk.Button]:
+        row = ttk.Frame(page)
+        row.grid(sticky="e", pady=GAP)
+        no = ttk.Button(row, text=self._texts.get(no_key), command=self._decline_question)
+        no.grid(row=0, column=0, padx=(0, GAP // 2))
+        yes = ttk.Button(row, text=self._texts.get(yes_key), style="Main.TButton", command=accept)
+        yes.grid(row=0, column=1)
+        return no, yes
+
     def _make_confirm_page(self) -> ttk.Frame:
         texts, page = self._texts, ttk.Frame(self._frame)
         page.columnconfigure(0, weight=1)
@@ -389,7 +523,7 @@ class WindowView:
         ttk.Button(row, text=texts.get("end_button"), style="Danger.TButton", command=self._end).grid(
             row=0, column=1
         )
-        self._root.bind("<Escape>", lambda _: self._keep() if self._page is _Page.CONFIRM else None)
+        self._root.bind("<Escape>", lambda _: self._escape())
         return page
 
     def _make_final_page(self) -> ttk.Frame:
@@ -405,18 +539,6 @@ class WindowView:
         )
         self._close_button.grid(sticky="e", pady=GAP)
         return page
-
-    def _make_mark(self) -> tuple[tk.Toplevel, tk.Label]:
-        """The mark at the top of the screen. The window manager has no say in it: nothing may hide it."""
-        mark = tk.Toplevel(self._root, background=DANGER)
-        mark.withdraw()
-        mark.overrideredirect(True)
-        mark.attributes("-topmost", True)
-        label = tk.Label(mark, background=DANGER, foreground=PAPER, padx=14, pady=5, cursor="hand2")
-        label.pack()
-        label.bind("<Button-1>", lambda _: self._root.deiconify())
-        mark.bind("<Visibility>", lambda _: mark.lift())
-        return mark, label
 
 
 def _label(parent: ttk.Frame, style: str, text: str) -> ttk.Label:

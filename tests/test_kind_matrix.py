@@ -8,7 +8,9 @@ from typing import cast
 import pytest
 import trio
 
+from host.asking import ConsentDesk
 from host.channels import AttachedViewer, Channels, FailureThrottle
+from host.permissions import Permissions
 from host.state import HostState
 from host.tools import open_tools
 from peer.errors import StreamClosed
@@ -122,13 +124,14 @@ async def offer(granted: list[Channel], wanted: Channel, *, is_view_only: bool =
         pairing_key=bytes(32),
         kinds=[kind.value for kind in granted],
     )
-    stream = OfferedStream(wanted)
+    stream, customer = OfferedStream(wanted), ScriptedCustomer([])
     with open_tools(None, display="") as tools:
         channels = Channels(
             state,
-            ScriptedCustomer([]),
+            customer,
             FailureThrottle(),
             tools,
+            ConsentDesk(Permissions(state, lambda: None), customer),
             display="",
             computer="FRONT-DESK",
             viewers={1: AttachedViewer("Anna", is_view_only)},

@@ -58,6 +58,8 @@ class CloseReason(Enum):
     SEAL_BROKEN = ("seal_broken", 4039, "The encryption check failed; the stream was closed.", True)
     UNAVAILABLE = ("unavailable", 4040, "This tool cannot run on that computer.", False)
     TOO_MANY_TRIES = ("too_many_tries", 4041, "Too many tries; wait a moment.", True)
+    NOT_ALLOWED = ("not_allowed", 4042, "The customer does not allow this now.", False)
+    PAUSED = ("paused", 4043, "The customer has paused the session.", False)
 
     def __init__(self, wire: str, ws_code: int, sentence: str, may_return: bool) -> None:
         self.wire = wire

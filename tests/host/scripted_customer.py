@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import trio
 
-from host.consent import Consent
-from host.customer import Asker
+from host.consent import Consent, Duration
+from host.customer import Asker, Wish
 from host.pairing import ComputerFacts
 from relay.protocol.claims import PairClaims
 
@@ -26,6 +26,9 @@ class ScriptedCustomer:
     Attributes:
         shown: what the host showed, in order: "trouble", "online", ("viewers", …) and so on.
         sentences: what was said together with each question for the code.
+        permission: the answer about a tool; None never answers.
+        permissions_asked: kind and technician of each such question.
+        changes: what the customer chooses on the page of choices.
         asker: who asked, as shown last.
     """
 
@@ -43,6 +46,10 @@ class ScriptedCustomer:
         self.may_answer.set()
         self._codes = list(codes)
         self._chat_texts: list[str] = []
+        self.permission: Duration | None = None
+        self.permissions_asked: list[tuple[str, str]] = []
+        self.changes: dict[str, Duration] = {}
+        self._wishes: list[Wish] = []
         self._changed = trio.Event()
         self._wants_to_end = trio.Event()
 
@@ -50,6 +57,40 @@ class ScriptedCustomer:
         """The technician reads out a code."""
         self._codes.append(code)
         self._wake()
+
+    def wish(self, wish: Wish) -> None:
+        """Press a button."""
+        self._wishes.append(wish)
+        self._wake()
+
+    async def ask_permission(self, kind: str, technician: str) -> Duration:
+        self.permissions_asked.append((kind, technician))
+        self._wake()
+        while self.permission is None:
+            await self._changed.wait()
+        return self.permission
+
+    def answer(self, permission: Duration) -> None:
+        """Answer the question about a tool, and those that follow."""
+        self.permission = permission
+        self._wake()
+
+    async def wait_permission_asked(self, count: int) -> None:
+        """Wait until so many such questions were asked."""
+        with trio.fail_after(PATIENCE):
+            while len(self.permissions_asked) < count:
+                await self._changed.wait()
+
+    async def ask_changes(self, choices: Mapping[str, Duration]) -> Mapping[str, Duration]:
+        return {**choices, **self.changes}
+
+    async def next_wish(self) -> Wish:
+        while not self._wishes:
+            await self._changed.wait()
+        return self._wishes.pop(0)
+
+    def show_paused(self, is_paused: bool) -> None:
+        self._show(("paused", is_paused))
 
     def write(self, text: str) -> None:
         """The customer writes into the chat."""

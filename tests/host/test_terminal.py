@@ -189,6 +189,7 @@ async def test_the_states_have_their_sentences_and_trouble_is_told_once() -> Non
             "Too many wrong codes. Ask the technician to read out a new one.",
             "Connected for support. Time left: 24 hours.",
             "Press Ctrl+C to end the session and remove the program.",
+            Texts("en").get("commands"),
             "Connected now: Tess (Remote Control), Ana (File Manager, Dashboard)",
             "Nobody is connected.",
             "Trouble.",

@@ -14,8 +14,8 @@ import pytest
 import trio
 import trio.testing
 
-from host.consent import Consent
-from host.customer import Asker
+from host.consent import CHOICES, Consent, Duration
+from host.customer import Asker, Wish
 from host.texts import Texts
 from host.window import WindowCustomer, WindowUnavailable, open_window
 from host.window_view import WindowView, _digits
@@ -414,3 +414,132 @@ async def test_no_display_is_an_error() -> None:
 
 def test_digits_of_any_script_count() -> None:
     assert _digits("٠١٢ a 3-4") == "01234"
+
+
+def _choose(kind: str, duration: Duration, page: str) -> Callable[[WindowView], None]:
+    return lambda view: vars(view)[page]._rows[kind][1].current(CHOICES.index(duration))
+
+
+async def _wait_read(screen: Screen, words: str) -> None:
+    with trio.fail_after(PATIENCE):
+        while words not in await screen.read():
+            await trio.lowlevel.checkpoint()
+
+
+async def _wait_answerable(screen: Screen, buttons: str) -> None:
+    with trio.fail_after(PATIENCE):
+        while await screen.look(lambda view: vars(view)[buttons][1].instate(["disabled"])):
+            await trio.lowlevel.checkpoint()
+
+
+async def test_each_tool_is_allowed_for_as_long_as_the_customer_says() -> None:
+    claims = replace(CLAIMS, kinds=["control", "files", "chat"])
+    async with open_screen() as screen:
+
+        async def choose() -> None:
+            await _wait_read(screen, "Remote Control")
+            assert "Dashboard" not in await screen.read()
+            await screen.look(_choose("files", Duration.HALF_HOUR, "_allowed_tools"))
+            await screen.click("Allow")
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(choose)
+            consent = await screen.customer.ask_allow(claims)
+        assert consent == Consent(True, None, {"files": Duration.HALF_HOUR})
+
+
+@pytest.mark.parametrize(("button", "answer"), [("Allow", Duration.SESSION), ("No", Duration.NEVER)])
+async def test_a_question_about_a_tool_cannot_be_answered_by_a_click_on_its_way(
+    button: str, answer: Duration
+) -> None:
+    async with open_screen() as screen:
+        screen.customer.show_active(3600)
+
+        async def reply() -> None:
+            await _wait_read(screen, "Tess asks to use this computer again: Remote Control")
+            # Clicked before anybody could have read it.
+            await screen.look(lambda view: view._hold_answers(view._question_buttons))
+            await screen.look(lambda view: [each.invoke() for each in view._question_buttons])
+            await screen.press("Escape")
+            assert screen.customer._permission is None
+            await _wait_answerable(screen, "_question_buttons")
+            await screen.click(button)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(reply)
+            assert await screen.customer.ask_permission("control", "Tess") is answer
+        assert "Connected for support" in await screen.read()
+
+
+async def test_a_question_that_is_taken_back_leaves_the_window() -> None:
+    async with open_screen() as screen:
+        screen.customer.show_active(3600)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(screen.customer.ask_permission, "files", "Tess")
+            await _wait_read(screen, "asks to use this computer again")
+            screen.customer.show_active(3600)  # a new connection does not hide the question
+            assert "asks to use this computer again" in await screen.read()
+            nursery.cancel_scope.cancel()
+        assert "asks to use this computer again" not in await screen.read()
+
+
+async def test_what_they_may_do_is_changed_and_the_session_paused() -> None:
+    async with open_screen() as screen:
+        customer = screen.customer
+        customer.show_active(3600)
+        await screen.click("What they may do…")
+        assert await customer.next_wish() is Wish.CHANGE
+
+        async def change() -> None:
+            await _wait_read(screen, "What technicians may do")
+            await screen.look(_choose("files", Duration.NEVER, "_changed_tools"))
+            await _wait_answerable(screen, "_changes_buttons")
+            await screen.click("Save")
+
+        before = {"control": Duration.ONCE, "files": Duration.SESSION}
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(change)
+            assert await customer.ask_changes(before) == {**before, "files": Duration.NEVER}
+        await screen.click("Pause now")
+        assert await customer.next_wish() is Wish.PAUSE
+        customer.show_paused(True)
+        assert "Paused: nobody can see or use this computer" in await screen.read()
+        await screen.click("Go on")
+        assert await customer.next_wish() is Wish.RESUME
+
+
+async def test_the_mark_comes_back_whatever_is_done_to_it() -> None:
+    async with open_screen() as screen:
+        screen.customer.show_active(3600)
+        screen.customer.show_viewers({"Tess": ["control"]})
+
+        def place(view: WindowView) -> tuple[bool, int, int]:
+            view._root.update()
+            window = view._mark._window
+            return bool(window.winfo_viewable()), window.winfo_rootx(), window.winfo_rooty()
+
+        before = await screen.look(place)
+        assert before[0]
+        await screen.look(lambda view: view._mark._window.geometry("+5000+5000"))
+        await screen.look(lambda view: view._mark._window.withdraw())
+        await screen.look(lambda view: view._root.withdraw())
+        with trio.fail_after(PATIENCE):
+            while await screen.look(place) != before:
+                await trio.lowlevel.checkpoint()
+        await screen._use("mousemove", str(before[1] + 5), str(before[2] + 5), "click", "1", "click", "3")
+        assert await screen.look(place) == before
+        screen.customer.show_viewers({})
+        assert not (await screen.look(place))[0]
+
+
+async def test_who_is_connected_says_since_when() -> None:
+    async with open_screen() as screen:
+        screen.customer.show_active(3600)
+        screen.customer.show_viewers({"Tess": ["control"]})
+
+        def pass_time(view: WindowView) -> None:
+            view._since = {use: since - 125 for use, since in view._since.items()}
+            view._show_since()
+
+        await screen.look(pass_time)
+        assert "Tess (Remote Control for 2 minutes)" in await screen.read()

@@ -49,6 +49,8 @@ export class CloseReason {
   static readonly SEAL_BROKEN = new CloseReason("seal_broken", 4039, "The encryption check failed; the stream was closed.", true);
   static readonly UNAVAILABLE = new CloseReason("unavailable", 4040, "This tool cannot run on that computer.", false);
   static readonly TOO_MANY_TRIES = new CloseReason("too_many_tries", 4041, "Too many tries; wait a moment.", true);
+  static readonly NOT_ALLOWED = new CloseReason("not_allowed", 4042, "The customer does not allow this now.", false);
+  static readonly PAUSED = new CloseReason("paused", 4043, "The customer has paused the session.", false);
 
   /** Every reason, in the table's order. */
   static readonly all: readonly CloseReason[] = Object.values(CloseReason).filter(

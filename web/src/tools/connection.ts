@@ -61,6 +61,8 @@ const STOPS: ReadonlyMap<CloseReason, PlainKey> = new Map([
   [CloseReason.KIND_NOT_GRANTED, "viewer_not_granted"],
   [CloseReason.UNAVAILABLE, "viewer_unavailable"],
   [CloseReason.DECLINED, "viewer_declined"],
+  [CloseReason.NOT_ALLOWED, "viewer_not_allowed"],
+  [CloseReason.PAUSED, "viewer_paused"],
 ]);
 
 /** How often the page asks whether a session that is not active yet has become so, seconds. */
