@@ -4,18 +4,23 @@ thread.
 
 import tkinter as tk
 from collections.abc import Callable
-from tkinter import ttk
+from tkinter import font, ttk
 from typing import Final
 
 from host.texts import Texts
 
 LINES: Final = 9
+FEW_LINES: Final = 4
+"""For text so large that the screen would not hold more."""
+LARGE_LINE: Final = 28
+"""Pixels of a line of such text."""
 MAX_CHARACTERS: Final = 2000
 GAP: Final = 8
 
 
 class ChatPane:
-    """Hidden until `show`. The text is plain: an address in it can be read and copied, but not clicked.
+    """To be hidden until it is needed. The text is plain: an address in it can be read and copied, but not
+    clicked.
 
     Args:
         parent: gets one more row at its bottom.
@@ -45,6 +50,11 @@ class ChatPane:
         self._entry.bind("<Return>", lambda _: self._submit())
         self._entry.bind("<KP_Enter>", lambda _: self._submit())
         ttk.Button(row, text=texts.get("send_button"), command=self._submit).grid(row=0, column=1)
+        line = font.nametofont("TkDefaultFont", parent).metrics("linespace")
+        self._text.configure(height=LINES if line < LARGE_LINE else FEW_LINES)
+
+    def hide(self) -> None:
+        """Hide it; only once everything below it was made, as Tk gives a hidden widget's row away."""
         self._frame.grid_remove()
 
     def show(self) -> None:

@@ -26,6 +26,8 @@ from relay.protocol.codes import CODE_DIGITS
 WIDTH: Final = 540
 GAP: Final = 16
 WRAP: Final = WIDTH - 2 * GAP - 16
+NORMAL_LINE: Final = 19
+"""Pixels of a line of 12 points at 96 dots an inch."""
 ANSWER_DELAY: Final = 500
 """Milliseconds for which a question cannot be answered: nobody has read it yet, and a click or key on its way
 was meant for something else."""
@@ -98,7 +100,10 @@ class WindowView:
         root.bind("<FocusIn>", lambda _: self._show_unread(0))
         self._frame = ttk.Frame(root, padding=(GAP, GAP, GAP, GAP // 2), width=WIDTH)
         self._frame.grid(sticky="nsew")
-        self._frame.columnconfigure(0, minsize=WIDTH - 2 * GAP)
+        # By the text itself: desktops enlarge it in several ways, and not all of them tell of more dots an inch.
+        factor = max(1.0, font.nametofont("TkDefaultFont", root).metrics("linespace") / NORMAL_LINE)
+        width = min(round(WIDTH * factor), root.winfo_screenwidth())
+        self._frame.columnconfigure(0, minsize=width - 2 * GAP)
         self._pages = {
             _Page.WAIT: self._make_wait_page(),
             _Page.CODE: self._make_code_page(),
@@ -114,8 +119,11 @@ class WindowView:
         self._trouble.grid_remove()
         self._mark = Mark(root, background=DANGER, foreground=PAPER, click=root.deiconify)
         self._turn_to(_Page.WAIT)
-        left = (root.winfo_screenwidth() - WIDTH) // 2
-        root.geometry(f"+{max(0, left)}+{root.winfo_screenheight() // 5}")
+        _scale_wraps(root, width / WIDTH)
+        left = (root.winfo_screenwidth() - width) // 2
+        # Large text needs the height; the mark is at the very top.
+        top = root.winfo_screenheight() // (10 if factor < 1.5 else 16)
+        root.geometry(f"+{max(0, left)}+{top}")
 
     # What the session says
 
@@ -454,7 +462,6 @@ class WindowView:
         _label(page, "Good.TLabel", "●  " + texts.get("active_short"))
         self._time_label = _label(page, "Big.TLabel", "")
         self._paused_label = _label(page, "Bad.TLabel", texts.get("paused"))
-        self._paused_label.grid_remove()
         self._viewers_label = _label(page, "TLabel", texts.get("nobody"))
         self._viewers_label.configure(foreground=FAINT)
         tools = ttk.Frame(page)
@@ -477,6 +484,9 @@ class WindowView:
             style="Danger.TButton",
             command=self._ask_whether_to_end,
         ).grid(row=0, column=1)
+        # Tk gives the row of a hidden widget to the next one: nothing is hidden before all has its row.
+        self._paused_label.grid_remove()
+        self._chat.hide()
         return page
 
     def _make_question_page(self) -> ttk.Frame:
@@ -554,6 +564,14 @@ def _show_if(widget: ttk.Label, is_shown: bool) -> None:
         widget.grid_remove()
 
 
+def _scale_wraps(widget: tk.Misc, factor: float) -> None:
+    """Let text of a larger size run over as many words before it wraps."""
+    if isinstance(widget, ttk.Label) and str(widget.cget("wraplength")):
+        widget.configure(wraplength=round(int(str(widget.cget("wraplength"))) * factor))
+    for child in widget.winfo_children():
+        _scale_wraps(child, factor)
+
+
 def _digits(text: str) -> str:
     """The digits of any script in `text`, as ASCII."""
     found = (unicodedata.decimal(character, -1) for character in text)
@@ -576,6 +594,9 @@ def _set_style(root: tk.Tk) -> None:
     style.configure("Care.TFrame", background=CARE_PAPER)
     style.configure("Care.TLabel", background=CARE_PAPER)
     style.configure("TEntry", fieldbackground=PAPER, padding=8)
+    style.map("TCombobox", fieldbackground=[("readonly", PAPER)], selectbackground=[("readonly", PAPER)])
+    style.map("TCombobox", selectforeground=[("readonly", INK)])
+    style.configure("TCombobox", padding=4, arrowsize=16)
     style.configure("TButton", padding=(18, 10), background="#eef1f6", lightcolor=LINE, darkcolor=LINE)
     for name, colour, dark in (("Main", ACCENT, ACCENT_DARK), ("Danger", DANGER, "#8c1d17")):
         style.configure(

@@ -543,3 +543,21 @@ async def test_who_is_connected_says_since_when() -> None:
 
         await screen.look(pass_time)
         assert "Tess (Remote Control for 2 minutes)" in await screen.read()
+
+
+async def test_nothing_lies_over_anything_else() -> None:
+    async with open_screen() as screen:
+        screen.customer.show_active(3600)
+        screen.customer.show_paused(True)
+        screen.customer.show_chat("Tess", "hello")
+
+        def rows(view: WindowView) -> list[int]:
+            view._root.update()
+            page = view._paused_label.master
+            return [
+                int(child.grid_info()["row"]) for child in page.winfo_children() if child.winfo_viewable()
+            ]
+
+        shown = await screen.look(rows)
+        assert len(shown) >= 7
+        assert len(set(shown)) == len(shown)
