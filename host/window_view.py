@@ -100,7 +100,7 @@ class WindowView:
         root.bind("<FocusIn>", lambda _: self._show_unread(0))
         self._frame = ttk.Frame(root, padding=(GAP, GAP, GAP, GAP // 2), width=WIDTH)
         self._frame.grid(sticky="nsew")
-        # By the text itself: desktops enlarge it in several ways, and not all of them tell of more dots an inch.
+        # By the text itself: not every desktop that enlarges it tells of more dots an inch.
         factor = max(1.0, font.nametofont("TkDefaultFont", root).metrics("linespace") / NORMAL_LINE)
         width = min(round(WIDTH * factor), root.winfo_screenwidth())
         self._frame.columnconfigure(0, minsize=width - 2 * GAP)

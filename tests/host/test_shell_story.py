@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import trio
 
 from tests.helpers.active_story import open_active_session, run_technician
 from tests.helpers.desktops import Desktop
@@ -37,3 +38,19 @@ async def test_the_free_plan_has_no_shell(tmp_path: Path, desktop: Desktop) -> N
         done = await run_technician(session, tmp_path / "config", "shell", "--command", "id")
         assert (done.returncode, done.stdout) == (1, "")
         assert "plan" in done.stderr
+
+
+async def test_the_customer_pauses_and_goes_on(tmp_path: Path, desktop: Desktop) -> None:
+    async with open_active_session(tmp_path, desktop) as session:
+        technician = partial(run_technician, session, tmp_path / "config")
+
+        def say(line: str, answer: str) -> None:
+            session.host.type(line)
+            session.host.hear(answer)
+
+        await trio.to_thread.run_sync(say, "pause", "Paused: nobody can see or use")
+        refused = await technician("shell", "--command", "id")
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert "The customer has paused the session." in refused.stderr
+        await trio.to_thread.run_sync(say, "resume", "Going on")
+        assert (await technician("shell", "--command", "true")).returncode == 0

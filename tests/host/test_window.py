@@ -18,7 +18,7 @@ from host.consent import CHOICES, Consent, Duration
 from host.customer import Asker, Wish
 from host.texts import Texts
 from host.window import WindowCustomer, WindowUnavailable, open_window
-from host.window_view import WindowView, _digits
+from host.window_view import WindowView, _digits, _Page
 from relay.protocol.claims import PairClaims
 from tests.helpers.xvfb import Xvfb, open_xvfb
 
@@ -553,10 +553,8 @@ async def test_nothing_lies_over_anything_else() -> None:
 
         def rows(view: WindowView) -> list[int]:
             view._root.update()
-            page = view._paused_label.master
-            return [
-                int(child.grid_info()["row"]) for child in page.winfo_children() if child.winfo_viewable()
-            ]
+            page = view._pages[_Page.ACTIVE]
+            return [int(child.grid_info()["row"]) for child in page.grid_slaves()]
 
         shown = await screen.look(rows)
         assert len(shown) >= 7
