@@ -3,7 +3,7 @@
 import os
 import pwd
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -78,7 +78,15 @@ class Viewer:
 
 
 @pytest.fixture
-def shells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shells:
+def heard_signals() -> Iterator[None]:
+    """The host listens to SIGINT. A job that was begun in the background ignores it, and so would its programs."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture
+def shells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, heard_signals: None) -> Shells:
     """The shells of a host whose user has an empty home and a plain shell."""
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("SHELL", "/bin/sh")

@@ -61,7 +61,7 @@ const STOPS: ReadonlyMap<CloseReason, PlainKey> = new Map([
   [CloseReason.KIND_NOT_GRANTED, "viewer_not_granted"],
   [CloseReason.UNAVAILABLE, "viewer_unavailable"],
   [CloseReason.DECLINED, "viewer_declined"],
-  [CloseReason.NOT_ALLOWED, "viewer_not_allowed"],
+  [CloseReason.NOT_ALLOWED, "viewer_customer_refuses"],
   [CloseReason.PAUSED, "viewer_paused"],
 ]);
 
