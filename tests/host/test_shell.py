@@ -79,7 +79,7 @@ class Viewer:
 
 @pytest.fixture
 def heard_signals() -> Iterator[None]:
-    """The host listens to SIGINT. A job that was begun in the background ignores it, and so would its programs."""
+    """The host listens to SIGINT; a job begun in the background, and what it starts, would ignore it."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
