@@ -6,6 +6,7 @@ only thing that keeps a thief of a technician's browser out.
 """
 
 import logging
+import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -17,11 +18,9 @@ from host.asking import ConsentDesk
 from host.chat import serve_chat
 from host.customer import Customer, clean
 from host.dashboard import serve_dashboard
-from host.files import serve_files
-from host.files.places import Places
+from host.files import Places, serve_files
 from host.remote_control import DesktopUnavailable, RfbProtocolError, serve_rfb
 from host.remote_control.view_only import ViewOnlyDesktop
-from host.remote_control.x11 import open_desktop
 from host.shell import serve_shell
 from host.state import HostState
 from host.tools import Tools
@@ -32,6 +31,11 @@ from peer.tunnel import Stream
 from relay.protocol.close_reasons import CloseReason
 from relay.protocol.frames import Channel
 from relay.protocol.pairing import HostHandshake
+
+if sys.platform == "win32":
+    from host.windows.desktop import open_desktop
+else:
+    from host.remote_control.x11 import open_desktop
 
 PROOF_TIMEOUT: Final = 15.0
 """Seconds a viewer has to prove itself once the stream is accepted."""

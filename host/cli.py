@@ -44,7 +44,10 @@ from relay.protocol.links import DeploymentLink
 MAX_FACT_CHARACTERS: Final = 128
 RECEIPT_BUDGET: Final = 20.0
 """Seconds for the receipt in all: a customer who looks for the program must not find it."""
-SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+if sys.platform == "win32":
+    SIGNALS: Final = (signal.SIGINT, signal.SIGBREAK)
+else:
+    SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 Signals = AsyncIterator[int]
 
@@ -131,7 +134,10 @@ def learn_facts() -> ComputerFacts:
     try:
         user = getpass.getuser()
     except (KeyError, OSError):  # no name for this number
-        user = str(os.getuid())
+        if sys.platform == "win32":
+            user = ""
+        else:
+            user = str(os.getuid())
     names = (clean(name, MAX_FACT_CHARACTERS) for name in (platform.node(), system, user))
     computer, system, user = names
     return ComputerFacts(computer=computer, os=system, user=user)

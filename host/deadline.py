@@ -1,10 +1,12 @@
 """When the session is over, with no relay in reach to say so.
 
 Two clocks are kept and the earlier one wins: the wall clock, which survives a reboot but can be set back,
-and CLOCK_BOOTTIME, which nobody can set but which starts anew at each boot. Both are taken at the moment the
-relay says how much time is left, so that a wrong wall clock of this computer does not matter.
+and the time since boot (CLOCK_BOOTTIME; GetTickCount64), which nobody can set but which starts anew at each
+boot. Both are taken at the moment the relay says how much time is left, so that a wrong wall clock of this
+computer does not matter.
 """
 
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,10 +15,25 @@ from typing import Final
 
 import trio
 
+if sys.platform == "win32":
+    from host.windows.clocks import boot_seconds, read_boot_id
+else:
+    _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
+
+    def boot_seconds() -> float:
+        """Seconds since boot, sleep included."""
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+    def read_boot_id() -> str:
+        """Names this boot; empty where the system does not tell."""
+        try:
+            return _BOOT_ID.read_text().strip()
+        except OSError:
+            return ""
+
+
 LONGEST_NAP: Final = 5.0
 """Seconds between looks at the clocks: Trio's own clock stands still while the computer sleeps."""
-
-_BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,18 +47,11 @@ class Clocks:
     """
 
     wall: Callable[[], float] = time.time
-    boot: Callable[[], float] = lambda: time.clock_gettime(time.CLOCK_BOOTTIME)
-    boot_id: Callable[[], str] = lambda: _read_boot_id()
+    boot: Callable[[], float] = boot_seconds
+    boot_id: Callable[[], str] = read_boot_id
 
 
 COMPUTER_CLOCKS: Final = Clocks()
-
-
-def _read_boot_id() -> str:
-    try:
-        return _BOOT_ID.read_text().strip()
-    except OSError:
-        return ""
 
 
 @dataclass(frozen=True, slots=True)

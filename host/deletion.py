@@ -5,6 +5,11 @@ each step of the way is opened relative to the one before, with `O_NOFOLLOW`, an
 only.
 """
 
+import sys
+
+if sys.platform == "win32":
+    raise ImportError("host.windows.deletion is for Windows")
+
 import contextlib
 import os
 import stat
@@ -36,6 +41,16 @@ def opened_folder(path: Path, above: int | None = None) -> Iterator[int]:
         yield folder
     finally:
         os.close(folder)
+
+
+def folder_path(folder: int) -> Path:
+    """Where an opened folder is."""
+    return Path(os.readlink(f"/proc/self/fd/{folder}"))
+
+
+def open_file(name: str, folder: int) -> int:
+    """A descriptor to read a file in a folder, of which `check_ours` must think well."""
+    return os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
 
 
 def check_ours(found: os.stat_result) -> None:

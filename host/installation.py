@@ -26,18 +26,32 @@ Only the standard library is used: the single file's bootstrap needs this module
 """
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
 import re
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
 from host import parts
-from host.deletion import check_ours, opened_folder, remove_file, remove_folder, remove_tree
+from host.locking import open_locked
+from host.own_files import OWN_FILE, is_own, sync_folder
+
+if sys.platform == "win32":
+    from host.windows.deletion import (
+        check_ours,
+        open_file,
+        opened_folder,
+        remove_file,
+        remove_folder,
+        remove_tree,
+    )
+    from host.windows.folders import program_data
+else:
+    from host.deletion import check_ours, open_file, opened_folder, remove_file, remove_folder, remove_tree
 
 FOLDER_NAME: Final = "adhoc-host"
 LOCK_NAME: Final = "lock"
@@ -55,7 +69,7 @@ _SESSION_FOLDER: Final = re.compile(r"[0-9a-f]{16}")
 _SCRATCH_FOLDER: Final = re.compile(r"tmp\.[A-Za-z0-9]{10}")
 """What ``mktemp -d`` makes; the line that customers paste downloads into one."""
 
-_NEW_FILE_FLAGS: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_NEW_FILE_FLAGS: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | OWN_FILE
 
 Kind = Literal["file", "folder", "tree", "parts"]
 Role = Literal[
@@ -121,9 +135,13 @@ def data_folder(data_home: Path | None = None) -> Path:
     """Where the temporary hosts of this user live.
 
     Args:
-        data_home: instead of ``$XDG_DATA_HOME`` (XDG Base Directory Specification) or ``~/.local/share``.
+        data_home: instead of ``$XDG_DATA_HOME`` (XDG Base Directory Specification) or ``~/.local/share``;
+            on Windows ``%ProgramData%``.
     """
-    home = data_home or _xdg_folder("XDG_DATA_HOME", ".local/share")
+    if sys.platform == "win32":
+        home = data_home or program_data()
+    else:
+        home = data_home or _xdg_folder("XDG_DATA_HOME", ".local/share")
     return Path(os.path.realpath(home)) / FOLDER_NAME
 
 
@@ -154,14 +172,10 @@ class HostLock:
         self._path = base / LOCK_NAME
         self.made_folders = _make_folders(base)
         while True:
-            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-            try:
-                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as exc:
-                os.close(self._file)
-                raise AlreadyRunning(
-                    "Another temporary support session is running on this computer."
-                ) from exc
+            file = open_locked(self._path)
+            if file is None:
+                raise AlreadyRunning("Another temporary support session is running on this computer.")
+            self._file = file
             if self._is_current():
                 return
             # The one that had it removed the file between our two calls: what we locked is nobody's.
@@ -172,7 +186,7 @@ class HostLock:
         """Give the lock back; with `remove`, its file and, if nothing else is in it, its folder go too."""
         if remove:
             with contextlib.suppress(OSError), opened_folder(self._path.parent) as folder:
-                os.unlink(LOCK_NAME, dir_fd=folder)
+                remove_file(LOCK_NAME, folder)
             with contextlib.suppress(OSError):
                 remove_folder(self._path.parent)
         os.close(self._file)
@@ -281,12 +295,12 @@ class Installation:
         """
         path = Path(os.path.realpath(file))
         found = path.stat()
-        if found.st_uid != os.geteuid() or path.parent == self.folder:
+        if not is_own(found) or path.parent == self.folder:
             return
         identity = (found.st_dev, found.st_ino)
         self._note(Entry(role="download", kind="file", path=str(path), identity=identity))
         scratch = path.parent
-        if _SCRATCH_FOLDER.fullmatch(scratch.name) and scratch.stat().st_uid == os.geteuid():
+        if _SCRATCH_FOLDER.fullmatch(scratch.name) and is_own(scratch.stat()):
             self._note(Entry(role="download folder", kind="folder", path=str(scratch)))
 
     def enable_return(self, program: Path, python: str) -> None:
@@ -402,11 +416,7 @@ class Installation:
         new.unlink(missing_ok=True)
         _write_new(new, json.dumps(manifest).encode(), 0o600)
         new.replace(self.folder / MANIFEST_NAME)
-        descriptor = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        sync_folder(self.folder)
 
 
 def finish_removals(base: Path, *, besides: Path) -> None:
@@ -474,7 +484,7 @@ def _write_new(path: Path, data: bytes, mode: int) -> None:
 
 
 def _read_file(name: str, folder: int) -> bytes:
-    descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+    descriptor = open_file(name, folder)
     with open(descriptor, "rb") as file:
         check_ours(os.fstat(descriptor))
         return file.read(MAX_MANIFEST_BYTES)

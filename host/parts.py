@@ -10,12 +10,17 @@ import errno
 import json
 import os
 import re
+import sys
 from pathlib import Path
 from threading import Lock
 from typing import Final
 
-from host.deletion import NotOurs, opened_folder, remove_file
 from host.record import append_line, read_lines
+
+if sys.platform == "win32":
+    from host.windows.deletion import NotOurs, folder_path, opened_folder, remove_file
+else:
+    from host.deletion import NotOurs, folder_path, opened_folder, remove_file
 
 FILE_NAME: Final = "parts"
 MAX_PARTS: Final = 4096
@@ -45,7 +50,7 @@ class Parts:
         """Write a part down that is about to be made.
 
         Args:
-            folder: descriptor of the folder that it will be in.
+            folder: descriptor of the folder that it will be in; on Windows its handle.
             name: one component.
 
         Returns:
@@ -55,7 +60,7 @@ class Parts:
             OSError: it cannot be written down, or there are too many (EBUSY).
         """
         # Its real path, whatever links led to it: the removal follows none.
-        path = os.path.join(os.readlink(f"/proc/self/fd/{folder}"), name)
+        path = str(folder_path(folder) / name)
         with self._lock:
             if path not in self._known:
                 if len(self._known) >= MAX_PARTS:

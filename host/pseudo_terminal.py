@@ -6,6 +6,11 @@ What the technician gets is what the user has: their shell, home and rights. The
 environment is not passed on, only the names in `KEPT`.
 """
 
+import sys
+
+if sys.platform == "win32":
+    raise ImportError("host.windows.pseudo_terminal is for Windows")
+
 import errno
 import fcntl
 import os

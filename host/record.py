@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from host.own_files import OWN_FILE
+
 FILE_NAME: Final = "record"
 MAX_ACTS: Final = 5000
 """Kept word for word; those after it are only counted."""
@@ -86,7 +88,7 @@ def append_line(path: Path, values: list[Any]) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | OWN_FILE
     descriptor = os.open(path, flags, 0o600)
     try:
         os.write(descriptor, json.dumps(values).encode() + b"\n")

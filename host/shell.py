@@ -4,13 +4,13 @@ What is typed and shown is nobody's business but the technician's and the custom
 says that a shell was opened, and nothing of what went on in it.
 """
 
+import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
 import trio
 
-from host.pseudo_terminal import MAX_SIDE, PseudoTerminal, Size, open_shell
 from host.record import SessionRecord
 from peer.errors import StreamClosed
 from peer.messages import MessageStream
@@ -18,6 +18,11 @@ from relay.protocol.close_reasons import CloseReason
 from relay.protocol.errors import RemoteProtocolError
 from relay.protocol.frames import FieldReader
 from relay.protocol.messages import Message
+
+if sys.platform == "win32":
+    from host.windows.pseudo_terminal import MAX_SIDE, PseudoTerminal, Size, open_shell
+else:
+    from host.pseudo_terminal import MAX_SIDE, PseudoTerminal, Size, open_shell
 
 MAX_SHELLS: Final = 8
 """At once on this computer, of all viewers."""

@@ -57,7 +57,7 @@ def start(given: Arguments, texts: Texts) -> Start:
         CannotStart: there is no display, another host runs, nothing to resume, or nothing can be written.
     """
     display = given.display or os.environ.get("DISPLAY", "")
-    if not display:
+    if not display and sys.platform != "win32":
         raise CannotStart(texts.get("no_display"))
     try:
         if given.resume is not None:

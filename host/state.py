@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from host.consent import Duration
+from host.own_files import OWN_FILE
 from relay.protocol.errors import RemoteProtocolError
 from relay.protocol.hidden import SecretBytes
 from relay.protocol.links import DeploymentLink
@@ -146,7 +147,7 @@ class HostState:
         fields: dict[str, Any] = asdict(self)
         temporary = directory / f"{FILE_NAME}.new"
         temporary.unlink(missing_ok=True)
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | OWN_FILE, 0o600)
         with open(descriptor, "wb") as file:
             file.write(encode_map(fields))
             file.flush()

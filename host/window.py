@@ -8,6 +8,7 @@ import gc
 import logging
 import os
 import queue
+import sys
 import threading
 import time
 import tkinter as tk
@@ -31,6 +32,8 @@ log = logging.getLogger(__name__)
 FAREWELL_SECONDS: Final = 60.0
 """How long the last page stays if nobody closes it."""
 CLOSE_TIMEOUT: Final = 2.0
+LOOK_INTERVAL: Final = 30
+"""Milliseconds between two looks at what the session says, where it cannot wake the window."""
 
 
 class WindowUnavailable(Exception):
@@ -227,8 +230,9 @@ class _WindowThread:
         self._display = display
         self._texts = texts
         self._work: queue.SimpleQueue[Callable[[WindowView], object] | None] = queue.SimpleQueue()
-        self._wake_reader, self._wake_writer = os.pipe()
-        os.set_blocking(self._wake_writer, False)
+        if sys.platform != "win32":
+            self._wake_reader, self._wake_writer = os.pipe()
+            os.set_blocking(self._wake_writer, False)
         self._token = trio.lowlevel.current_trio_token()
         self._ready = trio.Event()
         self._has_failed = False
@@ -244,13 +248,15 @@ class _WindowThread:
     def do(self, work: Callable[[WindowView], object] | None) -> None:
         """Have something done in the window's thread; None closes the window."""
         self._work.put(work)
-        with suppress(BlockingIOError):  # it is being woken already
-            os.write(self._wake_writer, b"\0")
+        if sys.platform != "win32":
+            with suppress(BlockingIOError):  # it is being woken already
+                os.write(self._wake_writer, b"\0")
 
     def close(self) -> None:
         """To be called once the thread has ended."""
-        os.close(self._wake_reader)
-        os.close(self._wake_writer)
+        if sys.platform != "win32":
+            os.close(self._wake_reader)
+            os.close(self._wake_writer)
 
     # The window's thread
 
@@ -278,7 +284,12 @@ class _WindowThread:
         notices = DesktopNotices(self._texts.get("title"))
         try:
             view = WindowView(root, self._texts, handlers, notices)
-            root.tk.createfilehandler(self._wake_reader, tk.READABLE, lambda *_: self._work_off(root, view))
+            if sys.platform == "win32":  # where Tk's loop can wait for nothing but its own events
+                self._look(root, view)
+            else:
+                root.tk.createfilehandler(
+                    self._wake_reader, tk.READABLE, lambda *_: self._work_off(root, view)
+                )
             root.report_callback_exception = _report
             view.tick()
             self._tell(self._ready.set)
@@ -287,12 +298,18 @@ class _WindowThread:
             notices.close()
             root.destroy()
 
+    def _look(self, root: tk.Tk, view: WindowView) -> None:
+        root.after(LOOK_INTERVAL, self._look, root, view)
+        self._work_off(root, view)
+
     def _work_off(self, root: tk.Tk, view: WindowView) -> None:
-        os.read(self._wake_reader, 4096)
+        if sys.platform != "win32":
+            os.read(self._wake_reader, 4096)
         while not self._work.empty():
             work = self._work.get()
             if work is None:
-                root.tk.deletefilehandler(self._wake_reader)
+                if sys.platform != "win32":
+                    root.tk.deletefilehandler(self._wake_reader)
                 view.close()
                 root.quit()
                 return

@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgpack
 
 from host.dashboard import facts, inventory, services
+from host.own_files import OWN_FILE
 from host.problems import RequestProblem
 
 FILE_NAME: Final = "before"
@@ -108,8 +109,6 @@ class Baseline:
     def _save(self) -> None:
         if self._path is None:
             return
-        descriptor = os.open(
-            self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
-        )
+        descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | OWN_FILE, 0o600)
         with open(descriptor, "wb") as file:
             file.write(msgpack.packb(self._kept))

@@ -6,6 +6,7 @@ Everything here blocks, for up to a second (`disks`, when a network drive is slo
 import os
 import platform
 import shutil
+import sys
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -168,4 +169,6 @@ def _users() -> list[dict[str, Any]]:
 def _own_name() -> str:
     with suppress(OSError, KeyError):
         return psutil.Process().username()
+    if sys.platform == "win32":
+        return ""
     return str(os.getuid())

@@ -19,6 +19,7 @@ from typing import Any, Final
 import trio
 
 from host.dashboard.measuring import Load, LoadMeter
+from host.own_files import OWN_FILE
 
 STEP: Final = 10
 """Seconds a slot stands for."""
@@ -51,7 +52,7 @@ class History:
         if path is None:
             self._map = mmap.mmap(-1, FILE_BYTES)
             return
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | OWN_FILE, 0o600)
         try:
             os.ftruncate(descriptor, FILE_BYTES)
             self._map = mmap.mmap(descriptor, FILE_BYTES)

@@ -4,6 +4,11 @@ Everything is done to a name in an open folder (`host.files.places`). What is th
 request says that it may be replaced; a tree that holds links loses the links, never what they lead to.
 """
 
+import sys
+
+if sys.platform == "win32":
+    raise ImportError("not for Windows")
+
 import os
 import shutil
 import stat

@@ -1,5 +1,10 @@
 """Looking: roots, folders, single things, sizes, searches. Blocking, for a worker thread; changes nothing."""
 
+import sys
+
+if sys.platform == "win32":
+    raise ImportError("not for Windows")
+
 import fnmatch
 import os
 import pwd

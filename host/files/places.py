@@ -9,6 +9,11 @@ their own programs do. With a limit (the customer's choice) every name on the wa
 kernel, not by looking at text.
 """
 
+import sys
+
+if sys.platform == "win32":
+    raise ImportError("not for Windows")
+
 import os
 import stat
 from collections.abc import Iterator, Sequence

@@ -6,6 +6,11 @@ transfer finds it again. Nothing half-written ever has the final name. Parts tha
 deleted at the latest with the session (`host.parts`).
 """
 
+import sys
+
+if sys.platform == "win32":
+    raise ImportError("not for Windows")
+
 import hashlib
 import os
 import stat
