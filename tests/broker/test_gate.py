@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 import trio
+import trio.testing
 from trio.testing import wait_all_tasks_blocked
 
 from relay.broker.gate import Gate
@@ -153,3 +154,92 @@ async def test_who_is_cancelled_already_does_not_pass() -> None:
         await gate.pass_through(0)
     assert scope.cancelled_caught
     assert passage.groups == []
+
+
+async def test_after_a_group_of_several_the_next_one_waits_for_company(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    passed, began = list[int](), list[tuple[float, list[int]]]()
+    start = trio.current_time()
+
+    async def run(group: list[int]) -> None:
+        began.append((trio.current_time() - start, group))
+        await trio.sleep(0.25)
+
+    gate = Gate(run, max_group=3, spacing=1.0)
+
+    async def come(at: float, item: int) -> None:
+        await trio.sleep_until(start + at)
+        await passing(gate, passed)(item)
+
+    async with trio.open_nursery() as nursery:
+        for item, at in enumerate([0, 0.1, 0.2, 0.6, 0.7, 0.8, 0.9, 4, 4.5]):
+            nursery.start_soon(come, at, item)
+    # Alone; those who came meanwhile; as many as may be, after a second; the rest, after one more; alone again.
+    assert began == [
+        (0.0, [0]),
+        (0.25, [1, 2]),
+        (1.25, [3, 4, 5]),
+        (2.25, [6]),
+        (4.0, [7]),
+        (4.5, [8]),
+    ]
+    assert sorted(passed) == list(range(9))
+
+
+async def test_who_gives_up_while_it_waits_for_company_hands_the_lead_on(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    groups, passed = list[list[int]](), list[int]()
+
+    async def run(group: list[int]) -> None:
+        groups.append(group)
+        await trio.sleep(0.25)
+
+    gate = Gate(run, max_group=100, spacing=5.0)
+    go = passing(gate, passed)
+    async with trio.open_nursery() as nursery:
+        for item in range(3):
+            nursery.start_soon(go, item)
+            await wait_all_tasks_blocked()
+        await trio.sleep(1)
+        assert groups == [[0], [1, 2]]
+        with trio.move_on_after(1):
+            await go(3)
+        with trio.move_on_after(1):  # nobody leads now: this one does
+            nursery.start_soon(go, 4)
+            await wait_all_tasks_blocked()
+            await go(5)
+    assert groups == [[0], [1, 2], [4]]
+    assert sorted(passed) == [0, 1, 2, 4]
+
+
+async def test_the_lead_passes_from_one_who_gives_up_to_one_who_waits(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    groups, passed = list[list[int]](), list[int]()
+
+    async def run(group: list[int]) -> None:
+        groups.append(group)
+        await trio.sleep(0.25)
+
+    gate = Gate(run, max_group=100, spacing=5.0)
+    go = passing(gate, passed)
+    async with trio.open_nursery() as nursery:
+        for item in range(3):
+            nursery.start_soon(go, item)
+            await wait_all_tasks_blocked()
+        await trio.sleep(1)
+        impatient = trio.CancelScope()
+
+        async def give_up() -> None:
+            with impatient:
+                await go(3)
+
+        nursery.start_soon(give_up)
+        await wait_all_tasks_blocked()
+        nursery.start_soon(go, 4)
+        await wait_all_tasks_blocked()
+        impatient.cancel()
+    assert groups == [[0], [1, 2], [4]]
+    assert sorted(passed) == [0, 1, 2, 4]
