@@ -6,7 +6,7 @@ import socket
 import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -19,6 +19,7 @@ from relay.errors import PeerGone
 from relay.transport import (
     MEMORY_BYTES,
     UNSENT_BYTES,
+    Acceptor,
     Chunk,
     SocketTransport,
     TlsTransport,
@@ -414,6 +415,64 @@ async def test_the_kernel_is_told_to_hold_little_and_to_give_up_in_time(option: 
             assert same.getsockopt(socket.IPPROTO_TCP, number) == expected
         transport.abort()
     dialled.close()
+
+
+@pytest.mark.sockets
+async def test_accepted_connections_have_address_and_options_of_any_other() -> None:
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    dialled = [socket.create_connection(listener.socket.getsockname()) for _ in range(3)]
+    with closing(Acceptor(listener)) as acceptor:
+        await acceptor.wait()
+        accepted = [acceptor.accept_now() for _ in dialled]
+        assert acceptor.accept_now() is None
+    assert listener.socket.fileno() >= 0
+    for ours in accepted:
+        assert ours is not None
+        assert ours.sock.gettimeout() == 0
+        assert ours.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        for option, expected in (("TCP_NOTSENT_LOWAT", UNSENT_BYTES), ("TCP_USER_TIMEOUT", 30_000)):
+            if hasattr(socket, option):
+                assert ours.sock.getsockopt(socket.IPPROTO_TCP, getattr(socket, option)) == expected
+        transport = SocketTransport(ours.sock, peer_address=ours.address)
+        assert transport.peer_address == ours.address == ours.sock.getpeername()
+        assert transport.local_address() == listener.socket.getsockname()
+        transport.abort()
+        assert transport.local_address() is None
+    assert {ours.address for ours in accepted if ours} == {sock.getsockname() for sock in dialled}
+    for sock in dialled:
+        sock.close()
+    listener.socket.close()
+
+
+@pytest.mark.sockets
+async def test_a_connection_that_was_broken_off_before_it_was_accepted_stops_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    errors = [OSError(errno.ECONNABORTED, "aborted"), OSError(errno.EPROTO, "protocol error")]
+
+    class Breaking(socket.socket):
+        def accept(self) -> tuple[socket.socket, tuple[str, int]]:
+            if errors:
+                raise errors.pop()
+            return super().accept()
+
+    with closing(Acceptor(listener)) as acceptor, socket.socket() as dialled:
+        raw = acceptor._sock
+        breaking = Breaking(raw.family, raw.type, raw.proto, fileno=raw.detach())
+        breaking.setblocking(False)
+        monkeypatch.setattr(acceptor, "_sock", breaking)
+        dialled.connect(listener.socket.getsockname())
+        await acceptor.wait()
+        accepted = acceptor.accept_now()
+        assert accepted is not None
+        assert accepted.address == dialled.getsockname()
+        accepted.sock.close()
+        dialled.close()
+        errors.append(OSError(errno.EMFILE, "too many"))
+        with pytest.raises(OSError, match="too many"):
+            acceptor.accept_now()
+    listener.socket.close()
 
 
 # TLS

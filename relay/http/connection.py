@@ -39,7 +39,6 @@ async def serve_connection(
     door: FrontDoor,
     slot: Slot,
     *,
-    server_address: tuple[str, int] | None = None,
     first_head_deadline: float = math.inf,
 ) -> UpgradeRequest | None:
     """Serves one connection's requests. Raises nothing but what cancels it.
@@ -49,7 +48,6 @@ async def serve_connection(
         door: app, upgrade handlers and limits.
         slot: the connection's places in `door.admission`; released before an upgrade is returned, and by the
             caller at the end.
-        server_address: where the client connected to, for ``scope["server"]``.
         first_head_deadline: Trio's clock; the first head is due at this time, or `head_timeout` from now.
 
     Returns:
@@ -60,7 +58,7 @@ async def serve_connection(
     upgrade = None
     try:
         with error_barrier(door):
-            upgrade = await _Connection(transport, door, slot, server_address).run(first_head_deadline)
+            upgrade = await _Connection(transport, door, slot).run(first_head_deadline)
     finally:
         if upgrade is None:
             await transport.aclose()
@@ -104,13 +102,10 @@ def error_barrier(door: FrontDoor) -> Iterator[None]:
 
 
 class _Connection:
-    def __init__(
-        self, transport: Transport, door: FrontDoor, slot: Slot, server_address: tuple[str, int] | None
-    ) -> None:
+    def __init__(self, transport: Transport, door: FrontDoor, slot: Slot) -> None:
         self._transport = transport
         self._door = door
         self._slot = slot
-        self._server_address = server_address
         self._wire = HttpWire(transport, door)
         self._method = b""  # of the request being answered
 
@@ -195,7 +190,7 @@ class _Connection:
             head,
             client=client,
             scheme=scheme,
-            server_address=self._server_address,
+            server_address=self._transport.local_address(),
             on_answer=self._slot.prove,
         )
         self._door.on_event(FrontDoorEvent.REQUEST)

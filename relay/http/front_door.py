@@ -11,9 +11,10 @@ table is full all the same, the system refuses to accept, and the connections wa
 
 import errno
 import resource
+import socket
 import ssl
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from http import HTTPStatus
 from itertools import count
 
@@ -26,9 +27,12 @@ from relay.http.connection import error_barrier, serve_connection, serve_upgrade
 from relay.http.events import FrontDoorEvent
 from relay.http.problems import render_problem
 from relay.http.types import FrontDoor, UpgradeRequest
-from relay.transport import SocketTransport, TlsTransport, Transport
+from relay.transport import Accepted, Acceptor, SocketTransport, TlsTransport, Transport
 
 log = structlog.get_logger(__name__)
+
+ACCEPTED_A_TURN = 64
+"""Connections accepted before the others have their turn."""
 
 ACCEPT_PAUSE = 0.1
 """Seconds between tries while the system has no descriptor or buffer for us; trio's and Go's order of size.
@@ -87,28 +91,24 @@ async def _accept_forever(
     connections: trio.Nursery,
 ) -> None:
     shortage = _Shortage(door)
-    while True:
-        try:
-            stream = await listener.accept()  # skips connections aborted in the backlog by itself
-        except OSError as error:
-            if error.errno not in _OUT_OF_RESOURCES:
-                raise
-            door.on_event(FrontDoorEvent.ACCEPT_ERROR)
-            shortage.begin(error.strerror)
-            await trio.sleep(ACCEPT_PAUSE)
-            continue
-        if shortage.concerns(stream.socket):
-            door.on_event(FrontDoorEvent.REFUSED_DESCRIPTORS)
-            if tls_context is None:
-                await _turn_away(
-                    stream.socket,
-                    HTTPStatus.SERVICE_UNAVAILABLE,
-                    "The relay is full; try again in a moment.",
-                    retry_after=_FULL_RETRY_SECONDS,
-                )
-            stream.socket.close()
-        else:
-            await _admit(stream.socket, door, tls_context, connections)
+    with closing(Acceptor(listener)) as acceptor:
+        while True:
+            await acceptor.wait()
+            try:
+                for _ in range(ACCEPTED_A_TURN):
+                    accepted = acceptor.accept_now()
+                    if accepted is None:
+                        break
+                    if shortage.concerns(accepted.sock):
+                        _refuse_for_shortage(accepted.sock, door, is_plain=tls_context is None)
+                    else:
+                        _admit(accepted, door, tls_context, connections)
+            except OSError as error:
+                if error.errno not in _OUT_OF_RESOURCES:
+                    raise
+                door.on_event(FrontDoorEvent.ACCEPT_ERROR)
+                shortage.begin(error.strerror)
+                await trio.sleep(ACCEPT_PAUSE)
 
 
 class _Shortage:
@@ -124,7 +124,7 @@ class _Shortage:
             log.error("cannot accept connections", why=why)
         self._is_on = True
 
-    def concerns(self, sock: trio.socket.SocketType) -> bool:
+    def concerns(self, sock: socket.socket) -> bool:
         """True if this connection's descriptor is one of those that connections have to leave free.
 
         The kernel gives away the lowest free number, so that the newest one says how full the table is.
@@ -143,88 +143,80 @@ class _Shortage:
         return False
 
 
-async def _admit(
-    sock: trio.socket.SocketType,
-    door: FrontDoor,
-    tls_context: ssl.SSLContext | None,
-    connections: trio.Nursery,
+def _refuse_for_shortage(sock: socket.socket, door: FrontDoor, *, is_plain: bool) -> None:
+    door.on_event(FrontDoorEvent.REFUSED_DESCRIPTORS)
+    if is_plain:
+        _turn_away(
+            sock,
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            "The relay is full; try again in a moment.",
+            retry_after=_FULL_RETRY_SECONDS,
+        )
+    sock.close()
+
+
+def _admit(
+    accepted: Accepted, door: FrontDoor, tls_context: ssl.SSLContext | None, connections: trio.Nursery
 ) -> None:
     """Starts the connection's task, or turns the connection away before it costs a handshake."""
     try:
-        address = sock.getpeername()[0]
-        server_address = sock.getsockname()[:2]
-    except OSError:  # it has gone already
-        sock.close()
-        return
-    try:
-        slot = door.admission.admit(address, trio.current_time())
+        slot = door.admission.admit(accepted.address[0], trio.current_time())
     except LimitExceeded as limit:
         door.on_event(FrontDoorEvent.REFUSED_LIMIT)
         if tls_context is None:
             is_everybody = limit.limit == "max_unproven"
             status = HTTPStatus.SERVICE_UNAVAILABLE if is_everybody else HTTPStatus.TOO_MANY_REQUESTS
-            await _turn_away(sock, status, str(limit), retry_after=limit.retry_after)
-        sock.close()
+            _turn_away(accepted.sock, status, str(limit), retry_after=limit.retry_after)
+        accepted.sock.close()
         return
-    connections.start_soon(_serve_socket, sock, door, slot, tls_context, server_address, name="connection")
+    connections.start_soon(_serve_socket, accepted, door, slot, tls_context, name="connection")
 
 
-async def _turn_away(
-    sock: trio.socket.SocketType, status: HTTPStatus, sentence: str, *, retry_after: float | None
-) -> None:
+def _turn_away(sock: socket.socket, status: HTTPStatus, sentence: str, *, retry_after: float | None) -> None:
     """Says why, as far as that costs nothing: one write into an empty kernel buffer, which never waits.
 
     A client that has sent its request by now may see a reset instead; to drain it would take a task, and
     tasks are what the limit spares.
     """
-    with suppress(OSError), trio.move_on_after(ACCEPT_PAUSE):
-        await sock.send(render_problem(status, sentence, retry_after=retry_after))
+    with suppress(OSError):
+        sock.send(render_problem(status, sentence, retry_after=retry_after))
 
 
 async def _serve_socket(
-    sock: trio.socket.SocketType,
-    door: FrontDoor,
-    slot: Slot,
-    tls_context: ssl.SSLContext | None,
-    server_address: tuple[str, int],
+    accepted: Accepted, door: FrontDoor, slot: Slot, tls_context: ssl.SSLContext | None
 ) -> None:
     structlog.contextvars.bind_contextvars(socket=next(_connection_numbers))
-    upgrade = await _serve_http(sock, door, slot, tls_context, server_address)
+    upgrade = await _serve_http(accepted, door, slot, tls_context)
     if upgrade is None:
         return
     serving = serve_upgrade(upgrade, door)
     # Thousands of tunnels wait side by side for hours: what only HTTP needed does not wait with them.
-    del sock, slot, server_address, upgrade
+    del accepted, slot, upgrade
     await serving
 
 
 async def _serve_http(
-    sock: trio.socket.SocketType,
-    door: FrontDoor,
-    slot: Slot,
-    tls_context: ssl.SSLContext | None,
-    server_address: tuple[str, int],
+    accepted: Accepted, door: FrontDoor, slot: Slot, tls_context: ssl.SSLContext | None
 ) -> UpgradeRequest | None:
     with slot, error_barrier(door):
         # One allowance for handshake and head together (SECURITY: 10 s for each stranger).
         deadline = trio.current_time() + door.settings.head_timeout
-        transport = await _open_transport(sock, door, tls_context, deadline)
+        transport = await _open_transport(accepted, door, tls_context, deadline)
         if transport is not None:
-            return await serve_connection(
-                transport, door, slot, server_address=server_address, first_head_deadline=deadline
-            )
+            return await serve_connection(transport, door, slot, first_head_deadline=deadline)
     return None
 
 
 async def _open_transport(
-    sock: trio.socket.SocketType, door: FrontDoor, tls_context: ssl.SSLContext | None, deadline: float
+    accepted: Accepted, door: FrontDoor, tls_context: ssl.SSLContext | None, deadline: float
 ) -> Transport | None:
     """The transport, or None if TLS came to nothing (plain HTTP on a TLS port, for example): no answer."""
+    sock, address = accepted
     if tls_context is None:
-        return SocketTransport(sock)
+        return SocketTransport(sock, peer_address=address)
     with trio.move_on_at(deadline):
         try:
-            return await TlsTransport.accept(sock, tls_context)
+            return await TlsTransport.accept(sock, tls_context, peer_address=address)
         except PeerGone as error:
             log.debug("no TLS handshake", why=str(error))
     door.on_event(FrontDoorEvent.HANDSHAKE_FAILURE)

@@ -4,6 +4,7 @@ A `Transport` knows nothing of frames. The tunnel reads large pieces, hands whol
 of every ordinary ending in one way: `PeerGone`.
 """
 
+from relay.transport.accepting import Accepted, Acceptor
 from relay.transport.base import RECEIVE_BYTES, Chunk, Transport
 from relay.transport.memory import MEMORY_BYTES, MemoryTransport, memory_transport_pair
 from relay.transport.sockets import UNSENT_BYTES, SocketTransport
@@ -13,6 +14,8 @@ __all__ = [
     "MEMORY_BYTES",
     "RECEIVE_BYTES",
     "UNSENT_BYTES",
+    "Accepted",
+    "Acceptor",
     "Chunk",
     "MemoryTransport",
     "SocketTransport",

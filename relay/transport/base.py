@@ -59,6 +59,10 @@ class Transport(ABC):
         # Whoever closes.
         self._is_closed = False
 
+    def local_address(self) -> tuple[str, int] | None:
+        """This side's address and port, which the other side connected to; None if there is none."""
+        return None
+
     # Receiving
 
     async def receive_some(self, max_bytes: int = RECEIVE_BYTES) -> bytes:

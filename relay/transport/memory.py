@@ -80,8 +80,12 @@ class MemoryTransport(Transport):
 
     def __init__(self, incoming: _MemoryPipe, outgoing: _MemoryPipe, peer_address: tuple[str, int]) -> None:
         super().__init__(peer_address, is_tls=False)
+        self._address = "memory", 3 - peer_address[1]
         self._incoming = incoming
         self._outgoing = outgoing
+
+    def local_address(self) -> tuple[str, int]:
+        return self._address
 
     def limit_unsent(self, size: int) -> None:
         """There is no kernel between the two ends."""

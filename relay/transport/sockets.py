@@ -27,23 +27,40 @@ _MAX_BUFFERS = 512
 class KernelTransport(Transport):
     """What plain and TLS sockets share. Owns `sock`, a non-blocking stdlib socket.
 
+    Args:
+        sock: connected.
+        is_tls: whether it encrypts.
+        peer_address: its other end, if it comes from an `relay.transport.accepting.Acceptor`, which has set
+            the options too; None: both are this constructor's to do.
+
     Raises:
         PeerGone: the socket is no longer connected; it is closed then.
     """
 
     __slots__ = ("_is_drained", "_sock")
 
-    def __init__(self, sock: socket.socket, *, is_tls: bool) -> None:
-        try:
-            _set_options(sock)
-            host, port, *_ = sock.getpeername()
-        except OSError as error:
-            sock.close()
-            raise peer_gone(error) from error
-        super().__init__((host, port), is_tls=is_tls)
+    def __init__(
+        self, sock: socket.socket, *, is_tls: bool, peer_address: tuple[str, int] | None = None
+    ) -> None:
+        if peer_address is None:
+            try:
+                set_options(sock)
+                host, port, *_ = sock.getpeername()
+            except OSError as error:
+                sock.close()
+                raise peer_gone(error) from error
+            peer_address = host, port
+        super().__init__(peer_address, is_tls=is_tls)
         self._sock = sock
         # The receiver's: the last read left nothing, so that the next would only find out by failing.
         self._is_drained = False
+
+    def local_address(self) -> tuple[str, int] | None:
+        try:
+            host, port, *_ = self._sock.getsockname()
+        except OSError:
+            return None
+        return host, port
 
     def limit_unsent(self, size: int) -> None:
         option = getattr(socket, "TCP_NOTSENT_LOWAT", None)
@@ -107,6 +124,7 @@ class SocketTransport(KernelTransport):
     Args:
         sock: connected; taken over, not to be used by the caller any more.
         already_read: bytes received from it before; `receive_some` returns them first.
+        peer_address: see `KernelTransport`.
 
     Raises:
         PeerGone: the socket is no longer connected; it is closed then.
@@ -114,9 +132,16 @@ class SocketTransport(KernelTransport):
 
     __slots__ = ()
 
-    def __init__(self, sock: trio.socket.SocketType, *, already_read: bytes = b"") -> None:
-        super().__init__(take_over(sock), is_tls=False)
-        self.unread(already_read)
+    def __init__(
+        self,
+        sock: trio.socket.SocketType | socket.socket,
+        *,
+        already_read: bytes = b"",
+        peer_address: tuple[str, int] | None = None,
+    ) -> None:
+        super().__init__(take_over(sock), is_tls=False, peer_address=peer_address)
+        if already_read:
+            self.unread(already_read)
 
     def _read(self, buffer: memoryview) -> int | None:
         try:
@@ -139,14 +164,24 @@ class SocketTransport(KernelTransport):
         await trio.lowlevel.wait_writable(self._sock)
 
 
-def take_over(sock: trio.socket.SocketType) -> socket.socket:
-    """The stdlib socket behind Trio's: one layer less for each call, and what `ssl` wraps."""
+def take_over(sock: trio.socket.SocketType | socket.socket) -> socket.socket:
+    """The stdlib socket behind Trio's: one layer less for each call, and what `ssl` wraps.
+
+    A stdlib socket is returned as it is; it must not block.
+    """
+    if isinstance(sock, socket.socket):
+        return sock
     raw = socket.socket(fileno=sock.detach())
     raw.setblocking(False)
     return raw
 
 
-def _set_options(sock: socket.socket) -> None:
+def set_options(sock: socket.socket) -> None:
+    """What every connection of ours asks of the kernel.
+
+    Raises:
+        OSError: it is no longer connected.
+    """
     for name, value in (
         ("TCP_NODELAY", 1),
         ("TCP_NOTSENT_LOWAT", UNSENT_BYTES),

@@ -35,8 +35,8 @@ class TlsTransport(KernelTransport):
 
     __slots__ = ("_ending", "_readable", "_tls_sock", "_wanted_by_read", "_wanted_by_write", "_writable")
 
-    def __init__(self, sock: ssl.SSLSocket) -> None:
-        super().__init__(sock, is_tls=True)
+    def __init__(self, sock: ssl.SSLSocket, *, peer_address: tuple[str, int] | None = None) -> None:
+        super().__init__(sock, is_tls=True, peer_address=peer_address)
         self._tls_sock = sock
         self._readable = _Readiness(sock, trio.lowlevel.wait_readable)
         self._writable = _Readiness(sock, trio.lowlevel.wait_writable)
@@ -47,15 +47,21 @@ class TlsTransport(KernelTransport):
         self._wanted_by_write = self._writable
 
     @classmethod
-    async def accept(cls, sock: trio.socket.SocketType, context: ssl.SSLContext) -> Self:
-        """Takes `sock` over and does the server's side of the handshake.
+    async def accept(
+        cls,
+        sock: trio.socket.SocketType | socket.socket,
+        context: ssl.SSLContext,
+        *,
+        peer_address: tuple[str, int] | None = None,
+    ) -> Self:
+        """Takes `sock` over and does the server's side of the handshake; `peer_address`: `KernelTransport`.
 
         Raises:
             PeerGone: the handshake failed; `sock` is closed.
 
         Cancellation: `sock` is closed. The caller sets the deadline.
         """
-        return await cls._handshake(sock, context, server_hostname=None)
+        return await cls._handshake(sock, context, server_hostname=None, peer_address=peer_address)
 
     @classmethod
     async def connect(
@@ -66,7 +72,12 @@ class TlsTransport(KernelTransport):
 
     @classmethod
     async def _handshake(
-        cls, sock: trio.socket.SocketType, context: ssl.SSLContext, *, server_hostname: str | None
+        cls,
+        sock: trio.socket.SocketType | socket.socket,
+        context: ssl.SSLContext,
+        *,
+        server_hostname: str | None,
+        peer_address: tuple[str, int] | None = None,
     ) -> Self:
         with ExitStack() as cleanup:
             raw = take_over(sock)
@@ -79,7 +90,7 @@ class TlsTransport(KernelTransport):
                     do_handshake_on_connect=False,
                     suppress_ragged_eofs=False,
                 )
-                transport = cls(tls_sock)
+                transport = cls(tls_sock, peer_address=peer_address)
                 cleanup.callback(transport.abort)
                 await transport._shake_hands()
             except CONNECTION_ERRORS as error:

@@ -175,7 +175,7 @@ async def test_after_a_group_of_several_the_next_one_waits_for_company(
     async with trio.open_nursery() as nursery:
         for item, at in enumerate([0, 0.1, 0.2, 0.6, 0.7, 0.8, 0.9, 4, 4.5]):
             nursery.start_soon(come, at, item)
-    # Alone; those who came meanwhile; as many as may be, after a second; the rest, after one more; alone again.
+    # Alone; who came meanwhile; as many as may be, after a second; the rest, after one more; alone again.
     assert began == [
         (0.0, [0]),
         (0.25, [1, 2]),

@@ -73,7 +73,7 @@ async def test_scope_is_complete() -> None:
         "root_path": "",
         "headers": [(b"host", b"relay.example"), (b"x-y", b"Z")],
         "client": ("192.0.2.1", 4711),
-        "server": ("198.51.100.1", 8080),
+        "server": ("memory", 1),
         "state": state,
     }
     assert scope["state"] is not state

@@ -5,6 +5,7 @@ import gc
 import json
 import resource
 import shutil
+import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
@@ -30,7 +31,7 @@ from relay.http import (
 )
 from relay.http.front_door import _Shortage
 from relay.http.heads import RequestHead
-from relay.transport import Transport
+from relay.transport import Accepted, Acceptor, Transport
 from tests.helpers.transports import make_tls_contexts
 from tests.http.test_upgrades import SWITCHING, echo_handler, upgrade
 from tests.http.visitor import GET, Tally, answer, echo_app, hello_app, make_door
@@ -327,31 +328,34 @@ async def test_drain_waits_for_upgraded_connections() -> None:
         await running.has_ended.wait()
 
 
-class StarvedListener:
-    """A listener for which the system has no descriptors at first. Only what the accept loop uses."""
+def starve(monkeypatch: pytest.MonkeyPatch, failures: list[OSError]) -> None:
+    """Has every listener fail to accept at first."""
 
-    def __init__(self, real: trio.SocketListener, failures: list[OSError]) -> None:
-        self.socket = real.socket
-        self._real = real
-        self._failures = failures
+    class StarvedAcceptor(Acceptor):
+        async def wait(self) -> None:
+            if failures:
+                await trio.lowlevel.checkpoint()
+            else:
+                await super().wait()
 
-    async def accept(self) -> trio.SocketStream:
-        if self._failures:
-            await trio.lowlevel.checkpoint()
-            raise self._failures.pop()
-        return await self._real.accept()
+        def accept_now(self) -> Accepted | None:
+            if failures:
+                raise failures.pop()
+            return super().accept_now()
+
+    monkeypatch.setattr("relay.http.front_door.Acceptor", StarvedAcceptor)
 
 
 @pytest.mark.slow
-async def test_accept_loop_survives_want_of_descriptors() -> None:
+async def test_accept_loop_survives_want_of_descriptors(monkeypatch: pytest.MonkeyPatch) -> None:
     tally = Tally()
     door = make_door(hello_app, tally=tally)
     (real,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
     failures = [OSError(errno.EMFILE, "Too many open files"), OSError(errno.ENFILE, "File table overflow")]
-    starved: Any = StarvedListener(real, failures)
+    starve(monkeypatch, failures)
     with capture_logs() as logs:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(lambda: serve_front_door([starved], door, stop_accepting=trio.Event()))
+            nursery.start_soon(lambda: serve_front_door([real], door, stop_accepting=trio.Event()))
             port = real.socket.getsockname()[1]
             with trio.fail_after(10):
                 async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
@@ -393,7 +397,7 @@ async def test_shortage_of_descriptors_is_not_over_at_its_edge(monkeypatch: pyte
     limit = 0
     monkeypatch.setattr(resource, "getrlimit", lambda which: (limit, 1 << 20))
     shortage = _Shortage(make_door(hello_app, reserved_descriptors=8))
-    with capture_logs() as logs, trio.socket.socket() as sock:
+    with capture_logs() as logs, socket.socket() as sock:
         for free, is_short in ((7, True), (8, False), (7, True), (11, False), (12, False), (7, True)):
             limit = sock.fileno() + 1 + free
             assert shortage.concerns(sock) is is_short
@@ -403,15 +407,17 @@ async def test_shortage_of_descriptors_is_not_over_at_its_edge(monkeypatch: pyte
 
 async def test_unlimited_descriptors_are_never_short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda which: (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-    with trio.socket.socket() as sock:
+    with socket.socket() as sock:
         assert not _Shortage(make_door(hello_app)).concerns(sock)
 
 
-async def test_broken_listener_is_not_mistaken_for_want_of_descriptors() -> None:
+async def test_broken_listener_is_not_mistaken_for_want_of_descriptors(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     (real,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
-    broken: Any = StarvedListener(real, [OSError(errno.EINVAL, "Invalid argument")])
+    starve(monkeypatch, [OSError(errno.EINVAL, "Invalid argument")])
     with pytest.RaisesGroup(OSError, flatten_subgroups=True):
-        await serve_front_door([broken], make_door(hello_app), stop_accepting=trio.Event())
+        await serve_front_door([real], make_door(hello_app), stop_accepting=trio.Event())
     assert real.socket.fileno() == -1
 
 

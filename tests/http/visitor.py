@@ -109,8 +109,7 @@ async def open_visit(
     async def serve(task_status: trio.TaskStatus[None]) -> None:
         with door.admission.admit(peer, trio.current_time()) as slot:
             task_status.started()
-            address = ("198.51.100.1", 8080)
-            upgrade = await serve_connection(theirs, door, slot, server_address=address)
+            upgrade = await serve_connection(theirs, door, slot)
             if upgrade is not None:
                 await serve_upgrade(upgrade, door)
 
