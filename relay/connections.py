@@ -304,7 +304,7 @@ class TunnelServer:
         """Agree to the upgrade and take the peer's HELLO; gives its place back."""
         try:
             with trio.move_on_after(self._settings.hello_timeout):
-                await transport.send_all(server_response(key, SUBPROTOCOL))
+                await transport.send_promptly(server_response(key, SUBPROTOCOL))
                 frame = decode_frame(await peer.receive_first())
                 if not isinstance(frame, Hello):
                     raise RemoteProtocolError("the first frame must be HELLO", CloseReason.OUT_OF_ORDER)

@@ -322,7 +322,7 @@ class Broker:
             key, credential = joining.invite_key(secret), new_secret()
         else:
             key, credential = joining.credential_key(secret), None
-            await trio.lowlevel.checkpoint()
+            await trio.lowlevel.checkpoint_if_cancelled()
             known = self._return_host(key, about, connection)
             if known is not None:
                 return self._host_admission(*known, credential)

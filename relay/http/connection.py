@@ -8,8 +8,6 @@ request is under way.
 """
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from http import HTTPStatus
 
 import h11
@@ -57,8 +55,14 @@ async def serve_connection(
     """
     upgrade = None
     try:
-        with error_barrier(door):
+        try:
             upgrade = await _Connection(transport, door, slot).run(first_head_deadline)
+        except PeerGone as gone:
+            door.on_event(FrontDoorEvent.CLIENT_GONE)
+            log.debug("client gone", why=str(gone))
+    except* Exception:
+        door.on_event(FrontDoorEvent.CONNECTION_ERROR)
+        log.exception("a connection failed")
     finally:
         if upgrade is None:
             await transport.aclose()
@@ -87,20 +91,6 @@ async def serve_upgrade(request: UpgradeRequest, door: FrontDoor) -> None:
         await transport.aclose()
 
 
-@contextmanager
-def error_barrier(door: FrontDoor) -> Iterator[None]:
-    """Ends an ordinary or an unexpected failure here: counted, and the unexpected one logged once."""
-    try:
-        try:
-            yield
-        except PeerGone as gone:
-            door.on_event(FrontDoorEvent.CLIENT_GONE)
-            log.debug("client gone", why=str(gone))
-    except* Exception:
-        door.on_event(FrontDoorEvent.CONNECTION_ERROR)
-        log.exception("a connection failed")
-
-
 class _Connection:
     def __init__(self, transport: Transport, door: FrontDoor, slot: Slot) -> None:
         self._transport = transport
@@ -114,6 +104,7 @@ class _Connection:
         now = trio.current_time()
         head_deadline = min(first_head_deadline, now + self._door.settings.head_timeout)
         idle_deadline = head_deadline
+        self._wire.fill_now()  # most clients speak at once
         try:
             while (head := await self._next_head(idle_deadline, head_deadline)) is not None:
                 client, scheme = client_of(

@@ -23,7 +23,7 @@ import trio
 
 from relay.errors import LimitExceeded, PeerGone
 from relay.http.admission import Slot
-from relay.http.connection import error_barrier, serve_connection, serve_upgrade
+from relay.http.connection import serve_connection, serve_upgrade
 from relay.http.events import FrontDoorEvent
 from relay.http.problems import render_problem
 from relay.http.types import FrontDoor, UpgradeRequest
@@ -198,25 +198,29 @@ async def _serve_socket(
 async def _serve_http(
     accepted: Accepted, door: FrontDoor, slot: Slot, tls_context: ssl.SSLContext | None
 ) -> UpgradeRequest | None:
-    with slot, error_barrier(door):
-        # One allowance for handshake and head together (SECURITY: 10 s for each stranger).
-        deadline = trio.current_time() + door.settings.head_timeout
-        transport = await _open_transport(accepted, door, tls_context, deadline)
-        if transport is not None:
-            return await serve_connection(transport, door, slot, first_head_deadline=deadline)
+    try:
+        with slot:
+            # One allowance for handshake and head together (SECURITY: 10 s for each stranger).
+            deadline = trio.current_time() + door.settings.head_timeout
+            if tls_context is None:
+                transport: Transport | None = SocketTransport(accepted.sock, peer_address=accepted.address)
+            else:
+                transport = await _open_tls(accepted, door, tls_context, deadline)
+            if transport is not None:
+                return await serve_connection(transport, door, slot, first_head_deadline=deadline)
+    except* Exception:
+        door.on_event(FrontDoorEvent.CONNECTION_ERROR)
+        log.exception("a connection failed")
     return None
 
 
-async def _open_transport(
-    accepted: Accepted, door: FrontDoor, tls_context: ssl.SSLContext | None, deadline: float
+async def _open_tls(
+    accepted: Accepted, door: FrontDoor, tls_context: ssl.SSLContext, deadline: float
 ) -> Transport | None:
     """The transport, or None if TLS came to nothing (plain HTTP on a TLS port, for example): no answer."""
-    sock, address = accepted
-    if tls_context is None:
-        return SocketTransport(sock, peer_address=address)
     with trio.move_on_at(deadline):
         try:
-            return await TlsTransport.accept(sock, tls_context, peer_address=address)
+            return await TlsTransport.accept(accepted.sock, tls_context, peer_address=accepted.address)
         except PeerGone as error:
             log.debug("no TLS handshake", why=str(error))
     door.on_event(FrontDoorEvent.HANDSHAKE_FAILURE)

@@ -27,7 +27,7 @@ class HttpWire:
         self.transport = transport
         self.parser = h11.Connection(h11.SERVER, max_incomplete_event_size=door.settings.max_head_bytes)
         self._door = door
-        self._writing = trio.Lock()
+        self._lock: trio.Lock | None = None
 
     @property
     def buffered_bytes(self) -> int:
@@ -46,6 +46,16 @@ class HttpWire:
         self.parser.receive_data(data)
         return bool(data)
 
+    def fill_now(self) -> None:
+        """Reads what has come by now, if anything has.
+
+        Raises:
+            PeerGone: the connection is lost.
+        """
+        data = self.transport.receive_some_now(READ_BYTES)
+        if data is not None:
+            self.parser.receive_data(data)
+
     async def send(self, *events: h11.Event) -> None:
         """Encodes and writes events.
 
@@ -54,7 +64,7 @@ class HttpWire:
             h11.LocalProtocolError: the app's answer is not HTTP; nothing of these events was written.
         """
         chunks: list[bytes] = []
-        async with self._writing:
+        async with self._writing():
             for event in events:
                 chunks += self.parser.send_with_data_passthrough(event) or ()
             await self._write(chunks)
@@ -65,8 +75,14 @@ class HttpWire:
         Raises:
             PeerGone: as for `send`.
         """
-        async with self._writing:
+        async with self._writing():
             await self._write([data])
+
+    def _writing(self) -> trio.Lock:
+        """Held while something is written; made when needed, which it never is for a tunnel."""
+        if self._lock is None:
+            self._lock = trio.Lock()
+        return self._lock
 
     async def _write(self, chunks: Sequence[bytes]) -> None:
         if sum(map(len, chunks)) <= PIECE_BYTES:

@@ -149,6 +149,15 @@ class SocketTransport(KernelTransport):
         except BlockingIOError:
             return None
 
+    def _receive_some_now(self, max_bytes: int) -> bytes | None:
+        try:
+            data = self._sock.recv(max_bytes)  # no buffer that is filled with zeros first
+        except BlockingIOError:
+            self._is_drained = True
+            return None
+        self._is_drained = len(data) < max_bytes
+        return data
+
     def _send_some(self, chunks: list[Chunk]) -> list[Chunk]:
         chunks = join_small(chunks)
         with suppress(BlockingIOError):
