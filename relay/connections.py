@@ -255,7 +255,7 @@ class TunnelServer:
         try:
             try:
                 try:
-                    hello = await self._shake_hands(peer, role, upgrade.transport, key)
+                    hello = await self._shake_hands(peer, role, key)
                     serve = self._serve_host if role == "host" else self._serve_viewer
                     serving = serve(peer, hello, upgrade.client[0])
                     del upgrade, key, hello, serve
@@ -300,20 +300,21 @@ class TunnelServer:
             return None
         return key
 
-    async def _shake_hands(self, peer: PeerConnection, role: Role, transport: Transport, key: bytes) -> Hello:
+    async def _shake_hands(self, peer: PeerConnection, role: Role, key: bytes) -> Hello:
         """Agree to the upgrade and take the peer's HELLO; gives its place back."""
         try:
-            with trio.move_on_after(self._settings.hello_timeout):
-                await transport.send_promptly(server_response(key, SUBPROTOCOL))
-                frame = decode_frame(await peer.receive_first())
-                if not isinstance(frame, Hello):
-                    raise RemoteProtocolError("the first frame must be HELLO", CloseReason.OUT_OF_ORDER)
-                if frame.version != PROTOCOL_VERSION:
-                    raise RemoteProtocolError("unknown protocol version", CloseReason.BAD_VERSION)
-                if frame.role != role:
-                    raise RemoteProtocolError("this door is for the other role", CloseReason.OUT_OF_ORDER)
-                return frame
-            raise RemoteProtocolError("no HELLO in time", CloseReason.HANDSHAKE_TIMEOUT)
+            deadline = trio.current_time() + self._settings.hello_timeout
+            message = await peer.receive_first(server_response(key, SUBPROTOCOL), deadline=deadline)
+            frame = decode_frame(message)
+            if not isinstance(frame, Hello):
+                raise RemoteProtocolError("the first frame must be HELLO", CloseReason.OUT_OF_ORDER)
+            if frame.version != PROTOCOL_VERSION:
+                raise RemoteProtocolError("unknown protocol version", CloseReason.BAD_VERSION)
+            if frame.role != role:
+                raise RemoteProtocolError("this door is for the other role", CloseReason.OUT_OF_ORDER)
+            return frame
+        except trio.TooSlowError as exc:
+            raise RemoteProtocolError("no HELLO in time", CloseReason.HANDSHAKE_TIMEOUT) from exc
         finally:
             self._handshaking.release()
 

@@ -20,6 +20,7 @@ connections have their turn, so that a peer that floods the relay slows itself d
 It never looks at what frames mean: `relay.tunnel` routes, `relay.connections` decides.
 """
 
+import math
 import random
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -301,14 +302,23 @@ class PeerConnection:
 
     # Receiving
 
-    async def receive_first(self) -> bytes:
-        """The peer's first message; the caller sets the deadline.
+    async def receive_first(self, answer: bytes = b"", *, deadline: float = math.inf) -> bytes:
+        """The peer's first message.
+
+        Args:
+            answer: what to send before it: the answer to the upgrade.
+            deadline: Trio's clock; one scope for this and for `close` costs less than two, and thousands of
+                peers may come at once.
 
         Raises:
+            trio.TooSlowError: it did not come in time.
             PeerGone: the connection ended, or was closed by us; then with the reason.
             RemoteProtocolError: what came is no WebSocket message we take.
         """
+        self._receiving.deadline = deadline
         with self._receiving:
+            if answer:
+                await self._transport.send_promptly(answer)
             while self._closing is None:
                 await self._receive_events()
                 while self._events:
@@ -316,6 +326,8 @@ class PeerConnection:
                     if isinstance(event, bytes):
                         return event
                     self._handle_control_event(event)
+        if self._closing is None:
+            raise trio.TooSlowError
         raise PeerGone("the connection was closed before the first message", self._closing)
 
     async def run(

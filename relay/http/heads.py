@@ -88,10 +88,11 @@ def check_request(request: h11.Request) -> RequestHead:
         raise RequestRefused(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, "Only HTTP/1.1 is spoken here.")
     if request.method == b"CONNECT":
         raise RequestRefused(HTTPStatus.NOT_IMPLEMENTED, "This is not a proxy.")
-    headers = [(bytes(name), bytes(value)) for name, value in request.headers]
-    if any(_CONTROL.search(value) for _, value in headers):
+    # Its `raw_items` are a plain list, at a third of the time that iterating over its own class takes.
+    headers = [(bytes(name).lower(), bytes(value)) for name, value in request.headers.raw_items()]
+    if _CONTROL.search(b"".join([value for _, value in headers])):
         raise RequestRefused(HTTPStatus.BAD_REQUEST, "A header field holds control characters.")
-    names = [name for name, _ in headers]
+    names = {name for name, _ in headers}
     is_chunked = b"transfer-encoding" in names
     if is_chunked and b"content-length" in names:
         raise RequestRefused(
@@ -107,7 +108,8 @@ def check_request(request: h11.Request) -> RequestHead:
         if name == b"host" and not _AUTHORITY.fullmatch(value):
             raise RequestRefused(HTTPStatus.BAD_REQUEST, "The Host field is not valid.")
     raw_path, _, query_string = target.partition(b"?")
-    lengths = [int(value) for name, value in headers if name == b"content-length"]
+    has_length = b"content-length" in names
+    lengths = [int(value) for name, value in headers if name == b"content-length"] if has_length else []
     return RequestHead(
         method=request.method.decode("ascii"),
         http_version=request.http_version.decode("ascii"),
@@ -173,7 +175,8 @@ def client_of(
     if protocols[-1] in (b"http", b"https"):
         scheme = protocols[-1].decode("ascii")
     client = peer_address
-    for element in reversed(b",".join(head.values(b"x-forwarded-for")).split(b",")):
+    forwarded = head.values(b"x-forwarded-for")
+    for element in reversed(b",".join(forwarded).split(b",")) if forwarded else ():
         address = _parse_forwarded(element.decode("latin-1").strip())
         if address is None:
             break  # nothing, or nonsense: whoever handed it on is the last one known

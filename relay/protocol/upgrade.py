@@ -13,6 +13,7 @@ import hashlib
 import re
 import secrets
 from collections.abc import Iterable, Sequence
+from functools import cache
 
 from relay.protocol.close_reasons import CloseReason
 from relay.protocol.errors import LocalProtocolError, RemoteProtocolError
@@ -121,9 +122,9 @@ def check_client_response(head: bytes, key: bytes, subprotocol: str | None) -> N
     status, headers = _parse_response(head)
     if status != 101:
         raise UpgradeError(f"The relay answered {status}.", status, _reason_for_status(status))
-    if _token_is_missing(headers, b"upgrade", b"websocket"):
+    if b"websocket" not in _tokens(_values(headers, b"upgrade")):
         raise UpgradeError("The answer does not upgrade to a WebSocket.", status)
-    if _token_is_missing(headers, b"connection", b"upgrade"):
+    if b"upgrade" not in _tokens(_values(headers, b"connection")):
         raise UpgradeError("The answer does not upgrade the connection.", status)
     if _values(headers, b"sec-websocket-accept") != [accept_value(key)]:
         raise UpgradeError("The answer does not fit the request's key.", status)
@@ -155,21 +156,25 @@ def check_server_request(
     Raises:
         UpgradeError: with one sentence, and the status to answer.
     """
-    headers = [(name.lower(), value) for name, value in headers]
+    by_name: dict[bytes, list[bytes]] = {}
+    for name, value in headers:
+        by_name.setdefault(name.lower(), []).append(value)
     if method != b"GET":
         raise UpgradeError("A WebSocket is asked for with GET.", 405)
-    if len(_values(headers, b"host")) != 1:
+    if len(by_name.get(b"host", ())) != 1:
         raise UpgradeError("The request needs one Host header.", 400)
-    if _token_is_missing(headers, b"upgrade", b"websocket"):
+    if b"websocket" not in _tokens(by_name.get(b"upgrade", ())):
         raise UpgradeError("The request does not ask for a WebSocket.", 400)
-    if _token_is_missing(headers, b"connection", b"upgrade"):
+    if b"upgrade" not in _tokens(by_name.get(b"connection", ())):
         raise UpgradeError("The request does not ask to upgrade the connection.", 400)
-    if _values(headers, b"sec-websocket-version") != [b"13"]:
+    if by_name.get(b"sec-websocket-version") != [b"13"]:
         raise UpgradeError("Only version 13 of the WebSocket protocol is spoken here.", 426)
-    keys = _values(headers, b"sec-websocket-key")
+    keys = by_name.get(b"sec-websocket-key", ())
     if len(keys) != 1 or not _is_key(keys[0]):
         raise UpgradeError("The request needs one Sec-WebSocket-Key of 16 bytes.", 400)
-    if subprotocol is not None and subprotocol.encode() not in _tokens(headers, b"sec-websocket-protocol"):
+    if subprotocol is not None and subprotocol.encode() not in _elements(
+        by_name.get(b"sec-websocket-protocol", ())
+    ):
         raise UpgradeError(
             f"The request does not offer the subprotocol {subprotocol}.", 400, CloseReason.BAD_VERSION
         )
@@ -178,14 +183,23 @@ def check_server_request(
 
 def server_response(key: bytes, subprotocol: str | None) -> bytes:
     """The answer that agrees to the upgrade (RFC 6455 §4.2.2); after it, both sides send frames."""
+    before, after = _server_head(subprotocol)
+    return before + accept_value(key) + after
+
+
+@cache
+def _server_head(subprotocol: str | None) -> tuple[bytes, bytes]:
+    """What stands before and behind the accept value, which is the same in every answer."""
+    mark = b"accept"
     headers = [
         (b"Upgrade", b"websocket"),
         (b"Connection", b"Upgrade"),
-        (b"Sec-WebSocket-Accept", accept_value(key)),
+        (b"Sec-WebSocket-Accept", mark),
     ]
     if subprotocol is not None:
         headers.append((b"Sec-WebSocket-Protocol", subprotocol.encode()))
-    return _write_head(b"HTTP/1.1 101 Switching Protocols", headers)
+    before, _, after = _write_head(b"HTTP/1.1 101 Switching Protocols", headers).partition(b" " + mark)
+    return before + b" ", after
 
 
 def _write_head(first_line: bytes, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
@@ -228,13 +242,14 @@ def _values(headers: Sequence[tuple[bytes, bytes]], wanted: bytes) -> list[bytes
     return [value for name, value in headers if name == wanted]
 
 
-def _tokens(headers: Sequence[tuple[bytes, bytes]], wanted: bytes) -> list[bytes]:
+def _elements(values: Iterable[bytes]) -> list[bytes]:
     """The elements of a comma-separated header that may be repeated (RFC 9110 §5.6.1)."""
-    return [token.strip(b" \t") for value in _values(headers, wanted) for token in value.split(b",")]
+    return [element.strip(b" \t") for value in values for element in value.split(b",")]
 
 
-def _token_is_missing(headers: Sequence[tuple[bytes, bytes]], wanted: bytes, token: bytes) -> bool:
-    return token not in [found.lower() for found in _tokens(headers, wanted)]
+def _tokens(values: Iterable[bytes]) -> list[bytes]:
+    """The same where their case means nothing: in lower case."""
+    return [element.lower() for element in _elements(values)]
 
 
 def _is_key(value: bytes) -> bool:
