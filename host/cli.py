@@ -31,6 +31,7 @@ from host.customer import Customer, clean
 from host.installation import Removal
 from host.life import HostLife, make_hello
 from host.pairing import ComputerFacts
+from host.preflight import Obstacle, report_refusal
 from host.receipt import hand_in_receipt
 from host.starting import CannotStart, Start, fail, start
 from host.state import HostState, StateError
@@ -166,7 +167,7 @@ async def _run(host: _Host) -> int:
     with trio.open_signal_receiver(*SIGNALS) as signals:
         async with contextlib.AsyncExitStack() as stack:
             customer = await _open_customer(host, stack)
-            outcome, acts = await _live(host, customer, signals)
+            outcome, obstacle, acts = await _live(host, customer, signals)
             if outcome is _Stop.TOLD_TO and host.state.pairing_key:
                 host.started.lock.release(remove=False)
                 customer.show_gone(host.texts.get("went_offline"))
@@ -176,10 +177,11 @@ async def _run(host: _Host) -> int:
                 key = "input_ended" if outcome is _Stop.GONE else "interrupted"
                 customer.show_gone(host.texts.get(key))
                 return 1
-            sentence = f"{host.texts.ending(outcome)} {host.texts.get('removed')}"
+            why = host.texts.ending(outcome) if obstacle is None else obstacle.sentence
+            sentence = f"{why} {host.texts.get('removed')}"
             customer.show_removed(sentence, removal.left)
             receipt = _make_receipt(host.state, outcome, removal, acts)
-            await _say_farewell(host, customer, receipt, signals)
+            await _say_farewell(host, customer, receipt, obstacle, signals)
             return 0 if outcome.ends_session and not removal.left else 1
 
 
@@ -196,13 +198,15 @@ async def _open_customer(host: _Host, stack: contextlib.AsyncExitStack) -> Custo
 
 async def _live(
     host: _Host, customer: Customer, signals: Signals
-) -> tuple[CloseReason | _Stop, dict[str, int]]:
+) -> tuple[CloseReason | _Stop, Obstacle | None, dict[str, int]]:
     """Why it stops, and how often technicians did what: the record goes with everything else."""
     with open_tools(host.started.installation.folder, display=host.started.display) as tools:
-        return await _live_with(host, customer, signals, tools), tools.record.counts()
+        return *await _live_with(host, customer, signals, tools), tools.record.counts()
 
 
-async def _live_with(host: _Host, customer: Customer, signals: Signals, tools: Tools) -> CloseReason | _Stop:
+async def _live_with(
+    host: _Host, customer: Customer, signals: Signals, tools: Tools
+) -> tuple[CloseReason | _Stop, Obstacle | None]:
     life = HostLife(
         host.state,
         customer,
@@ -237,7 +241,7 @@ async def _live_with(host: _Host, customer: Customer, signals: Signals, tools: T
         nursery.cancel_scope.cancel()
     if outcome is None:
         raise AssertionError("a host stops for a reason")
-    return outcome
+    return outcome, life.obstacle
 
 
 def _make_receipt(state: HostState, reason: CloseReason, removal: Removal, acts: dict[str, int]) -> Receipt:
@@ -251,11 +255,18 @@ def _make_receipt(state: HostState, reason: CloseReason, removal: Removal, acts:
     )
 
 
-async def _say_farewell(host: _Host, customer: Customer, receipt: Receipt, signals: Signals) -> None:
+async def _say_farewell(
+    host: _Host, customer: Customer, receipt: Receipt, obstacle: Obstacle | None, signals: Signals
+) -> None:
     """The customer may read how it ended, while the relay is told; a signal cuts both short."""
 
     async def hand_in() -> None:
         state = host.state
+        if obstacle is not None:
+            await trio.to_thread.run_sync(
+                report_refusal, state.origin, state.invite, obstacle.refusal, abandon_on_cancel=True
+            )
+            return
         if not state.credential or not state.session:
             return
         with trio.move_on_after(RECEIPT_BUDGET):

@@ -160,6 +160,11 @@ def is_session_folder(path: Path) -> bool:
     return path.parent.name == FOLDER_NAME and _SESSION_FOLDER.fullmatch(path.name) is not None
 
 
+def is_begun(folder: Path) -> bool:
+    """True if a session was begun from this folder."""
+    return (folder / STATE_NAMES[0]).exists()
+
+
 class HostLock:
     """The right to be this user's only running temporary host; held until the process ends or `release`.
 
@@ -255,7 +260,7 @@ class Installation:
     @property
     def has_state(self) -> bool:
         """True if a session was begun from here."""
-        return (self.folder / STATE_NAMES[0]).exists()
+        return is_begun(self.folder)
 
     @property
     def packages(self) -> Path:

@@ -28,6 +28,7 @@ from host.dashboard import keep_history
 from host.deadline import COMPUTER_CLOCKS, Clocks, Deadline, wait_over
 from host.pairing import ComputerFacts, Pairing
 from host.permissions import Permissions
+from host.preflight import Obstacle, clock_sentence, is_clock_wrong
 from host.state import HostState
 from host.texts import Texts
 from host.tools import Tools
@@ -39,6 +40,7 @@ from relay.protocol.codes import MAX_ATTEMPTS, MAX_CODES, MAX_TRIES_PER_CODE
 from relay.protocol.errors import ProtocolError, RemoteProtocolError
 from relay.protocol.frames import PROTOCOL_VERSION, Channel, FieldReader, Hello, Notice
 from relay.protocol.lease import make_join_proof, verify_lease
+from relay.protocol.refusals import Refusal
 
 PROGRAM: Final = "adhoc-host/0.1"
 GOODBYE_TIMEOUT: Final = 3.0
@@ -99,7 +101,9 @@ class HostLife:
         self._asker = Asker("", "", "")
         self._viewers: dict[int, AttachedViewer] = {}
         self._return_within: float | None = None
+        self._trouble = "trouble"
         self._end_reason: CloseReason | None = None
+        self._obstacle: Obstacle | None = None
         self._pairing_scope = trio.CancelScope()
         self._active = trio.Event()
 
@@ -128,12 +132,21 @@ class HostLife:
         """True from activation on."""
         return bool(self._state.lease)
 
+    @property
+    def obstacle(self) -> Obstacle | None:
+        """Why the session could not begin on this computer, if that ended it."""
+        return self._obstacle
+
     # Reasons to end
 
     def _end(self, reason: CloseReason) -> None:
         if self._end_reason is None:
             self._end_reason = reason
             self._nursery.cancel_scope.cancel()
+
+    def _refuse(self, refusal: Refusal, sentence: str) -> None:
+        self._obstacle = Obstacle(refusal, sentence)
+        self._end(CloseReason.REFUSED)
 
     async def _obey_deadline(self) -> None:
         preparation = Deadline.after(MAX_PREPARATION_SECONDS, self._clocks)
@@ -160,7 +173,8 @@ class HostLife:
             if reason.ends_session or reason in (CloseReason.REPLACED, CloseReason.REFUSED):
                 self._end(reason)
                 return
-            self._customer.show_trouble(self._texts.get("trouble"))
+            self._customer.show_trouble(self._texts.get(self._trouble))
+            self._trouble = "trouble"
             within, self._return_within = self._return_within, None
             await trio.sleep(
                 self._backoff.next_delay() if within is None else self._backoff.spread_over(within)
@@ -178,12 +192,14 @@ class HostLife:
                     reason = tunnel.close_reason or CloseReason.DEAD
         except NotAdmitted as exc:
             reason = exc.close_reason
-        except (ConnectionFailed, ProtocolError):
+        except (ConnectionFailed, ProtocolError) as exc:
             reason = CloseReason.DEAD  # by something on the way, perhaps: no word of the relay's
+            is_wrong = isinstance(exc, ConnectionFailed) and exc.is_untrusted
+            self._trouble = "wrong_relay" if is_wrong else "trouble"
         return CloseReason.REFUSED if reason in _DEAD_ENDS else reason
 
     def _take_welcome(self, tunnel: Tunnel) -> None:
-        """Raises RemoteProtocolError; unless for the lease, nothing was changed then."""
+        """Raises RemoteProtocolError, ConnectionFailed; unless for the lease, nothing was changed then."""
         welcome, state = FieldReader(tunnel.welcome), self._state
         session = welcome.text("session")
         credential = welcome.optional_binary("credential", max_length=64)
@@ -193,11 +209,20 @@ class HostLife:
         tries = welcome.number("tries", at_most=MAX_TRIES_PER_CODE)
         attempts = welcome.number("attempts", at_most=MAX_ATTEMPTS)
         lease, now = welcome.optional_binary("lease"), welcome.number("now")
+        has_begun = bool(state.pairing_key or state.lease or lease)
+        if state.relay_key not in (b"", relay_key):
+            # Who signs the leases is somebody else than before, whatever its certificate says.
+            if not has_begun:
+                self._refuse(Refusal.WRONG_RELAY, self._texts.get("wrong_relay"))
+            raise ConnectionFailed(CloseReason.REFUSED, "This is another relay.", is_untrusted=True)
+        skew = self._clocks.wall() - now
+        if not has_begun and is_clock_wrong(skew):
+            self._refuse(Refusal.CLOCK, clock_sentence(self._texts, skew))
         self._asker, self._viewers = asker, {}
         state.session = session
         state.credential = credential or state.credential
         # The first relay that this host joined at is the one whose leases it believes.
-        state.relay_key = state.relay_key or relay_key
+        state.relay_key = relay_key
         self._pairing.take_counts(code_number=code_number, tries=tries, attempts=attempts)
         self._save()
         if lease is not None:

@@ -17,13 +17,21 @@ from host.installation import (
     Removal,
     data_folder,
     finish_removals,
+    is_begun,
     session_folder,
 )
+from host.preflight import find_obstacle_here, find_obstacle_with, report_refusal
 from host.texts import Texts
+from relay.protocol.links import DeploymentLink
+from relay.protocol.refusals import Refusal
 
 
 class CannotStart(Exception):
-    """`str(error)` is one sentence for the customer."""
+    """`str(error)` is one sentence for the customer, `refusal` what the technician is told."""
+
+    def __init__(self, refusal: Refusal, sentence: str) -> None:
+        super().__init__(sentence)
+        self.refusal = refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,20 +59,33 @@ class Start:
 def start(given: Arguments, texts: Texts) -> Start:
     """Take the lock, finish removals that were cut short, and find or make the installation.
 
-    An installation whose own removal was cut short comes back with `is_ending` set.
+    An installation whose own removal was cut short comes back with `is_ending` set. Before a new one is made,
+    the relay is asked whether it may begin; why it does not begin is told to the relay.
 
     Raises:
-        CannotStart: there is no display, another host runs, nothing to resume, or nothing can be written.
+        CannotStart: something on this computer is in the way (`relay.protocol.refusals`), or there is nothing
+            to resume; nothing new is on the computer.
     """
+    try:
+        return _start(given, texts)
+    except CannotStart as exc:
+        if given.link is not None:
+            report_refusal(given.link.origin, given.link.invite, exc.refusal)
+        raise
+
+
+def _start(given: Arguments, texts: Texts) -> Start:
     display = given.display or os.environ.get("DISPLAY", "")
     if not display and sys.platform != "win32":
-        raise CannotStart(texts.get("no_display"))
+        raise CannotStart(Refusal.NO_DISPLAY, texts.get("no_display"))
     try:
         if given.resume is not None:
             Installation.open(given.resume)  # before a lock is made where nothing is
             folder = given.resume
         elif given.link is not None:
             folder = session_folder(data_folder(given.data_home), given.link.invite)
+            if not is_begun(folder):
+                _check_may_begin(given.link, texts)
         else:
             raise AssertionError("the command line has a link or a folder")
         lock = HostLock(folder.parent)
@@ -74,11 +95,20 @@ def start(given: Arguments, texts: Texts) -> Start:
             lock.release(remove=True)
             raise
     except AlreadyRunning as exc:
-        raise CannotStart(texts.get("already_running")) from exc
+        raise CannotStart(Refusal.OTHER_HOST, texts.get("already_running")) from exc
     except InstallationError as exc:
-        raise CannotStart(str(exc)) from exc
+        raise CannotStart(Refusal.CANNOT_INSTALL, str(exc)) from exc
     except OSError as exc:
-        raise CannotStart(texts.get("cannot_install", why=exc.strerror or exc)) from exc
+        raise CannotStart(
+            Refusal.CANNOT_INSTALL, texts.get("cannot_install", why=exc.strerror or exc)
+        ) from exc
+
+
+def _check_may_begin(link: DeploymentLink, texts: Texts) -> None:
+    """Raises CannotStart."""
+    obstacle = find_obstacle_here(texts) or find_obstacle_with(link, texts)
+    if obstacle is not None:
+        raise CannotStart(obstacle.refusal, obstacle.sentence)
 
 
 def fail(sentence: str) -> int:

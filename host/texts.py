@@ -104,6 +104,36 @@ _EN: Final[Mapping[str, str]] = {
     "no_display": "No desktop was found to show; please name one with --display.",
     "already_running": "Another temporary support session is running on this computer.",
     "cannot_install": "The support program cannot be installed here: {why}.",
+    "managed_host": (
+        "This computer is looked after by remote support software already ({name}), so no second one is "
+        "started. Please tell the technician, or whoever manages this computer."
+    ),
+    "no_rights": (
+        "This program needs an administrator's rights. Please start it again and answer Yes when the "
+        "computer asks whether it may make changes."
+    ),
+    "old_system": (
+        "This computer's system is too old for the support program, or of a kind that it is not made for."
+    ),
+    "dead_link": (
+        "This link is not valid any more: it was used already, or too old. Ask the technician for a new one."
+    ),
+    "clock_ahead": (
+        "This computer's clock is {duration} fast. Set date and time right (in the system's settings: set"
+        " automatically), then start this program again."
+    ),
+    "clock_behind": (
+        "This computer's clock is {duration} slow. Set date and time right (in the system's settings: set"
+        " automatically), then start this program again."
+    ),
+    "clock_unsure": (
+        "This computer's date or time seems to be wrong, so the support service cannot be trusted. Set "
+        "both right (in the system's settings: set automatically), then start this program again."
+    ),
+    "wrong_relay": (
+        "The support service could not prove that it is the right one, so nothing was told to it. "
+        "Somebody may listen on this network: try another one, and tell the technician: “wrong relay”."
+    ),
 }
 
 _ES: Final[Mapping[str, str]] = {
@@ -203,6 +233,36 @@ _ES: Final[Mapping[str, str]] = {
     "no_display": "No se encontró ningún escritorio; indíquelo con --display.",
     "already_running": "Ya hay otra sesión temporal de soporte en este equipo.",
     "cannot_install": "El programa de soporte no se puede instalar aquí: {why}.",
+    "managed_host": (
+        "Este equipo ya está atendido por un programa de soporte remoto ({name}), así que no se inicia "
+        "otro. Dígaselo al técnico o a quien administra este equipo."
+    ),
+    "no_rights": (
+        "Este programa necesita permisos de administrador. Inícielo de nuevo y responda Sí cuando el "
+        "equipo pregunte si puede hacer cambios."
+    ),
+    "old_system": (
+        "El sistema de este equipo es demasiado antiguo para el programa de soporte, o de un tipo no "
+        "previsto."
+    ),
+    "dead_link": "Este enlace ya no es válido: ya se usó o es demasiado antiguo. Pida uno nuevo al técnico.",
+    "clock_ahead": (
+        "El reloj de este equipo adelanta {duration}. Ponga bien la fecha y la hora (en los ajustes del "
+        "sistema: hora automática) y vuelva a iniciar este programa."
+    ),
+    "clock_behind": (
+        "El reloj de este equipo atrasa {duration}. Ponga bien la fecha y la hora (en los ajustes del "
+        "sistema: hora automática) y vuelva a iniciar este programa."
+    ),
+    "clock_unsure": (
+        "La fecha o la hora de este equipo parecen incorrectas, así que no se puede confiar en el "
+        "servicio de soporte. Corrija ambas (en los ajustes del sistema: hora automática) y vuelva a "
+        "iniciar este programa."
+    ),
+    "wrong_relay": (
+        "El servicio de soporte no pudo demostrar que es el correcto, así que no se le dijo nada. Alguien"
+        " puede estar escuchando en esta red: pruebe con otra y diga al técnico: «relé equivocado»."
+    ),
 }
 
 _ENDINGS_EN: Final[Mapping[CloseReason, str]] = {

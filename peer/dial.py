@@ -10,7 +10,9 @@ from urllib.parse import urlsplit
 import trio
 
 from peer.errors import ConnectionFailed
-from peer.proxies import choose_proxy, open_through
+from peer.proxies import open_through
+from peer.proxy_settings import choose_proxy
+from peer.trust import make_context
 from relay.protocol.close_reasons import CloseReason
 from relay.protocol.errors import ProtocolError, RemoteProtocolError
 from relay.protocol.frames import SUBPROTOCOL
@@ -47,7 +49,7 @@ async def dial(
             stream = tcp = await _open_tcp(scheme, host, port)
             tcp.setsockopt(trio.socket.IPPROTO_TCP, trio.socket.TCP_NODELAY, 1)
             if scheme in ("https", "wss"):
-                context = ssl_context or ssl.create_default_context()
+                context = ssl_context or make_context()
                 stream = trio.SSLStream(tcp, context, server_hostname=host, https_compatible=True)
             return stream, await _upgrade(stream, authority, path)
         except BaseException:
@@ -111,7 +113,9 @@ def _failures() -> Iterator[None]:
     except (OSError, UnicodeError, trio.BrokenResourceError) as exc:
         if isinstance(exc.__cause__, ssl.SSLCertVerificationError):
             raise ConnectionFailed(
-                CloseReason.REFUSED, "The relay's certificate is not trusted by this computer."
+                CloseReason.REFUSED,
+                "The relay's certificate is not trusted by this computer.",
+                is_untrusted=True,
             ) from exc
         # UnicodeError: a name that no resolver can be asked for.
         raise ConnectionFailed(CloseReason.DEAD, "The relay cannot be reached.") from exc

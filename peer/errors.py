@@ -12,7 +12,16 @@ class PeerError(Exception):
 
 
 class ConnectionFailed(PeerError):
-    """The relay could not be reached, or the connection to it ended or was refused."""
+    """The relay could not be reached, or the connection to it ended or was refused.
+
+    `is_untrusted`: somebody answered who could not prove to be the relay.
+    """
+
+    def __init__(
+        self, close_reason: CloseReason, message: str | None = None, *, is_untrusted: bool = False
+    ) -> None:
+        super().__init__(close_reason, message)
+        self.is_untrusted = is_untrusted
 
 
 class NotAdmitted(ConnectionFailed):

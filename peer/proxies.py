@@ -1,8 +1,4 @@
-"""The way to the relay through the proxy that this computer is set to: HTTP CONNECT or SOCKS5.
-
-What is asked are `urllib.request.getproxies` and `proxy_bypass`: the variables ``https_proxy``,
-``http_proxy``, ``all_proxy`` and ``no_proxy``, on Windows the system's settings as well. A proxy that needs a
-script to be chosen (PAC) is not supported. This computer itself is never reached through a proxy.
+"""The way to the relay through a proxy (`peer.proxy_settings`): HTTP CONNECT or SOCKS5.
 
 HTTP CONNECT is RFC 9110 §9.3.6 with basic credentials (RFC 7617), SOCKS5 is RFC 1928 with name and password
 (RFC 1929); names are resolved by the proxy. What a proxy answers is as untrusted as everything on the way.
@@ -11,15 +7,12 @@ HTTP CONNECT is RFC 9110 §9.3.6 with basic credentials (RFC 7617), SOCKS5 is RF
 import base64
 import ipaddress
 import re
-import urllib.request
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import unquote, urlsplit
 
 import trio
 
 from peer.errors import ConnectionFailed
+from peer.proxy_settings import Proxy
 from relay.protocol.close_reasons import CloseReason
 
 PROXY_TIMEOUT: Final = 15.0
@@ -27,68 +20,10 @@ PROXY_TIMEOUT: Final = 15.0
 MAX_HEAD_BYTES: Final = 16 * 1024
 """Of a proxy's answer to CONNECT."""
 
-_PORTS: Final = {"http": 8080, "socks5": 1080}
-_SCHEMES: Final = {"http": "http", "socks5": "socks5", "socks5h": "socks5", "socks": "socks5"}
 _MAX_SOCKS_FIELD: Final = 255
 _SOCKS_ADDRESS_BYTES: Final = {1: 4, 4: 16}
 _STATUS_LINE: Final = re.compile(rb"HTTP/1\.[01] ([1-9][0-9]{2})[ \r]")
 _UNAUTHORISED: Final = 407
-
-
-@dataclass(frozen=True, slots=True)
-class Proxy:
-    """Where to ask for the way.
-
-    Attributes:
-        kind: ``http`` or ``socks5``.
-        host, port: of the proxy.
-        user, password: empty for none.
-    """
-
-    kind: str
-    host: str
-    port: int
-    user: str = field(default="", repr=False)
-    password: str = field(default="", repr=False)
-
-
-def parse_proxy(address: str) -> Proxy | None:
-    """A proxy by its address as settings have it: ``[scheme://][user:password@]host[:port]``.
-
-    Returns:
-        None for what no proxy can be reached by; an https or SOCKS4 proxy is none either.
-    """
-    try:
-        parts = urlsplit(address if "://" in address else f"http://{address}")
-        kind = _SCHEMES.get(parts.scheme)
-        if kind is None or not parts.hostname:
-            return None
-        user, password = unquote(parts.username or ""), unquote(parts.password or "")
-        return Proxy(kind, parts.hostname, parts.port or _PORTS[kind], user, password)
-    except ValueError:
-        return None
-
-
-def choose_proxy(
-    scheme: str, host: str, settings: Mapping[str, str] | None = None, *, is_bypassed: bool | None = None
-) -> Proxy | None:
-    """The proxy for connections to `host`; None for the direct way.
-
-    Args:
-        scheme: ``http``, ``https``, ``ws`` or ``wss``.
-        settings: by scheme; None: this computer's.
-        is_bypassed: the settings except this host; None: look.
-    """
-    if _is_this_computer(host):
-        return None
-    if is_bypassed is None:
-        is_bypassed = bool(urllib.request.proxy_bypass(host))
-    if is_bypassed:
-        return None
-    known = urllib.request.getproxies() if settings is None else settings
-    name = {"ws": "http", "wss": "https"}.get(scheme, scheme)
-    address = known.get(name) or known.get("all") or known.get("socks") or ""
-    return parse_proxy(address) if address else None
 
 
 async def open_through(proxy: Proxy, host: str, port: int) -> trio.SocketStream:
@@ -117,15 +52,6 @@ async def open_through(proxy: Proxy, host: str, port: int) -> trio.SocketStream:
                 CloseReason.DEAD, "The proxy of this computer's network does not answer."
             ) from exc
         raise
-
-
-def _is_this_computer(host: str) -> bool:
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 # HTTP CONNECT

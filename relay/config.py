@@ -29,6 +29,7 @@ from pydantic import (
 
 from relay.addresses import parse_address
 from relay.errors import ConfigError
+from relay.protocol.refusals import Trait, parse_traits
 
 ENVIRONMENT_PREFIX = "ADHOC_"
 
@@ -157,6 +158,13 @@ def _parse_networks(value: object) -> object:
         raise ValueError("must be networks such as 10.0.0.0/8, with commas between them") from None
 
 
+def _parse_traits(value: object) -> object:
+    parts = value.split(",") if isinstance(value, str) else value
+    if not isinstance(parts, list):
+        return value
+    return parse_traits(str(part).strip() for part in parts if str(part).strip())
+
+
 def _one_line(value: str) -> str:
     if not value.isprintable() or not value.strip():
         raise ValueError("must be one line of text")
@@ -168,6 +176,7 @@ Origin = Annotated[str, AfterValidator(_parse_origin)]
 Smtp = Annotated[SmtpServer, BeforeValidator(_parse_smtp)]
 Address = Annotated[str, AfterValidator(parse_address)]
 Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], BeforeValidator(_parse_networks)]
+Traits = Annotated[tuple[Trait, ...], BeforeValidator(_parse_traits)]
 Line = Annotated[str, Field(max_length=100), AfterValidator(_one_line)]
 
 
@@ -224,6 +233,13 @@ class Config(BaseModel):
 
     downloads: Path | None = None
     """Folder with the host files that customers download. Default: ``downloads`` in `data`."""
+
+    managed_hosts: Traits = ()
+    """What else tells that a computer is managed already, so that the temporary host refuses to begin:
+    service:NAME (perhaps with a star at its end), file:PATH, registry:HKLM\\SOFTWARE\\KEY."""
+
+    managed_hosts_known: bool = True
+    """Refuse also where one of the agents is that the host file knows by itself (`host.managed`)."""
 
     log_format: Literal["console", "json"] = "console"
     """For people, or one JSON object a line for machines."""

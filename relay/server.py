@@ -263,7 +263,13 @@ def make_api_context(
     tunnels: TunnelServer,
 ) -> ApiContext:
     """What the API works with, from the settings."""
-    settings = ApiSettings(origin=origin, static=STATIC_FOLDER, downloads=config.downloads_folder)
+    settings = ApiSettings(
+        origin=origin,
+        static=STATIC_FOLDER,
+        downloads=config.downloads_folder,
+        managed_hosts=tuple(map(str, config.managed_hosts)),
+        knows_managed_hosts=config.managed_hosts_known,
+    )
     return ApiContext(
         settings=settings,
         store=store,

@@ -24,6 +24,7 @@ from relay.protocol.close_reasons import CloseReason
 from relay.protocol.codes import MAX_ATTEMPTS as MAX_ATTEMPTS
 from relay.protocol.codes import MAX_CODES, MAX_TRIES_PER_CODE
 from relay.protocol.frames import Channel
+from relay.protocol.refusals import Refusal
 
 SessionId = NewType("SessionId", str)
 
@@ -120,6 +121,13 @@ FUNNEL_STEPS: Final = (
     "first_picture",
 )
 """The steps between preparing and seeing the desktop, in their usual order."""
+
+
+REFUSED_STEPS: Final = frozenset(refusal.step for refusal in Refusal)
+"""What hosts that could not begin have said; in a funnel each stands once, with its last time."""
+
+REFUSAL_WINDOW: Final = timedelta(hours=24)
+"""After a session's end, in which it is still noted that its link was tried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -384,6 +392,19 @@ def record_step(session: Session, step: str, now: datetime) -> Session:
     if step != "wrong_code" and any(known == step for known, _ in session.funnel):
         return session
     return replace(session, funnel=(*session.funnel, (step, now)))
+
+
+def record_refusal(session: Session, refusal: Refusal, now: datetime) -> Session:
+    """The session after a host said why it could not begin; its state is the same as before.
+
+    Once the session has ended nothing is noted but that its dead link was tried, and that for a day only.
+    """
+    if session.ended_at is not None and (
+        refusal is not Refusal.DEAD_LINK or now > session.ended_at + REFUSAL_WINDOW or session.is_forgotten
+    ):
+        return session
+    others = tuple(reached for reached in session.funnel if reached[0] != refusal.step)
+    return replace(session, funnel=(*others, (refusal.step, now)))
 
 
 def warn(session: Session, sentence: str) -> Session:

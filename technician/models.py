@@ -99,6 +99,13 @@ class Tool(Answer):
     reason: str | None = None
 
 
+class Step(Answer):
+    """A step on the customer's way that was reached, or `refused_…`: why a host could not begin."""
+
+    step: str
+    at: datetime
+
+
 class Session(Answer):
     """One session as the console shows it.
 
@@ -125,6 +132,7 @@ class Session(Answer):
     code: int = 1
     tries: int = 0
     tools: dict[str, Tool] = {}
+    funnel: list[Step] = []
     warnings: list[str] = []
 
 

@@ -49,6 +49,9 @@ class ApiSettings:
             means of writing to strangers; a customer who lost the mail three times is served all the same.
         ping_interval: seconds between pings on the events' WebSocket; proxies cut silent ones at 60.
         max_feeds_per_technician: consoles one technician may have open at once.
+        refusals_per_address: what hosts that could not begin may say from one address at once, and …
+        refusals_window: … seconds until that many are taken again; of one link half as many.
+        managed_hosts, knows_managed_hosts: see `relay.config.Config`.
     """
 
     origin: str
@@ -58,6 +61,10 @@ class ApiSettings:
     mails_window: float = 600.0
     ping_interval: float = 20.0
     max_feeds_per_technician: int = 16
+    refusals_per_address: float = 20.0
+    refusals_window: float = 600.0
+    managed_hosts: tuple[str, ...] = ()
+    knows_managed_hosts: bool = True
 
     @property
     def has_tls(self) -> bool:
@@ -99,6 +106,7 @@ class ApiContext:
     close_viewers_of_technician: Callable[[TechnicianId], None] = lambda technician_id: None
     stopping: trio.Event = field(default_factory=trio.Event)
     mails: KeyedBuckets = field(init=False)
+    refusals: KeyedBuckets = field(init=False)
 
     def __post_init__(self) -> None:
         buckets = KeyedBuckets(
@@ -107,6 +115,12 @@ class ApiContext:
             burst=self.settings.mails_per_technician,
         )
         object.__setattr__(self, "mails", buckets)
+        refusals = KeyedBuckets(
+            "refusals_per_address",
+            rate_per_second=self.settings.refusals_per_address / self.settings.refusals_window,
+            burst=self.settings.refusals_per_address,
+        )
+        object.__setattr__(self, "refusals", refusals)
 
     def revoke_asker(self, asked_by_hash: bytes) -> None:
         """Close what was opened with a cookie or API token that is dead now (its SHA-256)."""

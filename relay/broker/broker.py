@@ -38,6 +38,7 @@ from relay.protocol.close_reasons import CloseReason
 from relay.protocol.frames import Channel, Fields, Role
 from relay.protocol.hidden import SecretBytes
 from relay.protocol.links import INVITE_BYTES
+from relay.protocol.refusals import Refusal
 from relay.sessions import Session, SessionId, SessionState
 from relay.store import Store, Transaction, account_rows, session_rows
 from relay.store.session_rows import SessionKey
@@ -566,6 +567,16 @@ class Broker:
                 ledger.keep(after)
 
         await self._books.commit(work, reads=by_id(session_id))
+
+    async def record_refusal(self, invite: bytes, refusal: Refusal) -> None:
+        """Notes why a host with this link could not begin; nothing, if no session is found or it is too late.
+
+        Args:
+            invite: untrusted.
+            refusal: what it said.
+        """
+        key = joining.invite_key(invite)
+        await self._books.commit(lambda ledger: joining.note_refusal(ledger, key, refusal), reads=key)
 
     def publish(self, session_id: SessionId) -> None:
         """Has whoever follows along see an open session again: something that belongs to it has changed."""

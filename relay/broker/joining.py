@@ -13,6 +13,7 @@ from relay.broker.records import HostAbout, ViewerAdmission
 from relay.errors import Refused, SessionUnavailable
 from relay.people import Company
 from relay.protocol.lease import verify_receipt
+from relay.protocol.refusals import Refusal
 from relay.sessions import Event, Session, SessionId, SessionState
 from relay.store import ticket_rows
 from relay.store.session_rows import SessionKey
@@ -112,6 +113,19 @@ def _by_credential(
     if session.ended_at is not None and ledger.now >= session.ended_at + timedelta(seconds=receipt_window):
         return None
     return session
+
+
+def note_refusal(ledger: Ledger, key: SessionKey, refusal: Refusal) -> None:
+    """See `Broker.record_refusal`. The log has each kind once; more would be a stranger's to fill it with."""
+    session = ledger.find_by(key)
+    if session is None:
+        return
+    after = rules.record_refusal(session, refusal, ledger.now)
+    if after is session:
+        return
+    if refusal.step not in dict(session.funnel):
+        ledger.audit(session, "host_refused", actor="host", refusal=refusal.value)
+    ledger.keep(after)
 
 
 def take_receipt(ledger: Ledger, session_id: SessionId, body: bytes, signature: bytes) -> Session:

@@ -26,6 +26,8 @@ PUBLIC = {
     ("GET", "/api/v1/links/{invite}/logo"),
     ("GET", "/api/v1/links/{invite}/receipt"),
     ("POST", "/api/v1/links/{invite}/opened"),
+    ("GET", "/api/v1/links/{invite}/start"),
+    ("POST", "/api/v1/links/{invite}/refused"),
     ("GET", "/d/{invite}/adhoc-host.pyz"),
     ("GET", "/d/{invite}"),
     ("GET", "/assets/{name}"),

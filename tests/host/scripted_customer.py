@@ -29,6 +29,7 @@ class ScriptedCustomer:
         permission: the answer about a tool; None never answers.
         permissions_asked: kind and technician of each such question.
         changes: what the customer chooses on the page of choices.
+        troubles: the sentences of what was shown as "trouble".
         asker: who asked, as shown last.
     """
 
@@ -38,6 +39,7 @@ class ScriptedCustomer:
         self.allows = allows
         self.folders = folders
         self.shown: list[str | tuple[str, object]] = []
+        self.troubles: list[str] = []
         self.sentences: list[str] = []
         self.asker: Asker | None = None
         self.claims: PairClaims | None = None
@@ -162,6 +164,7 @@ class ScriptedCustomer:
         self._show("open_chat")
 
     def show_trouble(self, sentence: str) -> None:
+        self.troubles.append(sentence)
         self._show("trouble")
 
     def show_online(self) -> None:

@@ -142,12 +142,32 @@ async def test_nobody_there_to_type_is_said_and_everything_removed(scene: Scene)
         assert host.traces() == []
 
 
-async def test_a_dead_link_is_said_and_everything_removed(scene: Scene) -> None:
+async def test_a_dead_link_is_said_and_nothing_installed(scene: Scene) -> None:
     await scene.house.relay.end(scene.prepared.session.id)
     async with scene.host() as host:
         assert await host.wait() == 1
-        assert "This link or session is not valid any more." in host.said
+    assert host.complained.startswith("adhoc-host: This link is not valid any more")
+    assert host.traces() == []
+    session = await scene.session()
+    assert session.funnel[-1].step == "refused_dead_link"
+
+
+async def test_a_computer_that_is_managed_already_is_refused_and_the_technician_sees_it(
+    tmp_path: Path,
+) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    # What each Linux computer has, as if it were the operator's own agent.
+    async with open_relay(tmp_path / "relay", managed_hosts="file:/usr/bin/env") as house:
+        scene = Scene(house, await house.relay.prepare(CUSTOMER), home)
+        async with scene.host() as host:
+            assert await host.wait() == 1
+        assert "remote support software already (/usr/bin/env)" in host.complained
+        assert host.complained.count("\n") == 1
         assert host.traces() == []
+        session = await scene.session()
+        assert session.state == "prepared"
+        assert [step.step for step in session.funnel] == ["refused_managed_host"]
 
 
 async def test_a_link_given_on_standard_input_is_not_on_the_command_line(scene: Scene) -> None:

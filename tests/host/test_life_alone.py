@@ -1,6 +1,5 @@
 """A host's life with a relay made of plain objects: long times, lost connections, and a relay that lies."""
 
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ from trio.testing import MockClock
 from host import life
 from host.deadline import Clocks
 from host.life import HostLife
+from host.preflight import Obstacle
 from host.state import HostState
 from host.texts import Texts
 from host.tools import open_tools
@@ -24,6 +24,7 @@ from relay.protocol.frames import Fields, Hello, Notice
 from relay.protocol.hidden import SecretBytes
 from relay.protocol.lease import Lease, sign_lease
 from relay.protocol.links import DeploymentLink
+from relay.protocol.refusals import Refusal
 from tests.host.scripted_customer import FACTS, PATIENCE, ScriptedCustomer
 
 DAY = 86_400
@@ -143,7 +144,8 @@ class Stage:
         self.state = HostState.fresh(LINK)
         self.relay.host_key = self.state.public_key
         self.ended: CloseReason | None = None
-        self.wall_offset = time.time()
+        self.obstacle: Obstacle | None = None
+        self.wall_offset = float(NOW)
         self.folder = folder
 
     async def live(self) -> None:
@@ -165,6 +167,7 @@ class Stage:
                 clocks=clocks,
             )
             self.ended = await host.run()
+            self.obstacle = host.obstacle
 
 
 @pytest.fixture
@@ -251,6 +254,7 @@ async def test_a_lease_that_cannot_be_believed_activates_nothing(
 async def test_the_first_relays_key_is_kept(autojump_clock: MockClock, stage: Stage) -> None:
     relay = stage.relay
     other = Ed25519PrivateKey.generate()
+    stage.state.pairing_key = bytes(32)
     relay.answers = [
         relay.welcome(),
         relay.welcome(relay_key=other.public_key().public_bytes_raw(), lease=relay.lease(key=other)),
@@ -261,6 +265,49 @@ async def test_the_first_relays_key_is_kept(autojump_clock: MockClock, stage: St
         (await relay.wait_joined(1)).close(CloseReason.DEAD)
         await relay.wait_joined(3)
         assert stage.state.lease == b""
+        assert Texts("en").get("wrong_relay") in stage.customer.troubles
+        nursery.cancel_scope.cancel()
+
+
+async def test_another_relay_before_anything_is_paired_ends_it(
+    autojump_clock: MockClock, stage: Stage
+) -> None:
+    relay = stage.relay
+    other = Ed25519PrivateKey.generate().public_key().public_bytes_raw()
+    relay.answers = [relay.welcome(), relay.welcome(relay_key=other)]
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(stage.live)
+        (await relay.wait_joined(1)).close(CloseReason.DEAD)
+    assert stage.ended is CloseReason.REFUSED
+    assert stage.obstacle == Obstacle(Refusal.WRONG_RELAY, Texts("en").get("wrong_relay"))
+
+
+@pytest.mark.parametrize(("minutes", "word"), [(6, "6 minutes fast"), (-180, "3 hours slow")])
+async def test_a_clock_that_is_far_off_ends_it_before_anything_is_asked(
+    autojump_clock: MockClock, stage: Stage, minutes: int, word: str
+) -> None:
+    stage.wall_offset = NOW + minutes * 60
+    stage.relay.answers = [stage.relay.welcome()]
+    await stage.live()
+    assert stage.ended is CloseReason.REFUSED
+    assert stage.obstacle is not None
+    assert stage.obstacle.refusal is Refusal.CLOCK
+    assert word in stage.obstacle.sentence
+
+
+async def test_a_clock_that_is_off_a_little_or_after_pairing_does_not_matter(
+    autojump_clock: MockClock, stage: Stage
+) -> None:
+    stage.wall_offset = NOW + 299
+    stage.relay.answers = [stage.relay.welcome(), stage.relay.welcome()]
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(stage.live)
+        tunnel = await stage.relay.wait_joined(1)
+        stage.state.pairing_key = bytes(32)
+        stage.wall_offset = NOW + 9000
+        tunnel.close(CloseReason.DEAD)
+        await stage.relay.wait_joined(2)
+        assert stage.ended is None
         nursery.cancel_scope.cancel()
 
 

@@ -11,7 +11,8 @@ import trio.testing
 
 from peer.dial import dial
 from peer.errors import ConnectionFailed
-from peer.proxies import MAX_HEAD_BYTES, PROXY_TIMEOUT, Proxy, choose_proxy, open_through, parse_proxy
+from peer.proxies import MAX_HEAD_BYTES, PROXY_TIMEOUT, open_through
+from peer.proxy_settings import Proxy, choose_proxy, parse_proxy
 from relay.protocol.close_reasons import CloseReason
 
 pytestmark = [pytest.mark.sockets]

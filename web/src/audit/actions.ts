@@ -40,7 +40,7 @@ export const ACTION_GROUPS: readonly { readonly word: PlainKey; readonly actions
     ],
   },
   { word: "audit_group_use", actions: ["attached", "detached", "tool_opened", "tool_closed"] },
-  { word: "audit_group_refusals", actions: ["join_refused", "attach_refused", "open_refused"] },
+  { word: "audit_group_refusals", actions: ["host_refused", "join_refused", "attach_refused", "open_refused"] },
   {
     word: "audit_group_company",
     actions: [

@@ -81,4 +81,5 @@ const VALUE_FAMILIES: Readonly<Record<string, string>> = {
   kinds: "tool_name",
   access: "access",
   role: "role",
+  refusal: "step_refused",
 };

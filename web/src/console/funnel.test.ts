@@ -58,6 +58,29 @@ describe("the funnel", () => {
     expect(told(["mail_failed", "mail_accepted"], { mail: mail("sent") })[0]).toBe("mail_accepted:done");
   });
 
+  test("what kept the program from beginning stands before what is still to come", () => {
+    expect(told(["link_opened", "host_downloaded", "refused_clock"])).toEqual([
+      "link_opened:done",
+      "host_downloaded:done",
+      "refused_clock:failed",
+      "started:current",
+      "waiting_code:pending",
+      "active:pending",
+      "first_picture:pending",
+    ]);
+    expect(told(["refused_managed_host"], { state: "ended" })).toEqual(["refused_managed_host:failed"]);
+  });
+
+  test("a refusal is over once a host has joined", () => {
+    expect(told(["refused_clock", "started"])).toContain("refused_clock:done");
+    expect(told(["started", "refused_clock"])).toContain("refused_clock:failed");
+    expect(told(["started", "refused_clock"], { state: "waiting" })).toContain("refused_clock:done");
+  });
+
+  test("refusals that this page does not know are left out", () => {
+    expect(told(["refused_something_new"], { state: "ended" })).toEqual([]);
+  });
+
   test("an ended session has nothing more to come", () => {
     expect(told(["link_opened", "started"], { state: "ended" })).toEqual(["link_opened:done", "started:done"]);
   });

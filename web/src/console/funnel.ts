@@ -13,7 +13,21 @@ const WAY = [
   "first_picture",
 ] as const;
 
-export type StepName = (typeof WAY)[number] | "mail_failed" | "mail_waiting" | "wrong_code";
+/** Why a host did not begin (relay/protocol/refusals.py): each may stand in the funnel once, with its last time. */
+const REFUSALS = [
+  "refused_managed_host",
+  "refused_other_host",
+  "refused_no_rights",
+  "refused_old_system",
+  "refused_dead_link",
+  "refused_clock",
+  "refused_wrong_relay",
+  "refused_no_display",
+  "refused_cannot_install",
+] as const;
+
+export type RefusalStep = (typeof REFUSALS)[number];
+export type StepName = (typeof WAY)[number] | RefusalStep | "mail_failed" | "mail_waiting" | "wrong_code";
 export type Progress = "done" | "current" | "pending" | "failed";
 
 export interface Stage {
@@ -52,8 +66,25 @@ export function funnelOf({ funnel, mail, state }: Pick<Session, "funnel" | "mail
     const progress = reached.has("active") ? "done" : "failed";
     stages.splice(before < 0 ? stages.length : before, 0, { step: "wrong_code", progress, at: wrongAt });
   }
+  const after = stages.findIndex(({ step, progress }) => step === "active" || progress === "pending" || progress === "current");
+  stages.splice(after < 0 ? stages.length : after, 0, ...refusalStages(reached, state));
   const mailed = mailStage(reached, mail);
   return mailed === null ? stages : [mailed, ...stages];
+}
+
+/** The refusals, oldest first; over once a host has joined, since or now. */
+function refusalStages(reached: ReadonlyMap<string, string>, state: Session["state"]): Stage[] {
+  const joinedAt = [reached.get("started"), reached.get("active")].filter((at) => at !== undefined).sort().at(-1) ?? "";
+  const isBegun = state === "waiting" || state === "active";
+  return REFUSALS.flatMap<Stage>((step) => {
+    const at = reached.get(step);
+    if (at === undefined) return [];
+    return [{ step, progress: isBegun || at < joinedAt ? "done" : "failed", at }];
+  }).sort((one, other) => ((one.at ?? "") < (other.at ?? "") ? -1 : 1));
+}
+
+export function isRefusal(step: StepName): step is RefusalStep {
+  return (REFUSALS as readonly string[]).includes(step);
 }
 
 function mailStage(reached: ReadonlyMap<string, string>, mail: Session["mail"]): Stage | null {

@@ -4,7 +4,7 @@ import type { Session } from "../api/types";
 import { counted, language, t } from "../i18n/text";
 import { formatTime } from "../text/format";
 import { Icon } from "../ui/icon";
-import { funnelOf, type Progress, type Stage } from "./funnel";
+import { funnelOf, isRefusal, type Progress, type Stage } from "./funnel";
 
 const ICONS = { done: CircleCheck, current: CircleDot, pending: Circle, failed: CircleAlert } as const;
 const PROGRESS_WORDS = {
@@ -35,6 +35,7 @@ function Step({ stage: { step, progress, at }, session }: { stage: Stage; sessio
         {t(`step_${step}`)}
         {isWrong && ` (${counted("tries_left", session.tries_left)})`}
         <span class="unseen"> ({t(PROGRESS_WORDS[progress])})</span>
+        {isRefusal(step) && progress === "failed" && <span class="step-advice">{t(`advice_${step}`)}</span>}
       </span>
       {at !== null && (
         <time class="soft tabular" datetime={at}>

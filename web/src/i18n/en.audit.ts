@@ -125,10 +125,12 @@ export const audit = {
   audit_changed: "{actor} changed the session.",
   audit_mailed: "{actor} had the link mailed.",
   audit_join_refused: "A computer was refused.",
+  audit_host_refused: "The program did not begin on the customer’s computer.",
   audit_attach_refused: "Connecting was refused: {actor}.",
   audit_open_refused: "A tool was refused: {actor}.",
 
   // Details
+  field_refusal: "why",
   field_way: "way",
   field_tool: "tool",
   field_kinds: "tools",

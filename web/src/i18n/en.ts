@@ -2,6 +2,7 @@ import { account } from "./en.account";
 import { audit } from "./en.audit";
 import { dashboard } from "./en.dashboard";
 import { files } from "./en.files";
+import { refusals } from "./en.refusals";
 import { settings } from "./en.settings";
 import { support } from "./en.support";
 import { tools } from "./en.tools";
@@ -11,6 +12,7 @@ export const en = {
   ...account,
   ...dashboard,
   ...files,
+  ...refusals,
   ...settings,
   ...audit,
   ...support,

@@ -125,9 +125,11 @@ export const audit: Readonly<Record<keyof typeof en, string>> = {
   audit_changed: "{actor} cambió la sesión.",
   audit_mailed: "{actor} hizo enviar el enlace por correo.",
   audit_join_refused: "Se rechazó un equipo.",
+  audit_host_refused: "El programa no empezó en el equipo del cliente.",
   audit_attach_refused: "Se rechazó una conexión: {actor}.",
   audit_open_refused: "Se rechazó una herramienta: {actor}.",
 
+  field_refusal: "por qué",
   field_way: "forma",
   field_tool: "herramienta",
   field_kinds: "herramientas",

@@ -2,6 +2,7 @@ import { account } from "./es.account";
 import { audit } from "./es.audit";
 import { dashboard } from "./es.dashboard";
 import { files } from "./es.files";
+import { refusals } from "./es.refusals";
 import { settings } from "./es.settings";
 import { support } from "./es.support";
 import { tools } from "./es.tools";
@@ -12,6 +13,7 @@ export const es: Catalogue = {
   ...account,
   ...dashboard,
   ...files,
+  ...refusals,
   ...settings,
   ...audit,
   ...support,

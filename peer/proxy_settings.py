@@ -1,0 +1,81 @@
+"""Which proxy this computer is set to, if any. Standard library only.
+
+What is asked are `urllib.request.getproxies` and `proxy_bypass`: the variables ``https_proxy``,
+``http_proxy``, ``all_proxy`` and ``no_proxy``, on Windows the system's settings as well. A proxy that needs a
+script to be chosen (PAC) is not supported. This computer itself is never reached through a proxy.
+"""
+
+import ipaddress
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+_PORTS: Final = {"http": 8080, "socks5": 1080}
+_SCHEMES: Final = {"http": "http", "socks5": "socks5", "socks5h": "socks5", "socks": "socks5"}
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """Where to ask for the way.
+
+    Attributes:
+        kind: ``http`` or ``socks5``.
+        host, port: of the proxy.
+        user, password: empty for none.
+    """
+
+    kind: str
+    host: str
+    port: int
+    user: str = field(default="", repr=False)
+    password: str = field(default="", repr=False)
+
+
+def parse_proxy(address: str) -> Proxy | None:
+    """A proxy by its address as settings have it: ``[scheme://][user:password@]host[:port]``.
+
+    Returns:
+        None for what no proxy can be reached by; an https or SOCKS4 proxy is none either.
+    """
+    try:
+        parts = urlsplit(address if "://" in address else f"http://{address}")
+        kind = _SCHEMES.get(parts.scheme)
+        if kind is None or not parts.hostname:
+            return None
+        user, password = unquote(parts.username or ""), unquote(parts.password or "")
+        return Proxy(kind, parts.hostname, parts.port or _PORTS[kind], user, password)
+    except ValueError:
+        return None
+
+
+def choose_proxy(
+    scheme: str, host: str, settings: Mapping[str, str] | None = None, *, is_bypassed: bool | None = None
+) -> Proxy | None:
+    """The proxy for connections to `host`; None for the direct way.
+
+    Args:
+        scheme: ``http``, ``https``, ``ws`` or ``wss``.
+        settings: by scheme; None: this computer's.
+        is_bypassed: the settings except this host; None: look.
+    """
+    if _is_this_computer(host):
+        return None
+    if is_bypassed is None:
+        is_bypassed = bool(urllib.request.proxy_bypass(host))
+    if is_bypassed:
+        return None
+    known = urllib.request.getproxies() if settings is None else settings
+    name = {"ws": "http", "wss": "https"}.get(scheme, scheme)
+    address = known.get(name) or known.get("all") or known.get("socks") or ""
+    return parse_proxy(address) if address else None
+
+
+def _is_this_computer(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
