@@ -1,22 +1,15 @@
 """Looking: roots, folders, single things, sizes, searches. Blocking, for a worker thread; changes nothing."""
 
-import sys
-
-if sys.platform == "win32":
-    raise ImportError("not for Windows")
-
 import fnmatch
-import os
-import pwd
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
-from functools import lru_cache
 from itertools import islice
 from pathlib import PurePosixPath
 from typing import Any, Final
 
 from host.files.places import Place, Places, kind_of
+from host.files.system import system
 from host.problems import RequestProblem
 from host.requests import wire_name
 
@@ -29,30 +22,13 @@ Entry = dict[str, Any]
 
 
 def roots(places: Places) -> list[Entry]:
-    """Where looking begins: the chosen folders, or the user's home, the root and mounted disks."""
+    """Where looking begins: the chosen folders, or the user's home, the root, drives and mounted disks."""
     if places.limit is not None:
         return [{"path": wire_name(folder), "kind": "chosen"} for folder in places.limit]
-    found: list[Entry] = [{"path": wire_name(os.path.expanduser("~")), "kind": "home"}]
-    found += [{"path": "/", "kind": "root"}]
-    found += [{"path": wire_name(path), "kind": "mount"} for path in _mounts()]
-    for root in found:
-        with suppress(OSError):
-            space = os.statvfs(root["path"])
-            root["total"], root["free"] = space.f_blocks * space.f_frsize, space.f_bavail * space.f_frsize
-    return found
+    return [{**root, "path": wire_name(root["path"])} for root in system.roots()]
 
 
-def _mounts() -> list[str]:
-    """Mounted disks that a person put there (fstab(5), udisks): below /media, /mnt and /run/media."""
-    try:
-        with open("/proc/self/mounts", encoding="utf-8", errors="surrogateescape") as lines:
-            points = [line.split(" ")[1].encode().decode("unicode_escape") for line in lines]
-    except (OSError, IndexError, UnicodeError):
-        return []
-    return sorted(point for point in set(points) if point.startswith(("/media/", "/mnt/", "/run/media/")))
-
-
-def entry(name: str, found: os.stat_result, target: str | None = None) -> Entry:
+def entry(name: str, found: system.Facts, target: str | None = None) -> Entry:
     """What is told of one thing. Sizes are bytes, times milliseconds since 1970 in UTC."""
     told: Entry = {
         "name": wire_name(name),
@@ -60,20 +36,12 @@ def entry(name: str, found: os.stat_result, target: str | None = None) -> Entry:
         "size": found.st_size if stat.S_ISREG(found.st_mode) else 0,
         "modified": found.st_mtime_ns // 1_000_000,
         "mode": stat.S_IMODE(found.st_mode),
-        "owner": _owner(found.st_uid),
-        "hidden": name.startswith("."),
+        "owner": system.owner_of(found),
+        "hidden": system.is_hidden(name, found),
     }
     if target is not None:
         told["target"] = wire_name(target)
     return told
-
-
-@lru_cache(maxsize=256)
-def _owner(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
 
 
 def stat_one(place: Place, name: str) -> Entry:
@@ -82,11 +50,10 @@ def stat_one(place: Place, name: str) -> Entry:
     Raises:
         OSError: nothing, or nothing that may be seen.
     """
-    found = place.stat()
-    target = None
-    if stat.S_ISLNK(found.st_mode):
-        with suppress(OSError):
-            target = os.readlink(place.name, dir_fd=place.folder)
+    if place.is_computer:
+        return _drive("")
+    found = place.facts()
+    target = system.link_target(place.name, place.folder) if stat.S_ISLNK(found.st_mode) else None
     return entry(name, found, target)
 
 
@@ -96,28 +63,26 @@ def list_folder(place: Place, *, show_hidden: bool) -> Iterator[list[Entry]]:
     Raises:
         OSError: it is none, or may not be read.
     """
-    descriptor = place.open_to_read(os.O_DIRECTORY)
-    try:
-        with os.scandir(descriptor) as found:
-            told = (_told(each, descriptor) for each in found if show_hidden or not each.name.startswith("."))
-            entries = islice((each for each in told if each is not None), MAX_ENTRIES)
-            while page := list(islice(entries, PAGE_ENTRIES)):
-                yield page
-    finally:
-        os.close(descriptor)
+    if place.is_computer:
+        yield [_drive(drive) for drive in system.drives()]
+        return
+    with place.listed() as folder:
+        told = (entry(*each) for each in system.entries(folder, show_hidden=show_hidden))
+        entries = islice(told, MAX_ENTRIES)
+        while page := list(islice(entries, PAGE_ENTRIES)):
+            yield page
 
 
-def _told(found: "os.DirEntry[str]", folder: int) -> Entry | None:
-    """None for what vanished between the two looks."""
-    try:
-        target = os.readlink(found.name, dir_fd=folder) if found.is_symlink() else None
-        return entry(found.name, found.stat(follow_symlinks=False), target)
-    except OSError:
-        return None
+def _drive(name: str) -> Entry:
+    """A drive, or the computer that has them."""
+    told: Entry = {"name": name, "kind": "folder", "owner": "", "hidden": False}
+    return told | dict.fromkeys(("size", "modified", "mode"), 0)
 
 
-def walk(place: Place) -> Iterator[tuple[PurePosixPath, list[str], list[str], int]]:
-    """A tree, by descriptors, links not followed: path below the top, folders, others, descriptor.
+def walk(
+    place: Place, *, show_hidden: bool = True
+) -> Iterator[tuple[PurePosixPath, list[str], list[str], int]]:
+    """A tree, by open folders, links not followed: path below the top, folders, others, folder.
 
     Whoever walks may take names out of the list of folders. Folders that may not be read are passed over.
 
@@ -125,25 +90,22 @@ def walk(place: Place) -> Iterator[tuple[PurePosixPath, list[str], list[str], in
         OSError: the top is no folder, or may not be read.
         RequestProblem: it is deeper than `MAX_DEPTH`.
     """
-    top = place.open_to_read(os.O_DIRECTORY)
-    try:
-        for path, folders, others, descriptor in os.fwalk(".", dir_fd=top, follow_symlinks=False):
+    with place.listed() as top:
+        for path, folders, others, folder in system.walk(top, show_hidden=show_hidden):
             below = PurePosixPath(path)
             if len(below.parts) > MAX_DEPTH:
                 raise RequestProblem("too_deep", str(below))
-            yield below, folders, others, descriptor
-    finally:
-        os.close(top)
+            yield below, folders, others, folder
 
 
 def measure(place: Place) -> Iterator[tuple[int, int, int]]:
     """Bytes, files and folders of a tree so far, after each folder of it."""
     size = files = count = 0
-    for _, folders, others, descriptor in walk(place):
+    for _, folders, others, folder in walk(place):
         count += len(folders)
         for name in others:
             with suppress(OSError):
-                found = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
+                found = system.facts(name, folder)
                 files += 1
                 size += found.st_size if stat.S_ISREG(found.st_mode) else 0
         yield size, files, count
@@ -158,15 +120,12 @@ def search(place: Place, pattern: str, *, show_hidden: bool) -> Iterator[list[En
     if not any(sign in wanted for sign in "*?["):
         wanted = f"*{wanted}*"
     told = 0
-    for below, folders, others, descriptor in walk(place):
-        if not show_hidden:
-            folders[:] = [name for name in folders if not name.startswith(".")]
-            others = [name for name in others if not name.startswith(".")]
+    for below, folders, others, folder in walk(place, show_hidden=show_hidden):
         page: list[Entry] = []
         for name in (*folders, *others):
             if fnmatch.fnmatchcase(name.casefold(), wanted):
                 with suppress(OSError):
-                    found = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
+                    found = system.facts(name, folder)
                     page.append(entry(name, found) | {"below": wire_name(str(below))})
         for start in range(0, len(page), PAGE_ENTRIES):
             yield page[start : start + PAGE_ENTRIES]

@@ -1,33 +1,22 @@
-"""Where a path leads, safely: every step by a descriptor, nothing that can be swapped in between.
+"""Where a path leads, safely: every step by an open folder, nothing that can be swapped in between.
 
 A `Place` is an open folder and a name in it; whatever is done is done to that name, relative to that
-descriptor, so that a folder that is replaced by a link meanwhile leads nowhere else.
+folder, so that a folder that is replaced by a link meanwhile leads nowhere else.
 
 Two modes. Without a limit paths mean what they mean to the computer's user: links on the way are followed, as
-their own programs do. With a limit (the customer's choice) every name on the way from the root is opened with
-`O_NOFOLLOW`, and the way leads through one of the chosen folders; links and other tricks are refused by the
-kernel, not by looking at text.
+their own programs do. With a limit (the customer's choice) every name on the way from the root is opened
+without following a link, and the way leads through one of the chosen folders; links and other tricks are
+refused by the system, not by looking at text. How, and what a path looks like, is `host.files.system`.
 """
 
-import sys
-
-if sys.platform == "win32":
-    raise ImportError("not for Windows")
-
-import os
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import PurePosixPath
-from typing import Final, Self
+from typing import Self
 
+from host.files.system import system
 from host.problems import RequestProblem
-
-MAX_PATH_BYTES: Final = 4096  # PATH_MAX, with the system's own terminator
-MAX_NAME_BYTES: Final = 255  # NAME_MAX of every usual file system
-
-_FOLDER: Final = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +24,7 @@ class Place:
     """A name in an open folder.
 
     Attributes:
-        folder: descriptor (`O_PATH`), open as long as the block that made this place.
+        folder: open as long as the block that made this place; `system.COMPUTER` for the folder of drives.
         name: one component; ``.`` for a limit's own top or the root.
         follows_links: reading a link reads what it leads to; never so beneath a limit.
     """
@@ -44,20 +33,35 @@ class Place:
     name: str
     follows_links: bool
 
-    def stat(self) -> os.stat_result:
-        """Of the thing itself, never of what a link leads to."""
-        return os.stat(self.name, dir_fd=self.folder, follow_symlinks=False)
+    @property
+    def is_computer(self) -> bool:
+        """Whether it is the folder of drives, in which there is nothing else."""
+        return self.folder == system.COMPUTER
 
-    def open_to_read(self, flags: int = 0) -> int:
+    def facts(self) -> system.Facts:
+        """Of the thing itself, never of what a link leads to."""
+        return system.facts(self.name, self.folder)
+
+    def open_to_read(self) -> int:
         """A descriptor of it, or of what it leads to where links are followed.
 
         Raises:
             OSError: it is missing, denied, or a link beneath a limit (ELOOP).
         """
-        if not self.follows_links:
-            flags |= os.O_NOFOLLOW
-        # Without O_NONBLOCK a named pipe would hold the thread until somebody writes into it.
-        return os.open(self.name, flags | os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=self.folder)
+        return system.open_to_read(self.name, self.folder, follow=self.follows_links)
+
+    @contextmanager
+    def listed(self) -> Iterator[int]:
+        """The folder that it is, or leads to where links are followed, opened to be listed.
+
+        Raises:
+            OSError: as `open_to_read`, or it is no folder.
+        """
+        folder = system.open_to_list(self.name, self.folder, follow=self.follows_links)
+        try:
+            yield folder
+        finally:
+            system.close_folder(folder)
 
 
 class Places:
@@ -68,7 +72,8 @@ class Places:
     """
 
     def __init__(self, limit: Sequence[str] | None = None) -> None:
-        self.limit = None if limit is None else tuple(os.path.normpath(folder) for folder in limit)
+        self._tops = [] if limit is None else [tuple(system.names_of(folder)) for folder in limit]
+        self.limit = None if limit is None else tuple("/" + "/".join(top) for top in self._tops)
 
     @contextmanager
     def at(self, path: str) -> Iterator[Place]:
@@ -81,40 +86,37 @@ class Places:
             RequestProblem: it is no path, or leads outside the limit.
             OSError: a folder on the way cannot be passed.
         """
-        names = parse_path(path)
-        folder, name = self._opened(path, names)
+        place = self.open(system.parse_path(path))
         try:
-            yield Place(folder, name, self.limit is None)
+            yield place
         finally:
-            os.close(folder)
+            system.close_folder(place.folder)
 
-    def _opened(self, path: str, names: Sequence[str]) -> tuple[int, str]:
-        """A descriptor of the folder that holds the last name, and that name."""
+    def open(self, names: Sequence[str]) -> Place:
+        """The place of these names; whoever asks closes its folder."""
         if self.limit is None:
-            folder = os.open("/" + "/".join(names[:-1]), _FOLDER)
-            rest: Sequence[str] = names[-1:]
-        else:
-            folder, rest = self._beneath(path, names)
-        return folder, rest[-1] if rest else "."
+            # A drive, like a root, is a folder by itself.
+            has_no_folder = not names or (system.HAS_DRIVES and len(names) == 1)
+            folder = system.open_path(names if has_no_folder else names[:-1])
+            return Place(folder, "." if has_no_folder else names[-1], follows_links=True)
+        top, rest = self._top_of(names)
+        return Place(system.open_beneath(top, rest[:-1]), rest[-1] if rest else ".", follows_links=False)
 
-    def _beneath(self, path: str, names: Sequence[str]) -> tuple[int, Sequence[str]]:
-        """The folder that holds the last name, reached through a chosen folder without following any link.
+    def is_top(self, names: Sequence[str]) -> bool:
+        """Whether these names are the root, a drive or a chosen folder, which is in no other that is open."""
+        if self.limit is None:
+            return len(names) <= (1 if system.HAS_DRIVES else 0)
+        return system.fold(names) in [system.fold(top) for top in self._tops]
+
+    def _top_of(self, names: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
+        """The chosen folder that these names lead into, in its own spelling, and the names below it.
 
         The way to the chosen folder is walked as well: one that lies in another could be swapped by a viewer.
         """
-        inner = PurePosixPath("/", *names)
-        top = next((PurePosixPath(top) for top in self.limit or () if inner.is_relative_to(top)), None)
-        if top is None:
-            raise RequestProblem("outside", path)
-        rest = inner.relative_to(top).parts
-        folder = os.open("/", _FOLDER)
-        for name in (*top.parts[1:], *rest[:-1]):
-            try:
-                deeper = os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=folder)
-            finally:
-                os.close(folder)
-            folder = deeper
-        return folder, rest
+        for top in self._tops:
+            if system.fold(names[: len(top)]) == system.fold(top):
+                return top, names[len(top) :]
+        raise RequestProblem("outside", "/" + "/".join(names))
 
 
 class NearbyPlaces:
@@ -126,8 +128,9 @@ class NearbyPlaces:
 
     def __init__(self, places: Places) -> None:
         self._places = places
-        self._names: tuple[str, ...] | None = None
-        self._folder = -1
+        self._place: Place | None = None
+        self._names: Sequence[str] | None = None
+        """Of the folder that its name is in; None for a top, which is in none."""
 
     def __enter__(self) -> Self:
         return self
@@ -137,49 +140,19 @@ class NearbyPlaces:
 
     def at(self, path: str) -> Place:
         """As `Places.at`; good until the next call."""
-        names = parse_path(path)
-        if not names or (self._places.limit is not None and "/" + "/".join(names) in self._places.limit):
-            self._close()  # a top has no folder around it
-        elif names[:-1] == self._names:
-            return Place(self._folder, names[-1], self._places.limit is None)
-        else:
-            self._close()
+        names = system.parse_path(path)
+        if self._place is not None and names[:-1] == self._names and not self._places.is_top(names):
+            return Place(self._place.folder, names[-1], self._place.follows_links)
+        self._close()
+        self._place = self._places.open(names)
+        if not self._places.is_top(names):
             self._names = names[:-1]
-        self._folder, name = self._places._opened(path, names)
-        return Place(self._folder, name, self._places.limit is None)
+        return self._place
 
     def _close(self) -> None:
-        if self._folder >= 0:
-            os.close(self._folder)
-        self._names, self._folder = None, -1
-
-
-def parse_path(path: str) -> tuple[str, ...]:
-    """The names of an absolute path, from the root; none for the root itself.
-
-    Raises:
-        RequestProblem: it is not absolute, too long, or has a name that no path has.
-    """
-    if not path.startswith("/") or "\0" in path:
-        raise RequestProblem("bad_name", "a path begins with / and has no NUL")
-    names = tuple(name for name in path.split("/") if name not in ("", "."))
-    for name in names:
-        check_name(name)
-    if len(os.fsencode(path)) >= MAX_PATH_BYTES:
-        raise RequestProblem("bad_name", "the path is too long")
-    return names
-
-
-def check_name(name: str) -> None:
-    """Refuses what cannot be one component of a path.
-
-    Raises:
-        RequestProblem: it is empty, ``.`` or ``..``, too long, or has a slash or NUL in it.
-    """
-    if name in ("", ".", "..") or "/" in name or "\0" in name:
-        raise RequestProblem("bad_name", name)
-    if len(os.fsencode(name)) > MAX_NAME_BYTES:
-        raise RequestProblem("bad_name", "the name is too long")
+        if self._place is not None:
+            system.close_folder(self._place.folder)
+        self._names = self._place = None
 
 
 def kind_of(mode: int) -> str:

@@ -6,21 +6,16 @@ transfer finds it again. Nothing half-written ever has the final name. Parts tha
 deleted at the latest with the session (`host.parts`).
 """
 
-import sys
-
-if sys.platform == "win32":
-    raise ImportError("not for Windows")
-
 import hashlib
 import os
 import stat
 from contextlib import suppress
 from typing import Final, Self
 
-from host.files.places import MAX_NAME_BYTES, Place, check_name
+from host.files.places import Place
+from host.files.system import system
 from host.parts import Parts
 from host.problems import RequestProblem
-from peer.naming import Name, give_name
 from relay.protocol.messages import MAX_BODY_BYTES
 
 TRANSFER_CHARACTERS: Final = 32
@@ -52,14 +47,13 @@ class Writing:
             RequestProblem: ``exists``; ``full``, there is no room for it; ``is_folder``, a folder has the
             name. OSError: it may not be written.
         """
-        check_name(place.name)
+        system.check_name(place.name)
         self._place, self._size, self._overwrite = place, size, overwrite
         self._check_target()
         self._part = part_name(place.name, transfer)
         self._parts, self._known_as = parts, parts.begin(place.folder, self._part)
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
         try:
-            self._descriptor = os.open(self._part, flags, 0o600, dir_fd=place.folder)
+            self._descriptor = system.create(self._part, place.folder, is_new=False)
         except OSError:
             self._forget_if_missing()
             raise
@@ -70,8 +64,8 @@ class Writing:
             raise
 
     def _begin(self) -> None:
-        found = os.fstat(self._descriptor)
-        if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid() or found.st_nlink != 1:
+        found = system.facts_of_open(self._descriptor)
+        if not system.is_own(found):
             self._parts.forget(self._known_as)  # it is not ours to remove
             raise RequestProblem("denied", "something else has the name of the part")
         self._hash = hashlib.sha256()
@@ -81,8 +75,7 @@ class Writing:
         while piece := os.read(self._descriptor, MAX_BODY_BYTES):
             self._hash.update(piece)
             self.offset += len(piece)
-        space = os.fstatvfs(self._descriptor)
-        if space.f_bavail * space.f_frsize < self._size - self.offset:
+        if system.room(self._descriptor) < self._size - self.offset:
             if self.offset == 0:
                 self.drop()
             raise RequestProblem("full", "there is not enough room on the disk")
@@ -130,7 +123,7 @@ class Writing:
         if self.offset != self._size or self._hash.digest() != sha256:
             self.drop()
             raise RequestProblem("changed", "what arrived is not what was sent")
-        _set_facts(self._descriptor, modified, mode)
+        system.set_facts(self._descriptor, modified, mode)
         self._check_target()
         _give_name(self._part, self._place, overwrite=self._overwrite, keep=keep)
         self._parts.forget(self._known_as)
@@ -138,12 +131,12 @@ class Writing:
     def drop(self) -> None:
         """Deletes the part."""
         with suppress(FileNotFoundError):
-            os.unlink(self._part, dir_fd=self._place.folder)
+            system.remove_file(self._part, self._place.folder)
         self._parts.forget(self._known_as)
 
     def _forget_if_missing(self) -> None:
         try:
-            os.stat(self._part, dir_fd=self._place.folder, follow_symlinks=False)
+            system.facts(self._part, self._place.folder)
         except OSError:
             self._parts.forget(self._known_as)
 
@@ -159,8 +152,7 @@ def part_name(name: str, transfer: str) -> str:
     """
     if len(transfer) != TRANSFER_CHARACTERS or not set(transfer) <= set("0123456789abcdef"):
         raise RequestProblem("bad_name", "a transfer's id is 32 hexadecimal digits")
-    short = os.fsencode(name)[: MAX_NAME_BYTES - _TAIL_BYTES]
-    return f".{os.fsdecode(short)}.{transfer}.part"
+    return f".{system.cut_name(name, _TAIL_BYTES)}.{transfer}.part"
 
 
 def put(
@@ -179,7 +171,7 @@ def put(
     Raises:
         RequestProblem, OSError: as for `Writing`.
     """
-    check_name(place.name)
+    system.check_name(place.name)
     _check_target(place, overwrite=overwrite)
     if hashlib.sha256(data).digest() != sha256:
         raise RequestProblem("changed", "what arrived is not what was sent")
@@ -189,7 +181,7 @@ def put(
         _put_part(part, data, place, modified=modified, mode=mode, overwrite=overwrite, keep=keep)
     except BaseException:
         with suppress(FileNotFoundError):
-            os.unlink(part, dir_fd=place.folder)
+            system.remove_file(part, place.folder)
         raise
     finally:
         parts.forget(known_as)
@@ -205,11 +197,10 @@ def _put_part(
     overwrite: bool,
     keep: Place | None,
 ) -> None:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(part, flags, 0o600, dir_fd=place.folder)
+    descriptor = system.create(part, place.folder, is_new=True)
     try:
         _write_all(descriptor, data)
-        _set_facts(descriptor, modified, mode)
+        system.set_facts(descriptor, modified, mode)
     finally:
         os.close(descriptor)
     _give_name(part, place, overwrite=overwrite, keep=keep)
@@ -217,7 +208,7 @@ def _put_part(
 
 def _check_target(place: Place, *, overwrite: bool) -> None:
     try:
-        found = place.stat()
+        found = place.facts()
     except FileNotFoundError:
         return
     if stat.S_ISDIR(found.st_mode):
@@ -232,20 +223,8 @@ def _write_all(descriptor: int, data: bytes) -> None:
         view = view[os.write(descriptor, view) :]
 
 
-def _set_facts(descriptor: int, modified: int, mode: int | None) -> None:
-    os.fchmod(descriptor, 0o666 & ~_umask() if mode is None else mode & 0o777)
-    os.utime(descriptor, ns=(modified * 1_000_000, modified * 1_000_000))
-
-
 def _give_name(part: str, place: Place, *, overwrite: bool, keep: Place | None) -> None:
     if keep is not None:
-        check_name(keep.name)
-    kept = None if keep is None else Name(keep.name, keep.folder)
-    give_name(Name(part, place.folder), Name(place.name, place.folder), overwrite=overwrite, keep=kept)
-
-
-def _umask() -> int:
-    """The process's; there is no way to read it without setting it, but this file of the kernel's."""
-    with suppress(OSError, ValueError, StopIteration), open("/proc/self/status", encoding="ascii") as lines:
-        return int(next(line for line in lines if line.startswith("Umask:")).split()[1], 8)
-    return 0o022
+        system.check_name(keep.name)
+    kept = None if keep is None else (keep.name, keep.folder)
+    system.give_name(part, place.name, place.folder, overwrite=overwrite, keep=kept)

@@ -8,6 +8,7 @@ import stat
 from typing import Final, Self
 
 from host.files.places import Place
+from host.files.system import system
 from host.problems import RequestProblem
 from relay.protocol.messages import MAX_BODY_BYTES
 
@@ -31,7 +32,7 @@ class Reading:
             OSError: it is missing or may not be read.
         """
         self._descriptor = place.open_to_read()
-        found = os.fstat(self._descriptor)
+        found = system.facts_of_open(self._descriptor)
         if not stat.S_ISREG(found.st_mode):
             os.close(self._descriptor)
             raise RequestProblem("is_folder" if stat.S_ISDIR(found.st_mode) else "other", place.name)
@@ -86,7 +87,7 @@ class Reading:
         Raises:
             RequestProblem: ``changed``, somebody wrote into it meanwhile.
         """
-        found = os.fstat(self._descriptor)
+        found = system.facts_of_open(self._descriptor)
         if (found.st_size, found.st_mtime_ns) != self._before:
             raise RequestProblem("changed", "somebody wrote into the file while it was read")
         return self._hash.digest()

@@ -434,7 +434,7 @@ async def test_a_folder_that_is_swapped_for_a_link_leads_nowhere(allowed: Path, 
         inner.rmdir()
         inner.symlink_to(tmp_path / "secret")
         with pytest.raises(FileNotFoundError):
-            place.stat()
+            place.facts()
     again = Places([str(allowed)]).at(f"{inner}/file")
     with pytest.raises(NotADirectoryError):
         again.__enter__()
