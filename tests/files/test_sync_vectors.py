@@ -1,8 +1,8 @@
 """The plans that the browser's planner (web/src/files/sync/plan.ts) must make as well.
 
-A node is written ``KIND SIZE MODIFIED [SHA256]``, an action ``DEED SIDE PATH`` with what else it says; what is
-known of a path is the nodes of both sides with `` | `` between them. After a deliberate change of the rules,
-``ADHOC_WRITE_VECTORS=1 pytest tests/files/test_sync_vectors.py`` writes the file anew.
+A node is written ``KIND SIZE MODIFIED [SHA256]``, an action ``DEED SIDE PATH`` with what else it says; what
+is known of a path is the nodes of both sides with `` | `` between them. After a deliberate change of the
+rules, ``ADHOC_WRITE_VECTORS=1 pytest tests/files/test_sync_vectors.py`` writes the file anew.
 """
 
 import posixpath

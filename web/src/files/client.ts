@@ -259,7 +259,7 @@ function isKind(kind: string): kind is Kind {
 }
 
 /** Whether it can be one step of a path: what is joined to a path of ours must not lead elsewhere. */
-function isName(name: Name): boolean {
+export function isName(name: Name): boolean {
   if (typeof name === "string") return !["", ".", ".."].includes(name) && !/[/\0]/.test(name);
   return name.length > 0 && !name.includes(0x2f) && !name.includes(0);
 }

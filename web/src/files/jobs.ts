@@ -25,12 +25,14 @@ export interface Task {
 
 /** What a job does. */
 export interface Work {
-  readonly direction: "up" | "down";
+  readonly direction: "up" | "down" | "both";
   readonly title: string;
   /** Finds the tasks, and makes the folders they need; may be called again after an interruption. */
   tasks(client: FilesClient): AsyncIterable<Task>;
   /** What has the name of something that is copied: replaced, or left as it is. */
   readonly overwrite: boolean;
+  /** What there is to say of it besides, in a sentence that follows; and a look at each thing. */
+  readonly more?: { summary(): string; open(): void };
 }
 
 /** A file that did not arrive, and why. */
@@ -76,6 +78,9 @@ const LOCAL_PROBLEMS: Readonly<Record<string, PlainKey>> = {
   NotReadableError: "local_changed",
   TypeMismatchError: "problem_exists",
   TypeError: "local_bad_name",
+  sync_changed: "sync_changed",
+  sync_too_many: "sync_too_many",
+  sync_too_deep: "problem_too_deep",
 };
 
 /** What went wrong with one file, for people. */

@@ -5,6 +5,7 @@ import { files } from "./en.files";
 import { refusals } from "./en.refusals";
 import { settings } from "./en.settings";
 import { support } from "./en.support";
+import { sync } from "./en.sync";
 import { tools } from "./en.tools";
 
 /** English, the source of all texts. `{names}` are filled in by `t`; the keys' types know which. */
@@ -16,6 +17,7 @@ export const en = {
   ...settings,
   ...audit,
   ...support,
+  ...sync,
   ...tools,
 
   // Everywhere

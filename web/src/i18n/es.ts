@@ -5,6 +5,7 @@ import { files } from "./es.files";
 import { refusals } from "./es.refusals";
 import { settings } from "./es.settings";
 import { support } from "./es.support";
+import { sync } from "./es.sync";
 import { tools } from "./es.tools";
 import type { Catalogue } from "./text";
 
@@ -17,6 +18,7 @@ export const es: Catalogue = {
   ...settings,
   ...audit,
   ...support,
+  ...sync,
   ...tools,
 
   product: "Soporte Ad Hoc",

@@ -6,6 +6,7 @@ import { dashboard } from "./en.dashboard";
 import { files } from "./en.files";
 import { settings } from "./en.settings";
 import { support } from "./en.support";
+import { sync } from "./en.sync";
 import { tools } from "./en.tools";
 import { es } from "./es";
 import { counted, isLanguage, language, preferredLanguage, t, textIfAny, textIn, type Key } from "./text";
@@ -22,7 +23,7 @@ test("every text exists in both languages with the same names to fill in", () =>
 });
 
 test("no block of texts takes a key of another", () => {
-  for (const block of [account, dashboard, files, settings, audit, support, tools] as const) expect(en).toMatchObject(block);
+  for (const block of [account, dashboard, files, settings, audit, support, sync, tools] as const) expect(en).toMatchObject(block);
 });
 
 test("texts follow the language", () => {
