@@ -103,6 +103,7 @@ def test_a_run_ends_before_it_becomes_too_long(take_run: TakeRun) -> None:
         b"\x82",
         b"",
     ],
+    ids=lambda after: f"{len(after)} bytes",  # the masks are random, and the names of tests are not
 )
 def test_anything_else_ends_it_or_is_none(take_run: TakeRun, after: bytes) -> None:
     first = masked(encode_data(ONE, b"first"))
