@@ -11,10 +11,11 @@ records are immutable: `advance` and its siblings return the next one.
     active --deadline--> ended --removal receipt--> ended (removal confirmed)
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from enum import Enum
+from operator import attrgetter
 from types import MappingProxyType
 from typing import Final, Literal, NewType, TypeAlias
 
@@ -226,6 +227,31 @@ class Session:
         return self.tries >= MAX_TRIES_PER_CODE
 
 
+_FIELDS: Final = tuple(field.name for field in fields(Session))
+_read_fields = attrgetter(*_FIELDS)
+_PUT: Final[Mapping[str, Callable[[Session, object], None]]] = MappingProxyType(
+    {name: getattr(Session, name).__set__ for name in _FIELDS}
+)
+_PUT_ALL: Final = tuple(_PUT.values())
+
+
+def altered(session: Session, **changes: object) -> Session:
+    """What `dataclasses.replace` returns, in a third of its time: for the steps that every admission takes.
+
+    The type checker sees none of the names and values. Of its 14 µs most go into passing 34 fields by name to
+    a constructor that puts each by name.
+
+    Raises:
+        KeyError: there is no such field.
+    """
+    copy = object.__new__(Session)
+    for put, value in zip(_PUT_ALL, _read_fields(session), strict=True):
+        put(copy, value)
+    for name, value in changes.items():
+        _PUT[name](copy, value)
+    return copy
+
+
 def next_state(state: SessionState, event: Event) -> SessionState:
     """Looks the step up in `TRANSITIONS`.
 
@@ -248,7 +274,7 @@ def advance(session: Session, event: Event, now: datetime) -> Session:
     Raises:
         SessionUnavailable: the table has no such step, or the session is not paired (for ACTIVATED).
     """
-    session = replace(session, state=next_state(session.state, event))
+    session = altered(session, state=next_state(session.state, event))
     match event:
         case Event.HOST_JOINED:
             return session
@@ -300,7 +326,7 @@ def host_replaced(session: Session, *, key: bytes, computer: str, os: str, user:
             session, f"A second computer opened the link: {computer} (before: {session.computer})."
         )
     return (
-        replace(
+        altered(
             session,
             host_key=key,
             computer=computer,

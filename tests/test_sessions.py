@@ -76,6 +76,21 @@ def test_table_allows_what_the_design_says_and_nothing_else(state: SessionState,
         assert rules.next_state(state, event) is SessionState(expected)
 
 
+def test_altered_is_replace_and_leaves_the_session_as_it_was() -> None:
+    session = make_session()
+    changes: dict[str, Any] = {
+        "computer": "PC",
+        "tries": 3,
+        "warnings": ("one",),
+        "state": SessionState.ACTIVE,
+    }
+    before = replace(session)
+    assert rules.altered(session, **changes) == replace(session, **changes)
+    assert rules.altered(session) == session == before
+    with pytest.raises(KeyError):
+        rules.altered(session, no_such_field=1)
+
+
 def test_each_ending_has_its_own_close_reason() -> None:
     assert {reason.wire for reason in rules.END_REASONS.values()} == {
         "lapsed",

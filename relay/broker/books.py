@@ -16,7 +16,7 @@ the disk, and one wait does for all. In it they run in order of arrival, each on
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, TypeVar, cast
 
@@ -31,7 +31,7 @@ from relay.broker.records import BrokerStatistics
 from relay.errors import Refused
 from relay.people import Company, CompanyId
 from relay.protocol.close_reasons import CloseReason
-from relay.sessions import Session, SessionId, SessionState, Share
+from relay.sessions import Session, SessionId, SessionState, Share, altered
 from relay.store import Store, StoreUnavailable, Transaction
 from relay.store.audit_rows import AuditRow
 from relay.store.session_rows import SessionKey
@@ -306,9 +306,9 @@ class Books:
         shares = session.shares or self._shares.get(session.id, ())
         presence = self._presence.get(session.id)
         if presence is None:
-            return replace(session, shares=shares, host_online=False, viewers=0)
+            return altered(session, shares=shares, host_online=False, viewers=0)
         is_online, viewers = presence.host is not None, len(presence.viewers)
-        return replace(session, shares=shares, host_online=is_online, viewers=viewers)
+        return altered(session, shares=shares, host_online=is_online, viewers=viewers)
 
     def host(self, session_id: SessionId) -> int | None:
         """The number of the host's connection, None while it is offline."""
