@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from host.installation import is_session_folder
+from host.layout import is_session_folder
 from relay.protocol.links import MAX_LINK_CHARACTERS, DeploymentLink, LinkError, parse_deployment_link
 
 PROGRAM_NAME = "adhoc-host"

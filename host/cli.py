@@ -6,7 +6,8 @@
     python -m host --resume DIR        what autostart runs
 
 Exit codes: 0 the session ended and everything was removed, or the host went offline as it was told to; 1 it
-could not do that, for a reason that was said; 2 the command line cannot be used.
+could not do that, for a reason that was said; 2 the command line cannot be used; 3 the session ended, and
+something could not be removed (what it was is said; it is tried again at the next start of the computer).
 
 Of the single file's packages, those that were not imported before the removal are gone after it: what the
 last words need is imported here.
@@ -33,7 +34,7 @@ from host.life import HostLife, make_hello
 from host.pairing import ComputerFacts
 from host.preflight import Obstacle, report_refusal
 from host.receipt import hand_in_receipt
-from host.starting import CannotStart, Start, fail, start
+from host.starting import EXIT_LEFT, CannotStart, Start, fail, go_on_removing, start
 from host.state import HostState, StateError
 from host.terminal import open_terminal
 from host.texts import Texts
@@ -74,11 +75,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run_bundle(given: Arguments, started: Start, file: Path) -> int:
     """Run the host from its single file `file`, which has been unpacked. Returns the exit code."""
+    is_program = getattr(sys, "frozen", False)  # one that brings its Python along
 
     def install() -> None:
         # A host that cannot come back after a restart of the computer is better than none.
         with contextlib.suppress(OSError):
-            started.installation.enable_return(file, sys.executable)
+            started.installation.enable_return(file, None if is_program else sys.executable)
 
     return run(given, started, Texts.of_environment(), install=install)
 
@@ -95,9 +97,7 @@ def run(given: Arguments, started: Start, texts: Texts, *, install: Callable[[],
         if hasattr(output, "reconfigure"):
             output.reconfigure(errors="replace")
     if started.installation.is_ending:
-        started.remove()
-        print(texts.get("removed"))
-        return 0
+        return go_on_removing(started, texts)
     try:
         state = load_state(started.installation.folder, given.link)
     except (StateError, OSError) as exc:
@@ -182,7 +182,9 @@ async def _run(host: _Host) -> int:
             customer.show_removed(sentence, removal.left)
             receipt = _make_receipt(host.state, outcome, removal, acts)
             await _say_farewell(host, customer, receipt, obstacle, signals)
-            return 0 if outcome.ends_session and not removal.left else 1
+            if removal.left:
+                return EXIT_LEFT
+            return 0 if outcome.ends_session else 1
 
 
 async def _open_customer(host: _Host, stack: contextlib.AsyncExitStack) -> Customer:

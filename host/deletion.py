@@ -82,6 +82,25 @@ def remove_file(name: str, folder: int, identity: tuple[int, int] | None = None)
         raise NotOurs("it is there again")
 
 
+def remove_link(name: str, folder: int, target: str) -> None:
+    """Remove a symbolic link of ours to exactly `target`, and look whether it is gone.
+
+    Raises:
+        FileNotFoundError: it is gone already.
+        NotOurs: there is something else of this name, or again.
+        OSError: it cannot be removed.
+    """
+    found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    if not stat.S_ISLNK(found.st_mode) or found.st_uid != os.geteuid():
+        raise NotOurs("not a link of ours")
+    if os.readlink(name, dir_fd=folder) != target:
+        raise NotOurs("a link to something else")
+    os.unlink(name, dir_fd=folder)
+    with contextlib.suppress(FileNotFoundError):
+        os.stat(name, dir_fd=folder, follow_symlinks=False)
+        raise NotOurs("it is there again")
+
+
 def remove_folder(path: Path) -> None:
     """Remove an empty folder of ours. Raises OSError if it is not one."""
     with opened_folder(path.parent) as above:

@@ -3,9 +3,10 @@
 Everything is written into a manifest before it is made: a crash at any point leaves a manifest that names at
 least what is there. Removal deletes what the manifest names and nothing else: it walks to each thing by file
 descriptors, follows no link, deletes only regular files and empty folders that belong to this user, and
-looks whether they are gone. It first marks the manifest as *ending*, takes the secrets first and the two
-things that start this program again (its copy and the autostart entry) last, so that a removal which was cut
-short is finished by the next start of any temporary host of this user.
+looks whether they are gone. It first marks the manifest as *ending* and takes the secrets first. What
+starts this program again (its copy, and a unit of systemd or an autostart entry, `host.returning`) is last:
+a removal that was cut short is finished by the next start. If something cannot be removed, these last things
+stay until then, it is tried once more, and then they go too.
 
 ::
 
@@ -17,8 +18,9 @@ short is finished by the next start of any temporary host of this user.
             record, chat, history, before   host.tools
             parts                    the unfinished uploads beside their targets, removed as well (host.parts)
             packages/                    the unpacked single file
-            adhoc-host.pyz               the single file's copy, for autostart
-    $XDG_CONFIG_HOME/autostart/adhoc-host-0123456789abcdef.desktop
+            adhoc-host.pyz               the single file's copy, for the next start
+    $XDG_CONFIG_HOME/autostart/adhoc-host-0123456789abcdef.desktop, or
+    …/systemd/…/adhoc-host-0123456789abcdef.service, and its link in a folder ….wants beside it
 
 The folders of ours are made before the first manifest can be; a crash in between leaves empty folders.
 
@@ -26,101 +28,47 @@ Only the standard library is used: the single file's bootstrap needs this module
 """
 
 import contextlib
-import hashlib
-import json
 import os
 import re
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final
 
 from host import parts
-from host.locking import open_locked
-from host.own_files import OWN_FILE, is_own, sync_folder
+from host.host_lock import HostLock
+from host.layout import (
+    BUNDLE_NAME,
+    MANIFEST_NAME,
+    PACKAGES_NAME,
+    PROGRAM_NAME,
+    STATE_NAMES,
+    is_begun,
+    is_session_folder,
+    make_folders,
+    new_file,
+    write_new,
+)
+from host.manifest import LAST, ORDER, Entry, Phase, load_manifest, save_manifest
+from host.own_files import is_own
 
 if sys.platform == "win32":
-    from host.windows.deletion import (
-        check_ours,
-        open_file,
-        opened_folder,
-        remove_file,
-        remove_folder,
-        remove_tree,
-    )
-    from host.windows.folders import program_data
+    from host.windows.deletion import opened_folder, remove_file, remove_folder, remove_tree
 else:
-    from host.deletion import check_ours, open_file, opened_folder, remove_file, remove_folder, remove_tree
-
-FOLDER_NAME: Final = "adhoc-host"
-LOCK_NAME: Final = "lock"
-MANIFEST_NAME: Final = "manifest.json"
-PACKAGES_NAME: Final = "packages"
-PROGRAM_NAME: Final = "adhoc-host.pyz"
-STATE_NAMES: Final = ("state", "state.new", "record", "chat", "history", "before", "parts.new")
-"""The state file, the name under which the next one is written, and what `host.tools` keeps."""
+    from host.deletion import opened_folder, remove_file, remove_folder, remove_link, remove_tree
+    from host.returning import choose_return
+    from host.systemd import find_manager, manager_of, remove_together
 
 MAX_NAMES: Final = 32
 """In each list of a removal receipt (docs/protocol.md §7)."""
-MAX_MANIFEST_BYTES: Final = 4 * 1024 * 1024
 
-_SESSION_FOLDER: Final = re.compile(r"[0-9a-f]{16}")
 _SCRATCH_FOLDER: Final = re.compile(r"tmp\.[A-Za-z0-9]{10}")
 """What ``mktemp -d`` makes; the line that customers paste downloads into one."""
-
-_NEW_FILE_FLAGS: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | OWN_FILE
-
-Kind = Literal["file", "folder", "tree", "parts"]
-Role = Literal[
-    "state",
-    "unfinished files",
-    "packages",
-    "download",
-    "download folder",
-    "program",
-    "autostart entry",
-    "surrounding folder",
-]
-_ORDER: Final[tuple[Role, ...]] = (
-    "state",
-    "unfinished files",
-    "packages",
-    "download",
-    "download folder",
-    "program",
-    "autostart entry",
-    "surrounding folder",
-)
-"""Of removal: secrets first, what starts the program again late, the folders around everything last."""
 
 
 class InstallationError(Exception):
     """The host cannot be installed or found; `str(error)` is one sentence for a person."""
-
-
-class AlreadyRunning(InstallationError):
-    """Another temporary host runs for this user."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """One thing of the manifest.
-
-    Attributes:
-        role: what it is; also its name in the receipt.
-        kind: a file; a folder, removed if it is empty; a folder with exactly `files` in it; or a list of
-            parts, which go with it.
-        path: absolute, without links at the time of writing.
-        files: of a tree: relative paths with slashes.
-        identity: device and inode, for a file that is replaced by others under the same name.
-    """
-
-    role: Role
-    kind: Kind
-    path: str
-    files: tuple[str, ...] = ()
-    identity: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,103 +79,30 @@ class Removal:
     left: list[str]
 
 
-def data_folder(data_home: Path | None = None) -> Path:
-    """Where the temporary hosts of this user live.
-
-    Args:
-        data_home: instead of ``$XDG_DATA_HOME`` (XDG Base Directory Specification) or ``~/.local/share``;
-            on Windows ``%ProgramData%``.
-    """
-    if sys.platform == "win32":
-        home = data_home or program_data()
-    else:
-        home = data_home or _xdg_folder("XDG_DATA_HOME", ".local/share")
-    return Path(os.path.realpath(home)) / FOLDER_NAME
-
-
-def autostart_folder() -> Path:
-    """Where this user's desktop looks for what to start (Desktop Application Autostart Specification)."""
-    return Path(os.path.realpath(_xdg_folder("XDG_CONFIG_HOME", ".config"))) / "autostart"
-
-
-def session_folder(base: Path, invite: bytes) -> Path:
-    """The folder of the session that `invite` (16 bytes) leads to."""
-    return base / hashlib.sha256(invite).hexdigest()[:16]
-
-
-def is_session_folder(path: Path) -> bool:
-    """True for a path that `session_folder` may have given."""
-    return path.parent.name == FOLDER_NAME and _SESSION_FOLDER.fullmatch(path.name) is not None
-
-
-def is_begun(folder: Path) -> bool:
-    """True if a session was begun from this folder."""
-    return (folder / STATE_NAMES[0]).exists()
-
-
-class HostLock:
-    """The right to be this user's only running temporary host; held until the process ends or `release`.
-
-    Raises:
-        AlreadyRunning: another one has it.
-        OSError: the lock file cannot be made.
-    """
-
-    def __init__(self, base: Path) -> None:
-        self._path = base / LOCK_NAME
-        self.made_folders = _make_folders(base)
-        while True:
-            file = open_locked(self._path)
-            if file is None:
-                raise AlreadyRunning("Another temporary support session is running on this computer.")
-            self._file = file
-            if self._is_current():
-                return
-            # The one that had it removed the file between our two calls: what we locked is nobody's.
-            os.close(self._file)
-            _make_folders(base)
-
-    def release(self, *, remove: bool) -> None:
-        """Give the lock back; with `remove`, its file and, if nothing else is in it, its folder go too."""
-        if remove:
-            with contextlib.suppress(OSError), opened_folder(self._path.parent) as folder:
-                remove_file(LOCK_NAME, folder)
-            with contextlib.suppress(OSError):
-                remove_folder(self._path.parent)
-        os.close(self._file)
-
-    def _is_current(self) -> bool:
-        try:
-            now = os.stat(self._path, follow_symlinks=False)
-        except FileNotFoundError:
-            return False
-        return os.path.samestat(now, os.fstat(self._file))
-
-
 class Installation:
     """One session's things on this computer. Made by `create` or `open`; its user holds the `HostLock`."""
 
-    def __init__(self, folder: Path, entries: list[Entry], *, is_ending: bool) -> None:
+    def __init__(self, folder: Path, entries: list[Entry], phase: Phase) -> None:
         self.folder = folder
         self._entries = entries
-        self._is_ending = is_ending
+        self._phase: Phase = phase
 
     @classmethod
     def create(cls, folder: Path, made_folders: Iterable[Path] = ()) -> "Installation":
         """The installation in `folder`, new unless there is one.
 
         Args:
-            folder: from `session_folder`.
+            folder: from `host.layout.session_folder`.
             made_folders: that were made on the way to it, outermost first.
 
         Raises:
             InstallationError: the manifest there is damaged.
             OSError: it cannot be made.
         """
-        made = [*made_folders, *_make_folders(folder)]
+        made = [*made_folders, *make_folders(folder)]
         if (folder / MANIFEST_NAME).exists():
             return cls.open(folder)
-        installation = cls(folder, [], is_ending=False)
+        installation = cls(folder, [], "open")
         for name in STATE_NAMES:
             installation._entries.append(Entry(role="state", kind="file", path=str(folder / name)))
         listed = str(folder / parts.FILE_NAME)
@@ -245,17 +120,14 @@ class Installation:
             InstallationError: there is none, or its manifest is damaged.
         """
         try:
-            with opened_folder(folder) as descriptor:
-                manifest = json.loads(_read_file(MANIFEST_NAME, descriptor))
-            entries = [_read_entry(fields) for fields in manifest["entries"]]
-            return cls(folder, entries, is_ending=manifest["state"] == "ending")
+            return cls(folder, *load_manifest(folder))
         except (OSError, ValueError, LookupError, TypeError) as exc:
             raise InstallationError("There is no temporary support session of this name.") from exc
 
     @property
     def is_ending(self) -> bool:
-        """True if its removal has begun; all that may be done with it is `remove`."""
-        return self._is_ending
+        """True if its removal has begun; all that may be done with it is to go on with that."""
+        return self._phase != "open"
 
     @property
     def has_state(self) -> bool:
@@ -285,15 +157,15 @@ class Installation:
         self._note(Entry(role="packages", kind="tree", path=str(self.packages), files=names))
         for name in names:
             path = self.packages / name
-            _make_folders(path.parent)
+            make_folders(path.parent)
             # Not made durable one by one: the next start unpacks them again.
-            with open(os.open(path, _NEW_FILE_FLAGS, 0o600), "wb") as file:
+            with open(new_file(path, 0o600), "wb") as file:
                 file.write(read(name))
 
     def note_download(self, file: Path) -> None:
         """Take over the single file that the customer downloaded and started: it goes with everything else.
 
-        A file of another user is left alone, as is the copy that autostart runs, which is known already.
+        A file of another user is left alone, as is the copy that is started again, which is known already.
 
         Raises:
             OSError: the manifest could not be written.
@@ -308,66 +180,94 @@ class Installation:
         if _SCRATCH_FOLDER.fullmatch(scratch.name) and is_own(scratch.stat()):
             self._note(Entry(role="download folder", kind="folder", path=str(scratch)))
 
-    def enable_return(self, program: Path, python: str) -> None:
-        """Make the program come back when the customer signs in again, e.g. after a restart of the computer.
+    def enable_return(self, program: Path, python: str | None) -> None:
+        """Make the program come back after a restart of the computer, or when the customer signs in again.
 
         Args:
             program: the single file that runs now; it is copied.
-            python: the interpreter's path.
+            python: the interpreter's path; None for a program that brings its own.
 
         Raises:
             OSError: something could not be written.
         """
-        copy = self.folder / PROGRAM_NAME
-        entry = autostart_folder() / f"{FOLDER_NAME}-{self.folder.name}.desktop"
-        self._entries = [known for known in self._entries if known.role not in ("program", "autostart entry")]
-        self._entries.append(Entry(role="program", kind="file", path=str(copy)))
-        self._note(Entry(role="autostart entry", kind="file", path=str(entry)))
+        copy = self.folder / (BUNDLE_NAME if python is None else PROGRAM_NAME)
+        command = [*(() if python is None else (python,)), str(copy), "--resume", str(self.folder)]
+        around = [Path(entry.path) for entry in self._entries if entry.role == "surrounding folder"]
+        if sys.platform == "win32":
+            raise OSError("There is no way back on Windows.")
+        way = choose_return(self.folder, copy, command, around, find_manager())
+        self._entries = [known for known in self._entries if known.role not in ("program", *LAST)]
+        self._entries += [Entry(role="program", kind="file", path=str(copy)), *way.entries()]
+        self._note_folders(way.missing)
+        self._save()
         if not copy.exists() or not copy.samefile(program):
             copy.unlink(missing_ok=True)
-            _write_new(copy, program.read_bytes(), 0o700)
-        self._note_folders(_make_folders(entry.parent))
-        self._save()
-        entry.unlink(missing_ok=True)
-        _write_new(entry, make_desktop_entry(copy, [python, str(copy), "--resume", str(self.folder)]), 0o600)
+            write_new(copy, program.read_bytes(), 0o700)
+        way.make()
 
-    def remove(self) -> Removal:
-        """Delete everything that the manifest names, then the manifest. Blocks; raises nothing.
+    # Removing
 
-        A folder of ours that holds something of somebody else stays, and is named in `left`.
+    def remove(self, lock: HostLock | None) -> Removal:
+        """Remove everything that the manifest names. Blocks; raises nothing.
+
+        A folder of ours that holds something of somebody else stays, and is named in `left`. If there is
+        anything left, and something that starts this program again, that stays until the next start.
+
+        Args:
+            lock: is given back; None if it is another session's.
         """
-        self._is_ending = True
-        with contextlib.suppress(OSError):  # a full disk must not keep the secrets alive
-            self._save()
-        removed: list[str] = []
-        left: list[str] = []
-        own = [entry for entry in self._entries if entry.role != "surrounding folder"]
-        for entry in sorted(own, key=lambda entry: _ORDER.index(entry.role)):
-            if entry.kind == "parts" and not os.path.lexists(entry.path):
-                continue  # nobody uploaded anything
-            name = entry.role
-            try:
-                self._remove_entry(entry)
-            except OSError:
-                left.append(name)
-            else:
-                removed.append(name)
+        is_retry = self._phase == "retrying"
+        self._set_phase("retrying" if is_retry else "ending")
+        outcome = _Outcome()
+        own = [entry for entry in self._entries if entry.role in ORDER]
+        for entry in sorted(own, key=lambda entry: ORDER.index(entry.role)):
+            if entry.kind != "parts" or os.path.lexists(entry.path):  # else nobody uploaded anything
+                self._try(outcome, entry)
+        last = [entry for entry in self._entries if entry.role in LAST]
+        if outcome.left and last and not is_retry:
+            self._set_phase("retrying")
+            if lock is not None:
+                lock.release(remove=False)
+            outcome.left += ["program", *(entry.role for entry in last), "program folder"]
+            return outcome.removal()
+        self._remove_last(outcome, sorted(last, key=lambda entry: LAST.index(entry.role)), lock)
+        return outcome.removal()
+
+    def _remove_last(self, outcome: "_Outcome", last: list[Entry], lock: HostLock | None) -> None:
+        """From where on the program is gone, `host.returning` can finish it by itself."""
+        for entry in self._entries:
+            if entry.role == "program":
+                self._try(outcome, entry)
         try:
             self._remove_own_folder()
         except OSError:
-            left.append("program folder")
+            outcome.left.append("program folder")
         else:
-            removed.append("program folder")
-        return Removal(_unique(name for name in removed if name not in left), _unique(left))
+            outcome.removed.append("program folder")
+        if lock is not None:
+            lock.release(remove=True)
+        # The outermost folders may be above those of ours and above those of what comes now.
+        self._remove_surroundings()
+        if sys.platform != "win32":
+            remove_together([Path(entry.path) for entry in last if entry.role in ("service link", "service")])
+        for entry in last:
+            self._try(outcome, entry)
+        self._remove_surroundings()
 
-    def remove_surroundings(self) -> None:
+    def _remove_surroundings(self) -> None:
         """Delete the folders that had to be made around ours, as far as they are empty now."""
         folders = [entry.path for entry in self._entries if entry.role == "surrounding folder"]
         for path in sorted(folders, key=len, reverse=True):
             with contextlib.suppress(OSError):
                 remove_folder(Path(path))
 
-    # Removing
+    def _try(self, outcome: "_Outcome", entry: Entry) -> None:
+        try:
+            self._remove_entry(entry)
+        except OSError:
+            outcome.left.append(entry.role)
+        else:
+            outcome.removed.append(entry.role)
 
     def _remove_entry(self, entry: Entry) -> None:
         path = Path(entry.path)
@@ -382,6 +282,13 @@ class Installation:
                     remove_tree(path, entry.files)
                 case "parts":
                     self._remove_parts(path)
+                case "link" if sys.platform != "win32":
+                    with opened_folder(path.parent) as folder:
+                        remove_link(path.name, folder, entry.files[0])
+                case "registration" if sys.platform != "win32":
+                    manager = manager_of(entry.files[0])
+                    if manager is not None:
+                        manager.forget(path.name)
 
     def _remove_parts(self, path: Path) -> None:
         with opened_folder(path.parent) as folder:
@@ -410,106 +317,39 @@ class Installation:
         self._save()
 
     def _note_folders(self, folders: Iterable[Path]) -> None:
-        self._entries += [Entry(role="surrounding folder", kind="folder", path=str(path)) for path in folders]
+        known = {entry.path for entry in self._entries if entry.role == "surrounding folder"}
+        new = [path for path in map(str, folders) if path not in known]
+        self._entries += [Entry(role="surrounding folder", kind="folder", path=path) for path in new]
+
+    def _set_phase(self, phase: Phase) -> None:
+        self._phase = phase
+        with contextlib.suppress(OSError):  # a full disk must not keep the secrets alive
+            self._save()
 
     def _save(self) -> None:
-        manifest = {
-            "state": "ending" if self._is_ending else "open",
-            "entries": [asdict(entry) for entry in self._entries],
-        }
-        new = self.folder / f"{MANIFEST_NAME}.new"
-        new.unlink(missing_ok=True)
-        _write_new(new, json.dumps(manifest).encode(), 0o600)
-        new.replace(self.folder / MANIFEST_NAME)
-        sync_folder(self.folder)
+        save_manifest(self.folder, self._entries, self._phase)
+
+
+class _Outcome:
+    """What a removal has come to so far."""
+
+    def __init__(self) -> None:
+        self.removed: list[str] = []
+        self.left: list[str] = []
+
+    def removal(self) -> Removal:
+        gone = (name for name in self.removed if name not in self.left)
+        return Removal(_unique(gone), _unique(self.left))
 
 
 def finish_removals(base: Path, *, besides: Path) -> None:
-    """Finish every removal below `base` that was cut short, but for the session folder `besides`."""
+    """Go on with every removal below `base` that was cut short, but for the session folder `besides`."""
     for folder in sorted(base.iterdir()):
         if is_session_folder(folder) and folder != besides:
             with contextlib.suppress(InstallationError):
                 installation = Installation.open(folder)
                 if installation.is_ending:
-                    installation.remove()
-
-
-def make_desktop_entry(program: Path, command: Iterable[str]) -> bytes:
-    """An autostart entry that runs `command` while `program` exists (Desktop Entry Specification 1.5)."""
-    words = " ".join(_quote_argument(word) for word in command)
-    lines = (
-        "[Desktop Entry]",
-        "Type=Application",
-        "Name=Ad hoc support",
-        f"TryExec={_escape_value(str(program))}",
-        f"Exec={_escape_value(words)}",
-        "Terminal=false",
-        "NoDisplay=true",
-    )
-    return ("\n".join(lines) + "\n").encode("utf-8", "surrogateescape")
-
-
-def _quote_argument(word: str) -> str:
-    """One argument of an Exec line: quoted, its special characters escaped, no field codes."""
-    escaped = re.sub(r'(["`$\\])', r"\\\1", word)
-    return '"' + escaped.replace("%", "%%") + '"'
-
-
-def _escape_value(value: str) -> str:
-    """A value of a desktop entry, where backslashes and line breaks are special once more."""
-    return value.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r").replace("\t", "\\t")
-
-
-def _xdg_folder(variable: str, default: str) -> Path:
-    """The specification says that a relative path in there is to be ignored."""
-    path = Path(os.environ.get(variable, ""))
-    return path if path.is_absolute() else Path.home() / default
-
-
-def _make_folders(path: Path) -> list[Path]:
-    """Make a folder and what is missing above it, for this user only; what was made, outermost first."""
-    missing = []
-    while not path.is_dir():
-        missing.append(path)
-        path = path.parent
-    made = []
-    for folder in reversed(missing):
-        with contextlib.suppress(FileExistsError):
-            folder.mkdir(mode=0o700)
-            made.append(folder)
-    return made
-
-
-def _write_new(path: Path, data: bytes, mode: int) -> None:
-    """Write a file that must not be there yet, durably."""
-    with open(os.open(path, _NEW_FILE_FLAGS, mode), "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _read_file(name: str, folder: int) -> bytes:
-    descriptor = open_file(name, folder)
-    with open(descriptor, "rb") as file:
-        check_ours(os.fstat(descriptor))
-        return file.read(MAX_MANIFEST_BYTES)
-
-
-def _read_entry(fields: dict[str, Any]) -> Entry:
-    identity = fields["identity"]
-    entry = Entry(
-        role=fields["role"],
-        kind=fields["kind"],
-        path=str(fields["path"]),
-        files=tuple(map(str, fields["files"])),
-        identity=None if identity is None else (int(identity[0]), int(identity[1])),
-    )
-    _ORDER.index(entry.role)
-    if not os.path.isabs(entry.path) or any(map(os.path.isabs, entry.files)):
-        raise ValueError("the manifest has a path of the wrong kind")
-    if any(".." in Path(name).parts for name in (entry.path, *entry.files)):
-        raise ValueError("the manifest leads outside")
-    return entry
+                    installation.remove(None)
 
 
 def _unique(names: Iterable[str]) -> list[str]:

@@ -7,23 +7,19 @@ import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from host.arguments import PROGRAM_NAME, Arguments
-from host.installation import (
-    AlreadyRunning,
-    HostLock,
-    Installation,
-    InstallationError,
-    Removal,
-    data_folder,
-    finish_removals,
-    is_begun,
-    session_folder,
-)
+from host.host_lock import AlreadyRunning, HostLock
+from host.installation import Installation, InstallationError, Removal, finish_removals
+from host.layout import data_folder, is_begun, session_folder
 from host.preflight import find_obstacle_here, find_obstacle_with, report_refusal
 from host.texts import Texts
 from relay.protocol.links import DeploymentLink
 from relay.protocol.refusals import Refusal
+
+EXIT_LEFT: Final = 3
+"""The session ended, and something could not be removed; no manager of services starts it again for that."""
 
 
 class CannotStart(Exception):
@@ -50,10 +46,7 @@ class Start:
 
     def remove(self) -> Removal:
         """Remove the installation, and what it needed around it; the lock is given back. Blocks."""
-        removal = self.installation.remove()
-        self.lock.release(remove=True)
-        self.installation.remove_surroundings()
-        return removal
+        return self.installation.remove(self.lock)
 
 
 def start(given: Arguments, texts: Texts) -> Start:
@@ -109,6 +102,16 @@ def _check_may_begin(link: DeploymentLink, texts: Texts) -> None:
     obstacle = find_obstacle_here(texts) or find_obstacle_with(link, texts)
     if obstacle is not None:
         raise CannotStart(obstacle.refusal, obstacle.sentence)
+
+
+def go_on_removing(started: Start, texts: Texts) -> int:
+    """Remove an installation whose removal had begun already. Returns the exit code."""
+    removal = started.remove()
+    print(texts.get("removed"))
+    if removal.left:
+        print(texts.get("left", names=", ".join(removal.left)))
+        return EXIT_LEFT
+    return 0
 
 
 def fail(sentence: str) -> int:

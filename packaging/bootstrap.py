@@ -54,7 +54,7 @@ def run(archive: str, file: zipfile.ZipFile) -> int:
     from pathlib import Path
 
     from host.arguments import parse_arguments
-    from host.starting import CannotStart, fail, start
+    from host.starting import CannotStart, fail, go_on_removing, start
     from host.texts import Texts
 
     texts = Texts.of_environment()
@@ -82,9 +82,7 @@ def run(archive: str, file: zipfile.ZipFile) -> int:
                 return 1
             raise
         return run_bundle(given, started, Path(archive))
-    started.remove()
-    sys.stdout.write(texts.get("removed") + "\n")
-    return 0
+    return go_on_removing(started, texts)
 
 
 def unpack(installation: Any, file: zipfile.ZipFile) -> None:

@@ -199,8 +199,7 @@ async def test_a_removal_that_was_cut_short_is_finished_by_the_next_start(scene:
         await host.wait()
     folder = scene.session_folder
     installation = Installation.open(folder)
-    installation._is_ending = True
-    installation._save()
+    installation._set_phase("ending")
     (folder / "state").unlink()
     async with scene.host("--resume", folder) as host:
         assert await host.wait() == 0

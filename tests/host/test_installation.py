@@ -3,26 +3,19 @@
 import json
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from host.installation import (
-    AlreadyRunning,
-    HostLock,
-    Installation,
-    InstallationError,
-    data_folder,
-    finish_removals,
-    is_session_folder,
-    make_desktop_entry,
-    session_folder,
-)
+from host.host_lock import AlreadyRunning, HostLock
+from host.installation import Installation, InstallationError, finish_removals
+from host.layout import data_folder, is_session_folder, session_folder
 from host.parts import Parts
+from host.returning import make_desktop_entry
 
 INVITE = bytes(range(16))
+LAST_THINGS = ["program", "autostart entry", "program folder"]
+"""What stays for the next start, if there is something left."""
 FILES = {"host/cli.py": b"one", "host/deep/er/x.so": b"two", "six.py": b"three"}
 
 
@@ -54,10 +47,15 @@ class Placed:
         (self.autostart_entry,) = (home / ".config/autostart").iterdir()
 
     def remove(self) -> tuple[list[str], list[str]]:
-        removal = self.installation.remove()
-        self.lock.release(remove=True)
-        self.installation.remove_surroundings()
+        removal = self.installation.remove(self.lock)
         return removal.removed, removal.left
+
+    def remove_again(self) -> tuple[list[str], list[str]]:
+        """What the next start does."""
+        self.lock = HostLock(self.folder.parent)
+        self.installation = Installation.open(self.folder)
+        assert self.installation.is_ending
+        return self.remove()
 
     def traces(self) -> list[Path]:
         return sorted(self.home.rglob("*"))
@@ -71,7 +69,7 @@ def placed(home: Path) -> Placed:
 def test_removal_leaves_nothing_not_even_the_folders_that_had_to_be_made(placed: Placed) -> None:
     removed, left = placed.remove()
     assert left == []
-    assert removed == ["state", "packages", "download", "program", "autostart entry", "program folder"]
+    assert removed == ["state", "packages", "download", "program", "program folder", "autostart entry"]
     assert placed.traces() == []
 
 
@@ -97,8 +95,10 @@ def test_an_unfinished_upload_that_cannot_be_reached_is_named(placed: Placed) ->
     pictures.rename(moved)
     pictures.symlink_to(moved)
     _, left = placed.remove()
-    assert left == ["unfinished files"]
+    assert left == ["unfinished files", *LAST_THINGS]
     assert len(list(moved.iterdir())) == 1
+    # The list of them is gone: there is nothing that could be tried again.
+    assert placed.remove_again()[1] == []
 
 
 def test_everything_is_for_this_user_only(placed: Placed) -> None:
@@ -131,8 +131,9 @@ def test_a_link_in_place_of_a_folder_is_not_followed(placed: Placed, tmp_path: P
     packages.rename(tmp_path / "moved")
     packages.symlink_to(precious)
     removed, left = placed.remove()
-    assert left == ["packages", "program folder"]
+    assert left == ["packages", *LAST_THINGS]
     assert "packages" not in removed
+    assert placed.remove_again()[1] == ["packages", "program folder"]
     assert (precious / "six.py").read_text() == "mine"
     assert (precious / "host/cli.py").read_text() == "mine"
 
@@ -145,7 +146,7 @@ def test_a_link_deep_inside_the_packages_is_not_followed(placed: Placed, tmp_pat
     inner.rename(tmp_path / "moved")
     inner.symlink_to(precious)
     _, left = placed.remove()
-    assert left == ["packages", "program folder"]
+    assert left == ["packages", *LAST_THINGS]
     assert (precious / "cli.py").read_text() == "mine"
     assert not (placed.folder / "packages/six.py").exists()
 
@@ -169,14 +170,28 @@ def test_a_link_in_place_of_a_file_is_left_alone_with_what_it_points_to(
     (placed.folder / name).unlink()
     (placed.folder / name).symlink_to(precious)
     _, left = placed.remove()
-    assert left == ["state" if name == "state" else "program", "program folder"]
+    assert left == (["state", *LAST_THINGS] if name == "state" else ["program", "program folder"])
     assert precious.read_text() == "mine"
 
 
-def test_a_foreign_file_in_our_folder_stays_and_the_rest_goes(placed: Placed) -> None:
+def test_what_cannot_be_removed_is_tried_once_more_at_the_next_start(placed: Placed) -> None:
     foreign = placed.folder / "packages/host/notes.txt"
     foreign.write_text("mine")
     removed, left = placed.remove()
+    assert (removed, left) == (["state", "download"], ["packages", *LAST_THINGS])
+    for path in (placed.folder / "adhoc-host.pyz", placed.autostart_entry):
+        assert path.exists()
+    foreign.unlink()
+    removed, left = placed.remove_again()
+    assert left == []
+    assert placed.traces() == []
+
+
+def test_a_foreign_file_in_our_folder_stays_and_the_rest_goes_at_the_second_try(placed: Placed) -> None:
+    foreign = placed.folder / "packages/host/notes.txt"
+    foreign.write_text("mine")
+    placed.remove()
+    removed, left = placed.remove_again()
     assert left == ["packages", "program folder"]
     assert removed == ["state", "download", "program", "autostart entry"]
     assert [path for path in placed.traces() if path.is_file()] == [foreign]
@@ -186,7 +201,7 @@ def test_a_foreign_file_in_our_folder_stays_and_the_rest_goes(placed: Placed) ->
 def test_a_file_of_another_user_is_left(placed: Placed) -> None:
     os.chown(placed.folder / "packages/six.py", 12345, 12345)
     _, left = placed.remove()
-    assert left == ["packages", "program folder"]
+    assert left == ["packages", *LAST_THINGS]
     assert (placed.folder / "packages/six.py").exists()
 
 
@@ -206,47 +221,13 @@ def test_the_scratch_folder_of_the_pasted_line_goes_if_it_is_empty(home: Path) -
     file.write_bytes(b"zip")
     installation = Installation.create(session_folder(data_folder(), INVITE))
     installation.note_download(file)
-    assert "download folder" in installation.remove().removed
+    assert "download folder" in installation.remove(None).removed
     assert not scratch.exists()
 
 
 def test_a_folder_of_another_name_stays_when_the_download_goes(placed: Placed) -> None:
     placed.remove()
     assert placed.home.exists()
-
-
-@pytest.mark.parametrize("step", range(1, 9))
-def test_a_removal_that_was_cut_short_is_finished_by_the_next_start(placed: Placed, step: int) -> None:
-    cut_short(placed, step)
-    if placed.folder.exists():
-        finish_removals(placed.folder.parent, besides=Path("/"))
-    placed.lock.release(remove=True)
-    assert [path for path in placed.traces() if path.is_file()] == []
-
-
-def cut_short(placed: Placed, step: int) -> None:
-    """Remove in another process, which is killed in the middle of its n-th deletion."""
-    script = f"""
-import os, signal
-from pathlib import Path
-from host.installation import Installation
-count = 0
-def cut(real):
-    def call(*arguments, **named):
-        global count
-        count += 1
-        if count == {step}:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return real(*arguments, **named)
-    return call
-installation = Installation.open(Path({str(placed.folder)!r}))
-installation._is_ending = True
-installation._save()
-os.unlink = cut(os.unlink)
-installation.remove()
-"""
-    done = subprocess.run([sys.executable, "-c", script], check=False, timeout=60)
-    assert done.returncode == -9
 
 
 def test_a_removal_takes_the_secrets_first_and_what_starts_the_program_last(
@@ -261,9 +242,9 @@ def test_a_removal_takes_the_secrets_first_and_what_starts_the_program_last(
         unlink(name, dir_fd=dir_fd)
 
     monkeypatch.setattr(os, "unlink", watch)
-    placed.installation.remove()
+    placed.remove()
     assert order[0] == "state"
-    assert order[-3:] == ["adhoc-host.pyz", placed.autostart_entry.name, "manifest.json"]
+    assert order[-4:] == ["adhoc-host.pyz", "manifest.json", "lock", placed.autostart_entry.name]
 
 
 def test_only_removals_that_had_begun_are_finished(home: Path) -> None:
@@ -278,7 +259,7 @@ def test_a_second_start_finds_the_first_one_again_and_unpacks_anew(placed: Place
     again.unpack({"other.py": b""}, lambda name: b"new")
     assert (placed.folder / "packages/other.py").read_bytes() == b"new"
     assert not (placed.folder / "packages/six.py").exists()
-    assert again.remove().left == []
+    assert again.remove(placed.lock).left == []
 
 
 def manifest_of(**fields: object) -> str:
@@ -300,6 +281,10 @@ def manifest_of(**fields: object) -> str:
         manifest_of(kind="tree", files=["../y"]),
         manifest_of(kind="tree", files=["/y"]),
         manifest_of(identity=[1]),
+        manifest_of(kind="link"),
+        manifest_of(kind="link", files=["../x"]),
+        manifest_of(kind="unknown"),
+        '{"state": "unknown", "entries": []}',
     ],
 )
 def test_a_damaged_manifest_is_an_error(home: Path, manifest: str) -> None:
@@ -352,7 +337,7 @@ def test_a_session_folder_is_told_from_others() -> None:
 
 def test_the_autostart_entry_survives_every_character_of_a_path() -> None:
     words = ["/usr/bin/python3", '/home/a "b" $c `d` \\e %f;/x.pyz', "--resume", "/home/ñ x"]
-    entry = make_desktop_entry(Path(words[1]), words).decode()
+    entry = make_desktop_entry(words).decode()
     (line,) = re.findall(r"^Exec=(.*)$", entry, re.MULTILINE)
     # Undone in the order of the specification: the value's escapes, field codes, then the quoted words.
     value = re.sub(r"\\(.)", lambda found: found[1], line)

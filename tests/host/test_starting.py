@@ -6,7 +6,8 @@ import pytest
 
 from host import starting
 from host.arguments import Arguments
-from host.installation import HostLock, data_folder
+from host.host_lock import HostLock
+from host.layout import data_folder
 from host.preflight import Obstacle
 from host.starting import CannotStart, start
 from host.texts import Texts

@@ -195,7 +195,7 @@ async def test_the_states_have_their_sentences_and_trouble_is_told_once() -> Non
             "Trouble.",
             "The connection is back.",
             "Over.",
-            "These could not be removed: packages",
+            "These could not be removed; that is tried again when the computer starts: packages",
         ]
 
 

@@ -400,7 +400,7 @@ async def test_the_last_page_says_what_was_left_and_is_closed_by_a_button() -> N
         screen.customer.show_removed("Terminado.", ["packages"])
         words = await screen.read()
         assert "Terminado." in words
-        assert "No se pudo eliminar: packages" in words
+        assert "equipo se inicie: packages" in words
         assert "Tess" not in words
         await screen.click("Cerrar")
         await screen.customer.wait_dismissed()
