@@ -19,6 +19,8 @@ import { removeOldParts } from "./parts";
 import { shownName } from "./paths";
 import { RemoteFolder } from "./remoteFolder";
 import { LOCAL_DRAG, RemotePane } from "./remotePane";
+import { forgetOld } from "./sync/memory";
+import { SyncBar } from "./sync/syncBar";
 import { fetching, localName, sending, type Wanted } from "./works";
 import { WorkerLink } from "./workerLink";
 
@@ -36,6 +38,13 @@ async function isOver(session: string): Promise<boolean> {
   } catch (error) {
     return error instanceof ApiProblem && error.status === 404;
   }
+}
+
+/** Forgets what is kept of sessions that are over. */
+function forgetEnded(): void {
+  // No such storage: nothing is kept there either.
+  void removeOldParts(isOver).catch(() => undefined);
+  void forgetOld(isOver).catch(() => undefined);
 }
 
 /** Something of the same name is there: what to do with it is asked once for each job. */
@@ -58,8 +67,11 @@ function Files({ opened, session }: { opened: OpenTool | null; session: string }
     jobs.connect(opened === null ? null : () => opened.openStream("files"));
   }, [opened]);
   useEffect(() => {
-    jobs.onDone = ({ work }) => void (work.direction === "up" ? remote.refresh() : local.refresh());
-    void removeOldParts(isOver).catch(() => undefined); // no such storage: nothing is kept there either
+    jobs.onDone = ({ work: { direction } }) => {
+      if (direction !== "down") void remote.refresh();
+      if (direction !== "up") void local.refresh();
+    };
+    forgetEnded();
     const warn = (event: BeforeUnloadEvent): void => {
       if (jobs.list.peek().some((job) => !job.isOver.peek())) event.preventDefault();
     };
@@ -69,7 +81,7 @@ function Files({ opened, session }: { opened: OpenTool | null; session: string }
       for (const job of jobs.list.peek()) job.pause();
       workshop.close();
       // If the page goes because the session has ended, what it kept of downloads goes too.
-      void removeOldParts(isOver).catch(() => undefined);
+      forgetEnded();
     };
   }, []);
 
@@ -142,6 +154,7 @@ function Files({ opened, session }: { opened: OpenTool | null; session: string }
           onDropped={fetchChosen}
         />
       </div>
+      <SyncBar session={session} workshop={workshop} opened={opened} remote={remote} local={local} jobs={jobs} />
       <JobList jobs={jobs} isConnected={opened !== null} />
       {collision.value !== null && (
         <CollisionDialog collision={collision.value} onClose={() => (collision.value = null)} />

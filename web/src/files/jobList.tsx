@@ -1,5 +1,5 @@
 /** What is on its way, waits, or has arrived. */
-import { ArrowDownToLine, ArrowUpFromLine, CircleX, Pause, Play } from "lucide-preact";
+import { ArrowDownToLine, ArrowLeftRight, ArrowUpFromLine, CircleX, Pause, Play } from "lucide-preact";
 import { counted, language, t, type PlainKey } from "../i18n/text";
 import { clean } from "../text/clean";
 import { formatBytes, formatCountdown } from "../text/format";
@@ -16,6 +16,12 @@ const STATES: Readonly<Record<JobState, PlainKey>> = {
   done: "job_done",
   cancelled: "job_cancelled",
 };
+
+const WAYS = {
+  up: { icon: ArrowUpFromLine, word: "job_up" },
+  down: { icon: ArrowDownToLine, word: "job_down" },
+  both: { icon: ArrowLeftRight, word: "job_both" },
+} as const;
 
 export function JobList({ jobs, isConnected }: { jobs: Jobs; isConnected: boolean }) {
   const list = jobs.list.value;
@@ -42,16 +48,16 @@ export function JobList({ jobs, isConnected }: { jobs: Jobs; isConnected: boolea
 function JobLine({ job, jobs, isConnected }: { job: Job; jobs: Jobs; isConnected: boolean }) {
   const state = job.state.value;
   const progress = job.progress.value;
-  const isUp = job.work.direction === "up";
+  const { icon, word: way } = WAYS[job.work.direction];
   const word = state === "waiting" && !isConnected ? t("job_offline") : t(STATES[state]);
   const share = progress.bytes > 0 ? progress.bytesDone / progress.bytes : progress.files > 0 ? progress.filesDone / progress.files : 0;
   const problems = job.problems.value;
   return (
     <li class="job">
       <div class="job-line">
-        <Icon as={isUp ? ArrowUpFromLine : ArrowDownToLine} size={18} />
+        <Icon as={icon} size={18} />
         <span class="job-title">
-          <span class="unseen">{t(isUp ? "job_up" : "job_down")}: </span>
+          <span class="unseen">{t(way)}: </span>
           {clean(job.work.title, 120)}
         </span>
         <span class={state === "done" && job.problemCount.value > 0 ? "job-state bad" : "job-state"} role="status">
@@ -87,6 +93,14 @@ function JobLine({ job, jobs, isConnected }: { job: Job; jobs: Jobs; isConnected
         {progress.skipped > 0 && ` · ${counted("job_skipped", progress.skipped)}`}
         {state === "done" && job.problemCount.value === 0 && ` · ${t("job_checked")}`}
       </p>
+      {job.work.more !== undefined && (
+        <p class="hint tabular">
+          {job.work.more.summary()}{" "}
+          <Button kind="quiet" onPress={job.work.more.open}>
+            {t("sync_results")}
+          </Button>
+        </p>
+      )}
       {problems.length > 0 && (
         <details class="job-problems">
           <summary>{counted("job_problems", job.problemCount.value)}</summary>

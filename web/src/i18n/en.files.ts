@@ -67,6 +67,7 @@ export const files = {
   jobs_tidy: "Clear what is over",
   job_up: "To the computer",
   job_down: "From the computer",
+  job_both: "Both ways",
   job_waiting: "Waiting",
   job_offline: "Waiting for the computer",
   job_counting: "Counting…",

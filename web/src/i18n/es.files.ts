@@ -69,6 +69,7 @@ export const files: Readonly<Record<keyof typeof en, string>> = {
   jobs_tidy: "Quitar lo terminado",
   job_up: "Al equipo",
   job_down: "Del equipo",
+  job_both: "En ambos sentidos",
   job_waiting: "En espera",
   job_offline: "Esperando al equipo",
   job_counting: "Contando…",
