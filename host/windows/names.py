@@ -35,8 +35,8 @@ def parse_path(path: str) -> tuple[str, ...]:
     Raises:
         RequestProblem: it does not begin with ``/`` and a drive, is too long, or has a bad name in it.
     """
-    if not path.startswith("/") or "\0" in path:
-        raise RequestProblem("bad_name", "a path begins with / and has no NUL")
+    if not path.startswith("/") or path.startswith("//") or "\0" in path:
+        raise RequestProblem("bad_name", "a path begins with one / and has no NUL")
     drive, *names = [name for name in path.split("/") if name not in ("", ".")] or [""]
     if not drive:
         return ()
