@@ -27,14 +27,16 @@ from typing import Final
 
 import trio
 
+from host.absent import AbsentCustomer
 from host.arguments import Arguments, parse_arguments
 from host.customer import Customer, clean
+from host.exits import EXIT_AGAIN, EXIT_LEFT
 from host.installation import Removal
 from host.life import HostLife, make_hello
 from host.pairing import ComputerFacts
 from host.preflight import Obstacle, report_refusal
 from host.receipt import hand_in_receipt
-from host.starting import EXIT_LEFT, CannotStart, Start, fail, go_on_removing, start
+from host.starting import CannotStart, Start, fail, go_on_removing, start
 from host.state import HostState, StateError
 from host.terminal import open_terminal
 from host.texts import Texts
@@ -44,12 +46,17 @@ from relay.protocol.lease import Receipt
 from relay.protocol.links import DeploymentLink
 
 MAX_FACT_CHARACTERS: Final = 128
+DESKTOP_INTERVAL: Final = 5.0
+"""Seconds between looks whether somebody has signed in, for a service without a desktop."""
 RECEIPT_BUDGET: Final = 20.0
 """Seconds for the receipt in all: a customer who looks for the program must not find it."""
 if sys.platform == "win32":
     SIGNALS: Final = (signal.SIGINT, signal.SIGBREAK)
 else:
     SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+if sys.platform != "win32":
+    from host.desktop_session import find_desktop
 
 Signals = AsyncIterator[int]
 
@@ -58,6 +65,7 @@ class _Stop(Enum):
     """Why a host stops while its session may go on."""
 
     TOLD_TO = auto()  # by a signal: the computer shuts down, or the customer signs out
+    DESKTOP = auto()  # there is one now: the service starts anew to be seen on it
     GONE = auto()  # nobody is there to type the code
 
 
@@ -168,9 +176,14 @@ async def _run(host: _Host) -> int:
         async with contextlib.AsyncExitStack() as stack:
             customer = await _open_customer(host, stack)
             outcome, obstacle, acts = await _live(host, customer, signals)
-            if outcome is _Stop.TOLD_TO and host.state.pairing_key:
+            if outcome in (_Stop.TOLD_TO, _Stop.DESKTOP) and host.state.pairing_key:
                 host.started.lock.release(remove=False)
                 customer.show_gone(host.texts.get("went_offline"))
+                if outcome is _Stop.DESKTOP:
+                    return EXIT_AGAIN
+                if host.given.resume is None:
+                    # The terminal was closed, or the customer signed out: a service goes on.
+                    await trio.to_thread.run_sync(host.started.installation.start_service)
                 return 0
             removal = await trio.to_thread.run_sync(host.started.remove)
             if isinstance(outcome, _Stop):
@@ -188,7 +201,9 @@ async def _run(host: _Host) -> int:
 
 
 async def _open_customer(host: _Host, stack: contextlib.AsyncExitStack) -> Customer:
-    """The customer at a window, where there is a display and Tk; else at the terminal."""
+    """The customer at a window, where there is a display and Tk; else at the terminal; or nobody."""
+    if host.started.is_unattended:
+        return AbsentCustomer()
     if not host.given.is_terminal:
         with contextlib.suppress(ImportError):  # many systems have Python without Tk
             from host.window import WindowUnavailable, open_window
@@ -236,14 +251,30 @@ async def _live_with(
         outcome = outcome or _Stop.GONE
         nursery.cancel_scope.cancel()
 
+    async def wait_desktop() -> None:
+        nonlocal outcome
+        await _wait_desktop()
+        outcome = outcome or _Stop.DESKTOP
+        nursery.cancel_scope.cancel()
+
     async with trio.open_nursery() as nursery:
         nursery.start_soon(obey_signals)
         nursery.start_soon(wait_gone)
+        if host.started.is_unattended:
+            nursery.start_soon(wait_desktop)
         outcome = await life.run()
         nursery.cancel_scope.cancel()
     if outcome is None:
         raise AssertionError("a host stops for a reason")
     return outcome, life.obstacle
+
+
+async def _wait_desktop() -> None:
+    """Return when there is a desktop; nothing tells of that."""
+    if sys.platform == "win32":
+        raise AssertionError("Windows always has one")
+    while await trio.to_thread.run_sync(find_desktop, abandon_on_cancel=True) is None:  # noqa: ASYNC110
+        await trio.sleep(DESKTOP_INTERVAL)
 
 
 def _make_receipt(state: HostState, reason: CloseReason, removal: Removal, acts: dict[str, int]) -> Receipt:

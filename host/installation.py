@@ -135,6 +135,21 @@ class Installation:
         return is_begun(self.folder)
 
     @property
+    def is_service(self) -> bool:
+        """True if the system starts the program, not a desktop: there may be none."""
+        return any(
+            entry.role == "service registration" and entry.files == ("system",) for entry in self._entries
+        )
+
+    def start_service(self) -> None:
+        """Have the system start the program, once this one ends. Blocks; a system that goes down does not."""
+        for entry in self._entries:
+            if entry.kind == "registration" and sys.platform != "win32":
+                manager = manager_of(entry.files[0])
+                if manager is not None and self.is_service:
+                    manager.start(Path(entry.path).name)
+
+    @property
     def packages(self) -> Path:
         """Where the single file is unpacked."""
         return self.folder / PACKAGES_NAME

@@ -3,13 +3,12 @@
 Used by the single file's bootstrap before anything is unpacked, hence the standard library only.
 """
 
-import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from host.arguments import PROGRAM_NAME, Arguments
+from host.exits import EXIT_LEFT
 from host.host_lock import AlreadyRunning, HostLock
 from host.installation import Installation, InstallationError, Removal, finish_removals
 from host.layout import data_folder, is_begun, session_folder
@@ -18,8 +17,8 @@ from host.texts import Texts
 from relay.protocol.links import DeploymentLink
 from relay.protocol.refusals import Refusal
 
-EXIT_LEFT: Final = 3
-"""The session ended, and something could not be removed; no manager of services starts it again for that."""
+if sys.platform != "win32":
+    from host.desktop_session import find_desktop
 
 
 class CannotStart(Exception):
@@ -37,12 +36,17 @@ class Start:
     Attributes:
         lock: held by this process.
         installation: of the session.
-        display: the X display to offer.
+        display: the X display to offer; "" on Windows, and for a service while no desktop is shown.
     """
 
     lock: HostLock
     installation: Installation
     display: str
+
+    @property
+    def is_unattended(self) -> bool:
+        """True for a service while there is no desktop that a customer could see it on."""
+        return not self.display and sys.platform != "win32"
 
     def remove(self) -> Removal:
         """Remove the installation, and what it needed around it; the lock is given back. Blocks."""
@@ -68,19 +72,21 @@ def start(given: Arguments, texts: Texts) -> Start:
 
 
 def _start(given: Arguments, texts: Texts) -> Start:
-    display = given.display or os.environ.get("DISPLAY", "")
-    if not display and sys.platform != "win32":
-        raise CannotStart(Refusal.NO_DISPLAY, texts.get("no_display"))
+    display = _enter_desktop(given.display)
     try:
         if given.resume is not None:
-            Installation.open(given.resume)  # before a lock is made where nothing is
             folder = given.resume
+            known = Installation.open(folder)  # before a lock is made where nothing is
+            needs_display = not (known.is_ending or known.is_service)
         elif given.link is not None:
             folder = session_folder(data_folder(given.data_home), given.link.invite)
-            if not is_begun(folder):
-                _check_may_begin(given.link, texts)
+            needs_display = True
         else:
             raise AssertionError("the command line has a link or a folder")
+        if needs_display and not display and sys.platform != "win32":
+            raise CannotStart(Refusal.NO_DISPLAY, texts.get("no_display"))
+        if given.link is not None and not is_begun(folder):
+            _check_may_begin(given.link, texts)
         lock = HostLock(folder.parent)
         try:
             return Start(lock, _find_or_make(folder, lock, is_new=given.resume is None), display)
@@ -95,6 +101,17 @@ def _start(given: Arguments, texts: Texts) -> Start:
         raise CannotStart(
             Refusal.CANNOT_INSTALL, texts.get("cannot_install", why=exc.strerror or exc)
         ) from exc
+
+
+def _enter_desktop(wanted: str | None) -> str:
+    """The X display that is offered, and that this program may use from now on; "" for none."""
+    if sys.platform == "win32":
+        return ""
+    desktop = find_desktop(wanted)
+    if desktop is None:
+        return ""
+    desktop.enter()
+    return desktop.display
 
 
 def _check_may_begin(link: DeploymentLink, texts: Texts) -> None:

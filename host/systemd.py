@@ -16,16 +16,13 @@ from pathlib import Path
 from typing import Final, Literal
 
 from host.deletion import opened_folder
+from host.exits import EXIT_AGAIN, EXIT_LEFT
 from host.layout import is_for_system, xdg_folder
 
 CALL_TIMEOUT: Final = 20.0
 PROGRAM_PATH: Final = "/usr/bin:/bin:/usr/sbin:/sbin"
 """Where systemctl is looked for: root follows nobody's ``PATH``."""
 SYSTEM_UNITS: Final = Path("/etc/systemd/system")
-EXIT_AGAIN: Final = 75
-"""A host that ends with this wants to be started again at once."""
-EXIT_LEFT: Final = 3
-"""A host that ends with this is not started again before the computer is; see `host.starting.EXIT_LEFT`."""
 
 
 @dataclass(frozen=True, slots=True)
