@@ -1,16 +1,20 @@
 """The host's command line, read by the single file's bootstrap before anything is unpacked: stdlib only."""
 
 import argparse
-import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+from host.last_words import complain
 from host.layout import is_session_folder
-from relay.protocol.links import MAX_LINK_CHARACTERS, DeploymentLink, LinkError, parse_deployment_link
+from host.link_question import ask_link, own_file, read_line, read_own_link
+from host.texts import Texts
+from relay.protocol.links import DeploymentLink, LinkError, parse_deployment_link
 
 PROGRAM_NAME = "adhoc-host"
+
+Ask = Callable[..., DeploymentLink | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,15 +38,20 @@ class Arguments:
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}\n")
+        complain(self.prog, message)
+        self.exit(2)
 
 
-def parse_arguments(arguments: Sequence[str], stdin: int = 0) -> Arguments:
-    """Read the command line.
+def parse_arguments(
+    arguments: Sequence[str], stdin: int = 0, *, file: Path | None = None, ask: Ask = ask_link
+) -> Arguments:
+    """Read the command line; where it has no link, the link in this program's own file, or the customer's.
 
     Args:
         arguments: without the program's name.
         stdin: descriptor from which the link is read if it is given as ``-``: its first line, and no more.
+        file: this program's own; None: find out.
+        ask: see `host.link_question.ask_link`.
 
     Raises:
         SystemExit: with code 2 and one line on standard error; with code 0 after ``--help``.
@@ -65,17 +74,24 @@ def parse_arguments(arguments: Sequence[str], stdin: int = 0) -> Arguments:
     )
     parser.add_argument("--resume", metavar="DIR", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args(arguments)
-    if (given.link is None) == (given.resume is None):
+    if given.link is not None and given.resume is not None:
         parser.error("please give the whole deployment link, in quotes.")
     if given.resume is not None and not is_session_folder(given.resume):
         parser.error("there is no temporary support session of this name.")
     link = None
-    if given.link is not None:
-        text = _read_line(stdin) if given.link == "-" else given.link
-        try:
-            link = parse_deployment_link(text)
-        except LinkError as exc:
-            parser.error(str(exc))
+    try:
+        if given.link is not None:
+            link = parse_deployment_link(read_line(stdin) if given.link == "-" else given.link)
+        elif given.resume is None:
+            own = file or own_file()
+            link = None if own is None else read_own_link(own)
+    except LinkError as exc:
+        parser.error(str(exc))
+    if link is None and given.resume is None:
+        texts = Texts.of_environment()
+        link = ask(texts, stdin=stdin, is_terminal=given.terminal, display=given.display)
+        if link is None:
+            parser.error("please give the whole deployment link, in quotes.")
     return Arguments(
         link=link,
         resume=given.resume,
@@ -83,11 +99,3 @@ def parse_arguments(arguments: Sequence[str], stdin: int = 0) -> Arguments:
         display=given.display,
         data_home=given.data_home,
     )
-
-
-def _read_line(descriptor: int) -> str:
-    """One line, byte by byte: what follows belongs to the customer's answers."""
-    line = b""
-    while len(line) <= MAX_LINK_CHARACTERS and (byte := os.read(descriptor, 1)) not in (b"", b"\n"):
-        line += byte
-    return line.decode("utf-8", "replace")

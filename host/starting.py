@@ -11,6 +11,7 @@ from host.arguments import PROGRAM_NAME, Arguments
 from host.exits import EXIT_LEFT
 from host.host_lock import AlreadyRunning, HostLock
 from host.installation import Installation, InstallationError, Removal, finish_removals
+from host.last_words import complain
 from host.layout import data_folder, is_begun, session_folder
 from host.preflight import find_obstacle_here, find_obstacle_with, report_refusal
 from host.texts import Texts
@@ -133,7 +134,7 @@ def go_on_removing(started: Start, texts: Texts) -> int:
 
 def fail(sentence: str) -> int:
     """Say why it does not work, on one line. Returns the exit code."""
-    print(f"{PROGRAM_NAME}: {sentence}", file=sys.stderr)
+    complain(PROGRAM_NAME, sentence)
     return 1
 
 

@@ -101,6 +101,11 @@ _EN: Final[Mapping[str, str]] = {
     "keep_button": "Go on with the session",
     "close_button": "Close",
     "really_end": "End the session now? The technician is disconnected and this program removed.",
+    "ask_link_hint": (
+        "Paste the whole link that the technician sent you. It begins with https:// and has a # inside."
+    ),
+    "ask_link": "Link",
+    "not_a_link": "That is not the whole link. Please copy it once more from its beginning to its end.",
     "no_display": "No desktop was found to show; please name one with --display.",
     "already_running": "Another temporary support session is running on this computer.",
     "cannot_install": "The support program cannot be installed here: {why}.",
@@ -230,6 +235,11 @@ _ES: Final[Mapping[str, str]] = {
     "keep_button": "Seguir con la sesión",
     "close_button": "Cerrar",
     "really_end": "¿Terminar ahora? El técnico se desconecta y este programa se elimina.",
+    "ask_link_hint": (
+        "Pegue el enlace completo que le envió el técnico. Empieza por https:// y tiene un # en el medio."
+    ),
+    "ask_link": "Enlace",
+    "not_a_link": "Ese no es el enlace completo. Cópielo otra vez desde el principio hasta el final.",
     "no_display": "No se encontró ningún escritorio; indíquelo con --display.",
     "already_running": "Ya hay otra sesión temporal de soporte en este equipo.",
     "cannot_install": "El programa de soporte no se puede instalar aquí: {why}.",
