@@ -264,7 +264,7 @@ def test_what_was_changed_after_the_look_is_left_alone(stage: Stage, top: Path) 
     both.page.evaluate(WRITE, {"b.txt": "made meanwhile"})
     both.run()
     assert both.here() == {"b.txt": "made meanwhile"}
-    expect(manager.jobs).to_contain_text("2 files did not arrive")
+    expect(manager.jobs).to_contain_text("2 things were not done")
     manager.jobs.get_by_role("button", name="Results").click()
     told = "It was changed after you looked, and was left alone."
     expect(both.dialog.get_by_role("row").filter(has_text="a.txt")).to_contain_text(told)

@@ -52,6 +52,7 @@ function JobLine({ job, jobs, isConnected }: { job: Job; jobs: Jobs; isConnected
   const word = state === "waiting" && !isConnected ? t("job_offline") : t(STATES[state]);
   const share = progress.bytes > 0 ? progress.bytesDone / progress.bytes : progress.files > 0 ? progress.filesDone / progress.files : 0;
   const problems = job.problems.value;
+  const { more } = job.work;
   return (
     <li class="job">
       <div class="job-line">
@@ -60,6 +61,11 @@ function JobLine({ job, jobs, isConnected }: { job: Job; jobs: Jobs; isConnected
           <span class="unseen">{t(way)}: </span>
           {clean(job.work.title, 120)}
         </span>
+        {more !== undefined && (
+          <Button kind="quiet" onPress={more.open}>
+            {t("sync_results")}
+          </Button>
+        )}
         <span class={state === "done" && job.problemCount.value > 0 ? "job-state bad" : "job-state"} role="status">
           {word}
         </span>
@@ -78,7 +84,7 @@ function JobLine({ job, jobs, isConnected }: { job: Job; jobs: Jobs; isConnected
         <progress max={1} value={state === "counting" ? undefined : Math.min(1, share)} aria-label={clean(job.work.title, 120)} />
       )}
       <p class="hint tabular">
-        {t("job_files", { done: progress.filesDone, all: progress.files })} ·{" "}
+        {more === undefined ? t("job_files", { done: progress.filesDone, all: progress.files }) : more.summary()} ·{" "}
         {t("job_bytes", {
           done: formatBytes(progress.bytesDone, language.value),
           all: formatBytes(progress.bytes, language.value),
@@ -93,17 +99,9 @@ function JobLine({ job, jobs, isConnected }: { job: Job; jobs: Jobs; isConnected
         {progress.skipped > 0 && ` · ${counted("job_skipped", progress.skipped)}`}
         {state === "done" && job.problemCount.value === 0 && ` · ${t("job_checked")}`}
       </p>
-      {job.work.more !== undefined && (
-        <p class="hint tabular">
-          {job.work.more.summary()}{" "}
-          <Button kind="quiet" onPress={job.work.more.open}>
-            {t("sync_results")}
-          </Button>
-        </p>
-      )}
       {problems.length > 0 && (
         <details class="job-problems">
-          <summary>{counted("job_problems", job.problemCount.value)}</summary>
+          <summary>{counted(more === undefined ? "job_problems" : "sync_job_problems", job.problemCount.value)}</summary>
           <ul>
             {problems.map(({ name, why }, index) => (
               <li key={index}>
