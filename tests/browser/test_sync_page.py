@@ -1,12 +1,14 @@
 """Synchronising and replicating in the File Manager: plans, conflicts, undo, interruptions, bad names."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, expect
 
-from tests.browser.test_files_page import FileManager, open_file_manager
+from tests.browser.test_files_page import READ as DIGEST
+from tests.browser.test_files_page import FileManager, digest, open_file_manager
 from tests.helpers.inspector import AXE, Inspector
 from tests.helpers.story import Stage
 
@@ -28,7 +30,10 @@ READ = """async () => {
     const walk = async (folder, above) => {
         for await (const handle of folder.values()) {
             if (handle.kind === "directory") await walk(handle, `${above}${handle.name}/`);
-            else found[above + handle.name] = await (await handle.getFile()).text();
+            else {
+                const file = await handle.getFile();
+                found[above + handle.name] = file.size < 1e6 ? await file.text() : `${file.size} bytes`;
+            }
         }
     };
     await walk(await (await navigator.storage.getDirectory()).getDirectoryHandle("mine"), "");
@@ -65,7 +70,12 @@ class SyncManager:
     def there(self, *, undo: bool = False) -> dict[str, str]:
         """The files on the customer's computer, likewise."""
         files = (path for path in self.top.rglob("*") if path.is_file())
-        return split({str(path.relative_to(self.top)): path.read_text() for path in files}, undo=undo)
+        found = {
+            str(path.relative_to(self.top)): path.read_text() if size < 1e6 else f"{size} bytes"
+            for path in files
+            for size in [path.stat().st_size]
+        }
+        return split(found, undo=undo)
 
     def look(self, button: str = "Synchronise…", *ticks: str) -> Locator:
         """Begin, and wait for the plan."""
@@ -76,6 +86,21 @@ class SyncManager:
         plan = self.dialog.get_by_role("region", name="What would happen")
         expect(plan).to_be_visible()
         return plan
+
+    def reach(self, part: Locator) -> None:
+        """Press Tab until it has the focus."""
+        for _ in range(20):
+            if part.evaluate("(element) => element === document.activeElement"):
+                return
+            self.page.keyboard.press("Tab")
+        raise AssertionError("Tab does not lead there.")
+
+    def press(self, button: str) -> None:
+        """Press a button of the dialog, by keyboard."""
+        part = self.dialog.get_by_role("button", name=button, exact=True)
+        expect(part).to_be_visible()
+        self.reach(part)
+        self.page.keyboard.press("Enter")
 
     def run(self) -> None:
         """Run what is planned, and wait for the job's end."""
@@ -271,23 +296,71 @@ def test_what_was_changed_after_the_look_is_left_alone(stage: Stage, top: Path) 
     expect(both.dialog.get_by_role("row").filter(has_text="b.txt")).to_contain_text(told)
 
 
-def test_it_goes_on_when_the_computer_is_back(stage: Stage, top: Path) -> None:
+def test_it_is_paused_and_goes_on_when_the_computer_is_back(stage: Stage, top: Path) -> None:
     write_tree(top, {f"many/{number:03}.txt": str(number) * 2000 for number in range(400)})
-    (top / "big.bin").write_bytes(b"x" * (48 << 20))
+    big = os.urandom(96 << 20)
+    (top / "big.bin").write_bytes(big)
     manager, host = open_file_manager(stage)
     both = SyncManager(manager, top)
     both.open()
     both.page.evaluate(WRITE, {"mine.txt": "mine"})
     both.look()
     both.dialog.get_by_role("button", name="Run", exact=True).click()
-    expect(manager.jobs).to_contain_text("MB of")
+    expect(manager.jobs.get_by_text(re.compile(r"[1-9]\d*(\.\d)? MB of"))).to_be_visible()
+    manager.jobs.get_by_role("button", name="Pause").click()
+    expect(manager.jobs).to_contain_text("Paused")
+    manager.jobs.get_by_role("button", name="Go on").click()
+    expect(manager.jobs.get_by_text(re.compile(r"[1-9]\d(\.\d)? MB of"))).to_be_visible()
     host.kill()
     expect(manager.jobs).to_contain_text("Waiting for the computer")
     stage.resume_host(host)
     manager.wait_done()
     assert both.here() == both.there()
     assert len(both.here()) == 402
+    assert both.page.evaluate(DIGEST, "big.bin") == digest(big)
     both.expect_nothing()
+
+
+def test_cancelled_in_the_middle_the_next_one_does_the_rest(stage: Stage, top: Path) -> None:
+    write_tree(top, {f"many/{number:03}.txt": str(number) for number in range(100)})
+    (top / "big.bin").write_bytes(os.urandom(96 << 20))
+    manager, _ = open_file_manager(stage)
+    both = SyncManager(manager, top)
+    both.open()
+    both.look("Replicate…", "From the computer")
+    both.dialog.get_by_role("button", name="Run", exact=True).click()
+    expect(manager.jobs.get_by_text(re.compile(r"[1-9]\d*(\.\d)? MB of"))).to_be_visible()
+    manager.jobs.get_by_role("button", name="Cancel the copying").click()
+    expect(manager.jobs).to_contain_text("Cancelled")
+    assert "big.bin" not in both.here()
+    plan = both.look("Replicate…", "From the computer")
+    assert "big.bin" in rows_of(plan, "Copy to this computer")
+    both.run()
+    assert both.here() == both.there()
+    both.expect_nothing()
+
+
+def test_all_of_it_by_keyboard(stage: Stage, top: Path) -> None:
+    write_tree(top, {"a.txt": "there"})
+    manager, _ = open_file_manager(stage)
+    both = SyncManager(manager, top)
+    both.open()
+    both.page.evaluate(WRITE, {"a.txt": "here"})
+    both.page.get_by_role("button", name="Synchronise…").focus()
+    both.page.keyboard.press("Enter")
+    both.press("See what would happen")
+    choice = both.dialog.get_by_label("What to do with a.txt")
+    expect(choice).to_be_visible()
+    both.reach(choice)
+    both.page.keyboard.type("Mine")
+    both.press("Run")
+    manager.wait_done()
+    assert both.there() == {"a.txt": "here"}
+    both.page.get_by_role("button", name="Replicate…").focus()
+    both.page.keyboard.press("Enter")
+    both.page.keyboard.press("Escape")
+    expect(both.dialog).to_have_count(0)
+    expect(both.page.get_by_role("button", name="Replicate…")).to_be_focused()
 
 
 def test_hostile_names_are_told_and_lead_nowhere(stage: Stage, top: Path) -> None:

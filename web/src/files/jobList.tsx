@@ -49,10 +49,12 @@ function JobLine({ job, jobs, isConnected }: { job: Job; jobs: Jobs; isConnected
   const state = job.state.value;
   const progress = job.progress.value;
   const { icon, word: way } = WAYS[job.work.direction];
-  const word = state === "waiting" && !isConnected ? t("job_offline") : t(STATES[state]);
+  const { more } = job.work;
+  // Names are freed and folders made while it counts.
+  const isPreparing = more !== undefined && state === "counting";
+  const word = state === "waiting" && !isConnected ? t("job_offline") : t(isPreparing ? "sync_job_preparing" : STATES[state]);
   const share = progress.bytes > 0 ? progress.bytesDone / progress.bytes : progress.files > 0 ? progress.filesDone / progress.files : 0;
   const problems = job.problems.value;
-  const { more } = job.work;
   return (
     <li class="job">
       <div class="job-line">

@@ -72,6 +72,7 @@ export const sync = {
   sync_job: "Synchronise {there} and {here}",
   sync_job_to: "Replicate {here} to {there}",
   sync_job_from: "Replicate {there} to {here}",
+  sync_job_preparing: "Preparing…",
   sync_job_state: "{done} of {all} done",
   sync_job_undo: "what was deleted or replaced is in {folder}",
   sync_job_problems_one: "{count} thing was not done",

@@ -74,6 +74,7 @@ export const sync: Readonly<Record<keyof typeof en, string>> = {
   sync_job: "Sincronizar {there} y {here}",
   sync_job_to: "Replicar {here} en {there}",
   sync_job_from: "Replicar {there} en {here}",
+  sync_job_preparing: "Preparando…",
   sync_job_state: "{done} de {all} hechos",
   sync_job_undo: "lo eliminado o reemplazado está en {folder}",
   sync_job_problems_one: "{count} elemento no se hizo",
