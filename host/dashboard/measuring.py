@@ -67,14 +67,14 @@ class LoadMeter:
         # A counter that went back was reset (an adapter was taken out): nothing is known of that second.
         rates = [max(after - before, 0) / seconds for after, before in zip(counted, self._bytes, strict=True)]
         self._at, self._busy, self._bytes = now, busy, counted
-        memory, swap = psutil.virtual_memory(), psutil.swap_memory()
+        memory, (swap_used, swap_total) = psutil.virtual_memory(), _swap()
         return Load(
             cpu=sum(cores) / len(cores) if cores else 0.0,
             cores=cores,
             memory_used=memory.total - memory.available,
             memory_total=memory.total,
-            swap_used=swap.used,
-            swap_total=swap.total,
+            swap_used=swap_used,
+            swap_total=swap_total,
             disk_read=rates[0],
             disk_written=rates[1],
             received=rates[2],
@@ -118,6 +118,15 @@ class Use:
 
     cpu: float
     memory: int
+
+
+def _swap() -> tuple[int, int]:
+    """Bytes used, and in all; nothing is known of it where Windows' performance counters are disabled."""
+    try:
+        swap = psutil.swap_memory()
+    except RuntimeError:
+        return 0, 0
+    return swap.used, swap.total
 
 
 class ProcessMeter:

@@ -1,10 +1,11 @@
 """Pressing keys and moving the pointer with SendInput, whatever keyboard layout the customer has.
 
 A viewer sends what was typed (a keysym) and perhaps which key it was (a scancode). The key is believed if the
-customer's layout gives that very character for it with the modifiers that are held; then the key that
-the layout has for the character; and where neither gives it, the character itself is sent, as Windows lets
-input methods do (KEYEVENTF_UNICODE). With Ctrl, Alt or Windows held a character means a shortcut, so that its
-key is pressed whatever it would type.
+customer's layout gives that very character for it with the modifiers that are held. Otherwise the character
+decides, because the technician's layout may be another: the key that the customer's has for it is pressed,
+with Shift and AltGr as it needs them around it. A character that the layout does not have is sent itself, as
+Windows lets input methods do (KEYEVENTF_UNICODE), which not every program understands. With Ctrl, Alt or
+Windows held a character means a shortcut, so that its key is pressed whatever it would type.
 
 Windows does not repeat keys that a program presses: repeated presses are passed on.
 
@@ -42,6 +43,8 @@ _SCANCODE_OF_CODE: Final = 4
 _LEAVES_STATE: Final = 4
 _SHIFT, _CONTROL, _MENU, _CAPITAL, _LEFT_WIN, _RIGHT_WIN = 0x10, 0x11, 0x12, 0x14, 0x5B, 0x5C
 _RIGHT_ALT: Final = 0xA5
+_NEEDS_SHIFT: Final = 1
+_NEEDS_ALTGR: Final = 2 | 4
 _HELD: Final = 0x80
 
 
@@ -98,11 +101,18 @@ _user32.ToUnicodeEx.argtypes = (
 
 @dataclass(frozen=True, slots=True)
 class _Stroke:
-    """What one press came to: a key, or the UTF-16 units of a character."""
+    """What one press came to.
+
+    Attributes:
+        key: with its scancode `scan`; None for a character.
+        units: of the character, in UTF-16.
+        around: modifiers to press (True) or release while the key is pressed.
+    """
 
     key: Key | None
     scan: int = 0
     units: tuple[int, ...] = ()
+    around: tuple[tuple[Key, bool], ...] = ()
 
 
 class Keyboard:
@@ -117,7 +127,11 @@ class Keyboard:
         stroke = self._down.get(name) or _choose(keysym, scancode)
         if stroke is not None:
             self._down[name] = stroke
+            for key, is_down in stroke.around:
+                _send([_key_event(key, _scan_of(key), is_down=is_down)])
             _send_stroke(stroke, is_down=True)
+            for key, is_down in reversed(stroke.around):
+                _send([_key_event(key, _scan_of(key), is_down=not is_down)])
 
     def release(self, keysym: int, scancode: int | None) -> None:
         """Release a key, under whatever symbol it was pressed; nothing if it is not down."""
@@ -179,15 +193,16 @@ def _choose(keysym: int, scancode: int | None) -> _Stroke | None:
     layout = _layout()
     key = key_of_keysym(keysym)
     if key is not None:
-        return _Stroke(key, _user32.MapVirtualKeyExW(key.code, _SCANCODE_OF_CODE, layout) & 0xFF)
+        return _Stroke(key, _scan_of(key))
     text = text_of_keysym(keysym)
     named = _named_key(scancode, layout)
     if not text:
         return named
-    if named is not None and (_is_shortcut() or _typed_by(named, layout) == text):
-        shown = _typed_by(named, layout, is_plain=True)
-        # In a shortcut the technician's letter counts, if the customer's key is another one's.
-        if not _is_shortcut() or shown.casefold() == text.casefold():
+    if named is not None and named.key is not None:
+        # In a shortcut it is the letter that counts, as the key has it by itself.
+        held = _Modifiers() if _is_shortcut() else _Modifiers.held()
+        typed = _typed_by(named.key.code, held, layout)
+        if typed == text or (_is_shortcut() and typed.casefold() == text.casefold()):
             return named
     found = _find(text, layout)
     if found is not None:
@@ -210,31 +225,72 @@ def _named_key(scancode: int | None, layout: int) -> _Stroke | None:
 
 
 def _find(text: str, layout: int) -> _Stroke | None:
-    """The key that the layout has for a character, if the modifiers that are held suit it."""
+    """The key that the layout has for a character, with the modifiers that it needs."""
     if len(text.encode("utf-16-le")) > 2:
         return None
     found = _user32.VkKeyScanExW(text, layout)
-    if found == -1:
+    code, needs = found & 0xFF, found >> 8 & 0xFF
+    if found == -1 or needs & ~_NEEDS_SHIFT not in (0, _NEEDS_ALTGR):
         return None
-    code = found & 0xFF
-    stroke = _Stroke(Key(code), _user32.MapVirtualKeyExW(code, _SCANCODE_OF_CODE, layout) & 0xFF)
-    if _is_shortcut() or _typed_by(stroke, layout) == text:
-        return stroke
+    key = Key(code)
+    if _is_shortcut():
+        return _Stroke(key, _scan_of(key))
+    held, has_altgr = _Modifiers.held(), bool(needs & _NEEDS_ALTGR)
+    # Caps Lock does to letters what Shift does, and the layout knows what is a letter.
+    for has_shift in (bool(needs & _NEEDS_SHIFT), not needs & _NEEDS_SHIFT):
+        wanted = _Modifiers(has_shift, has_altgr, held.has_caps)
+        if _typed_by(code, wanted, layout) == text:
+            return _Stroke(key, _scan_of(key), around=_changes(held, wanted))
     return None
 
 
-def _typed_by(stroke: _Stroke, layout: int, *, is_plain: bool = False) -> str:
-    """What a key types with the modifiers that are held, or with none."""
-    if stroke.key is None:
-        return ""
+@dataclass(frozen=True, slots=True)
+class _Modifiers:
+    """What a key's character depends on."""
+
+    has_shift: bool = False
+    has_altgr: bool = False
+    has_caps: bool = False
+
+    @classmethod
+    def held(cls) -> "_Modifiers":
+        has_altgr = _is_held(_CONTROL) and _is_held(_MENU)
+        return cls(_is_held(_SHIFT), has_altgr, bool(_user32.GetKeyState(_CAPITAL) & 1))
+
+
+_SHIFT_KEYS: Final = (Key(0xA0), Key(0xA1))
+_ALTGR_KEYS: Final = (Key(0xA2), Key(_RIGHT_ALT, True))
+"""AltGr is left Ctrl and right Alt to Windows; layouts without it take the two for it as well."""
+
+
+def _changes(held: _Modifiers, wanted: _Modifiers) -> tuple[tuple[Key, bool], ...]:
+    """Modifiers to press (True) or release."""
+    changes: list[tuple[Key, bool]] = []
+    if wanted.has_shift and not held.has_shift:
+        changes.append((_SHIFT_KEYS[0], True))
+    elif held.has_shift and not wanted.has_shift:
+        changes += [(key, False) for key in _SHIFT_KEYS if _is_held(key.code)]
+    if wanted.has_altgr and not held.has_altgr:
+        changes += [(key, True) for key in _ALTGR_KEYS]
+    elif held.has_altgr and not wanted.has_altgr:
+        changes += [(key, False) for key in _ALTGR_KEYS if _is_held(key.code)]
+    return tuple(changes)
+
+
+def _typed_by(code: int, modifiers: _Modifiers, layout: int) -> str:
+    """What a key types; "" for nothing, or an accent that waits for its letter."""
     state = bytearray(256)
-    if not is_plain:
-        for code in (_SHIFT, _CONTROL, _MENU):
-            state[code] = _HELD if _is_held(code) else 0
-        state[_CAPITAL] = _user32.GetKeyState(_CAPITAL) & 1
+    state[_SHIFT] = _HELD if modifiers.has_shift else 0
+    state[_CONTROL] = state[_MENU] = _HELD if modifiers.has_altgr else 0
+    state[_CAPITAL] = int(modifiers.has_caps)
+    scan = _user32.MapVirtualKeyExW(code, _SCANCODE_OF_CODE, layout) & 0xFF
     buffer = ctypes.create_unicode_buffer(8)
-    count = _user32.ToUnicodeEx(stroke.key.code, stroke.scan, bytes(state), buffer, 8, _LEAVES_STATE, layout)
+    count = _user32.ToUnicodeEx(code, scan, bytes(state), buffer, 8, _LEAVES_STATE, layout)
     return buffer.value[:count] if count > 0 else ""
+
+
+def _scan_of(key: Key) -> int:
+    return int(_user32.MapVirtualKeyExW(key.code, _SCANCODE_OF_CODE, _layout()) & 0xFF)
 
 
 def _layout() -> int:
@@ -255,15 +311,19 @@ def _is_shortcut() -> bool:
 
 
 def _send_stroke(stroke: _Stroke, *, is_down: bool) -> None:
-    up = 0 if is_down else _UP
-    if stroke.key is None:
-        _send([_key(0, unit, _CHARACTER | up) for unit in stroke.units])
+    if stroke.key is not None:
+        _send([_key_event(stroke.key, stroke.scan, is_down=is_down)])
     else:
-        extended = _EXTENDED if stroke.key.is_extended else 0
-        _send([_key(stroke.key.code, stroke.scan, extended | up)])
+        flags = _CHARACTER | (0 if is_down else _UP)
+        _send([_keyboard(0, unit, flags) for unit in stroke.units])
 
 
-def _key(code: int, scan: int, flags: int) -> _Input:
+def _key_event(key: Key, scan: int, *, is_down: bool) -> _Input:
+    flags = (_EXTENDED if key.is_extended else 0) | (0 if is_down else _UP)
+    return _keyboard(key.code, scan, flags)
+
+
+def _keyboard(code: int, scan: int, flags: int) -> _Input:
     return _Input(_KEYBOARD, _Either(key=_KeyInput(code, scan, flags, 0, None)))
 
 

@@ -6,10 +6,12 @@ Wine's sockets lack the questions by which Trio finds the socket under another p
 import runpy
 import socket
 import sys
+from importlib import import_module
+from typing import Any
 
 
 def main() -> None:
-    import trio._core._io_windows as windows  # type: ignore[import-not-found,unused-ignore] # elsewhere it is not
+    windows: Any = import_module("trio._core._io_windows")
 
     def itself(sock: socket.socket | int, *, which: int | None = None) -> object:
         return windows._handle(sock if isinstance(sock, int) else sock.fileno())

@@ -74,7 +74,7 @@ def _imported(data: bytes, library: str) -> Iterator[str]:
     def offset(address: int) -> int:
         for size, start, stored, at in rows:
             if start <= address < start + max(size, stored):
-                return address - start + at
+                return int(address - start + at)
         raise ValueError("an address lies in no section")
 
     def text(at: int) -> str:
