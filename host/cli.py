@@ -85,6 +85,8 @@ def run_bundle(given: Arguments, started: Start, file: Path) -> int:
     """Run the host from its single file `file`, which has been unpacked. Returns the exit code."""
     is_program = getattr(sys, "frozen", False)  # one that brings its Python along
 
+    is_program = getattr(sys, "frozen", False)  # the executable for Linux, which brings its Python
+
     def install() -> None:
         # A host that cannot come back after a restart of the computer is better than none.
         with contextlib.suppress(OSError):

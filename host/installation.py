@@ -164,10 +164,7 @@ class Installation:
         Raises:
             OSError: they could not be written.
         """
-        for known in [entry for entry in self._entries if entry.role == "packages"]:
-            with contextlib.suppress(OSError):
-                self._remove_entry(known)
-            self._entries.remove(known)
+        self._remove_packages()
         names = tuple(sorted(files))
         self._note(Entry(role="packages", kind="tree", path=str(self.packages), files=names))
         for name in names:
@@ -176,6 +173,19 @@ class Installation:
             # Not made durable one by one: the next start unpacks them again.
             with open(new_file(path, 0o600), "wb") as file:
                 file.write(read(name))
+
+    def note_unpacked(self, folders: Iterable[tuple[Path, Iterable[str]]]) -> None:
+        """Take over what was unpacked before this program could say where, in place of what an earlier start
+        noted: folders, and the relative paths of the files in each.
+
+        Raises:
+            OSError: the manifest could not be written.
+        """
+        self._remove_packages()
+        for folder, files in folders:
+            path = os.path.realpath(folder)
+            self._entries.append(Entry(role="packages", kind="tree", path=path, files=tuple(files)))
+        self._save()
 
     def note_download(self, file: Path) -> None:
         """Take over the single file that the customer downloaded and started: it goes with everything else.
@@ -304,6 +314,12 @@ class Installation:
                     manager = manager_of(entry.files[0])
                     if manager is not None:
                         manager.forget(path.name)
+
+    def _remove_packages(self) -> None:
+        for known in [entry for entry in self._entries if entry.role == "packages"]:
+            with contextlib.suppress(OSError):
+                self._remove_entry(known)
+            self._entries.remove(known)
 
     def _remove_parts(self, path: Path) -> None:
         with opened_folder(path.parent) as folder:

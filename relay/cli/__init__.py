@@ -8,7 +8,7 @@ what was asked for, so that it can be piped: the relay's address, sign-in links,
 import typer
 
 import relay
-from relay.cli import audit, backups, checks, people, settings
+from relay.cli import audit, backups, bundles, checks, people, settings
 from relay.cli.common import SETTINGS_HELP
 from relay.cli.up import up
 
@@ -25,6 +25,7 @@ app.command()(checks.doctor)
 app.command("sign-in-link")(people.sign_in_link)
 app.command()(backups.backup)
 app.command()(backups.restore)
+app.command("build-host")(bundles.build_host)
 app.add_typer(people.app, name="technician")
 app.add_typer(settings.app, name="config")
 app.add_typer(audit.app, name="audit")

@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.helpers.programs import PATIENCE, Program
 
 HOST_FILE = Path("build") / "adhoc-host.pyz"
-"""Where packaging/build_host.py puts the single file."""
+"""Where ``./dev build`` puts the single file."""
 
 
 class HostProcess(Program):

@@ -313,6 +313,22 @@ def test_the_manifest_names_a_thing_before_it_is_there(home: Path, monkeypatch: 
     assert (installation.folder / "adhoc-host.pyz").read_bytes() == b"zip"
 
 
+def test_what_was_unpacked_before_the_manifest_goes_and_later_what_takes_its_place(
+    placed: Placed, tmp_path: Path
+) -> None:
+    first, second = tmp_path / "_MEI1", tmp_path / "_MEI2"
+    for folder in (first, second):
+        (folder / "deep").mkdir(parents=True)
+        (folder / "deep" / "library.so").write_text("")
+    placed.installation.note_unpacked([(first, ["deep/library.so"])])
+    assert not placed.installation.packages.exists()
+    again = Installation.open(placed.folder)
+    again.note_unpacked([(second, ["deep/library.so"])])
+    assert not first.exists()
+    again.remove(None)
+    assert not second.exists()
+
+
 def test_one_host_at_a_time(home: Path) -> None:
     lock = HostLock(data_folder())
     with pytest.raises(AlreadyRunning):

@@ -2,65 +2,59 @@
 
 import hashlib
 import json
+import os
 import re
-import runpy
 import shutil
 import signal
 import subprocess
 import sys
 import zipfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import trio
 
-from technician.models import PreparedSession
-from technician.pairing import PairingEvents, pair
+import relay
+from bundles.bootstrap import find_problem
+from relay.protocol.link_blob import make_empty_blob
 from technician.remote_control import measure_desktop, open_control
+from tests.bundles.stories import activate, build_host, write_link_into
 from tests.helpers.relays import CUSTOMER, House, open_relay
 from tests.helpers.xvfb import open_xvfb
-from tests.host.host_program import HostProgram, open_host
+from tests.host.host_program import open_host
 
 pytestmark = [pytest.mark.slow, pytest.mark.sockets]
 
-ROOT = Path(__file__).parent.parent.parent
 BARE_PYTHON = (str(Path(sys.executable).resolve()), "-I", "-S")
 """An interpreter that finds no installed package and none of the project's folders."""
 
 
-def build(out: Path) -> Path:
-    command: list[str | Path] = [sys.executable, ROOT / "packaging" / "build_host.py", "--out", out]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=110)
+@pytest.fixture(scope="module")
+def host_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("build")
+    build_host("python", out)
     return out / "adhoc-host.pyz"
 
 
-@pytest.fixture(scope="module")
-def host_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build(tmp_path_factory.mktemp("build"))
-
-
-@pytest.fixture(scope="module")
-def find_problem() -> Callable[..., str | None]:
-    """The bootstrap's check of the computer."""
-    found: Callable[..., str | None] = runpy.run_path(str(ROOT / "packaging" / "bootstrap.py"))[
-        "find_problem"
-    ]
-    return found
-
-
 def test_the_same_inputs_give_the_same_bytes(host_file: Path, tmp_path: Path) -> None:
-    assert build(tmp_path).read_bytes() == host_file.read_bytes()
+    build_host("python", tmp_path)
+    assert (tmp_path / "adhoc-host.pyz").read_bytes() == host_file.read_bytes()
 
 
 def test_the_sidecar_tells_what_the_relay_offers(host_file: Path) -> None:
     data = host_file.read_bytes()
-    assert json.loads(host_file.with_name("adhoc-host.json").read_text()) == {
+    assert json.loads(host_file.with_name("adhoc-host.pyz.json").read_text()) == {
+        "target": "python",
         "size": len(data),
         "sha256": hashlib.sha256(data).hexdigest(),
+        "signer": None,
+        "blob": {"offset": len(data) - 2304, "size": 2304},
+        "machine": os.uname().machine,
         "python": ["{}.{}".format(*sys.version_info[:2])],
+        "version": relay.__version__,
     }
+    assert data.endswith(make_empty_blob())
     assert data.startswith(b"#!/usr/bin/env python3\n")
     assert host_file.stat().st_mode & 0o111
 
@@ -97,7 +91,6 @@ def test_only_what_runs_on_the_customers_computer_is_in_it(host_file: Path) -> N
     ],
 )
 def test_a_computer_that_it_cannot_run_on_is_told_so(
-    find_problem: Callable[..., str | None],
     version: tuple[int, ...],
     system: str,
     machine: str,
@@ -118,6 +111,18 @@ def test_help_and_mistakes_unpack_nothing(host_file: Path, tmp_path: Path) -> No
         )
         assert done.returncode == code
     assert list(tmp_path.iterdir()) == []
+
+
+def test_it_still_runs_with_a_link_in_it(host_file: Path, tmp_path: Path) -> None:
+    sidecar = json.loads(host_file.with_name("adhoc-host.pyz.json").read_text())
+    file = Path(shutil.copy(host_file, tmp_path))
+    write_link_into(file, sidecar["blob"], "https://relay.example/d/AAECAwQFBgcICQoLDA0ODw#secret")
+    assert file.stat().st_size == sidecar["size"]
+    command = [*BARE_PYTHON, file, "--help"]
+    done = subprocess.run(command, env={"HOME": str(tmp_path)}, capture_output=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+    with zipfile.ZipFile(file) as archive:
+        assert archive.testzip() is None
 
 
 class Download:
@@ -142,19 +147,6 @@ def download(host_file: Path, tmp_path: Path) -> Download:
 async def house(tmp_path: Path) -> AsyncIterator[House]:
     async with open_relay(tmp_path / "relay") as house:
         yield house
-
-
-async def activate(house: House, prepared: PreparedSession, host: HostProgram) -> bytes:
-    """Both sides pair; the pairing key."""
-    keys: list[bytes] = []
-    events = PairingEvents(say=lambda _: None, show_code=lambda _: None, store=keys.append)
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(
-            pair, house.relay, prepared.session.id, prepared.link, prepared.security_code, events
-        )
-        await host.enter_code(prepared.security_code)
-    await host.hear("Connected for support")
-    return keys[0]
 
 
 async def test_the_whole_story_and_nothing_is_left(house: House, download: Download) -> None:

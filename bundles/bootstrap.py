@@ -1,18 +1,16 @@
 """The first code of the single file: unpacks its packages, then becomes the host.
 
-This is `__main__.py` in the zip (see `build_host.py`), and must be understood by any Python 3 for long enough
-to say that it is too old. Native packages cannot be imported from a zip; what can, host.starting and what it
+This is `__main__.py` in the zip (see `single_file.py`), and must be understood by any Python 3 long enough
+to say that it is too old. Native packages cannot be imported from a zip; what can, host.bundled and what it
 needs, is imported from the zip once, so that a manifest exists before anything is unpacked.
 """
 
 import json
 import os
 import platform
-import signal
 import sys
 import zipfile
-from types import FrameType
-from typing import Any, NoReturn, Optional
+from typing import Any, Optional
 
 ANY = "any/"
 """Prefix of files for every Python in the zip; those of one version are below its tag, as in ``cp311/``."""
@@ -44,48 +42,25 @@ def main() -> int:
         if problem is not None:
             sys.stderr.write("adhoc-host: " + problem + "\n")
             return 2
-        return run(archive, file)
+        return become_host(archive, file)
 
 
-def run(archive: str, file: zipfile.ZipFile) -> int:
-    """Install and run the host. Returns the exit code."""
+def become_host(archive: str, file: zipfile.ZipFile) -> int:
+    """Returns the exit code."""
     sys.dont_write_bytecode = True  # only what the manifest names is written
     sys.path[0] = os.path.join(archive, ANY.rstrip("/"))
     from pathlib import Path
 
-    from host.arguments import parse_arguments
-    from host.starting import CannotStart, fail, go_on_removing, start
-    from host.texts import Texts
+    from host.bundled import run
 
-    texts = Texts.of_environment()
-    given = parse_arguments(sys.argv[1:])
-    try:
-        started = start(given, texts)
-    except CannotStart as exc:
-        return fail(str(exc))
-    installation = started.installation
-    if not installation.is_ending:
-        # Until the host takes the signals over, a signal undoes what was begun.
-        is_new = not installation.has_state
-        signal.signal(signal.SIGTERM, stop)
-        try:
-            installation.note_download(Path(archive))
-            unpack(installation, file)
-            import_from(str(installation.packages))
-            from host.cli import run_bundle
-        except BaseException as exc:
-            if is_new:
-                started.remove()
-            if isinstance(exc, OSError):
-                return fail(texts.get("cannot_install", why=exc.strerror or exc))
-            if isinstance(exc, KeyboardInterrupt):
-                return 1
-            raise
-        return run_bundle(given, started, Path(archive))
-    return go_on_removing(started, texts)
+    def unpack(installation: Any) -> None:
+        unpack_members(installation, file)
+        import_from(str(installation.packages))
+
+    return run(Path(archive), sys.argv[1:], unpack)
 
 
-def unpack(installation: Any, file: zipfile.ZipFile) -> None:
+def unpack_members(installation: Any, file: zipfile.ZipFile) -> None:
     """Unpack what this Python needs. `installation` is a `host.installation.Installation`."""
     members = {}
     for prefix in (ANY, "cp%d%d/" % sys.version_info[:2]):  # noqa: UP031
@@ -102,11 +77,6 @@ def import_from(folder: str) -> None:
         path = getattr(module, "__path__", None)
         if path and name.split(".")[0] in ("host", "peer", "relay"):
             module.__path__ = [os.path.join(folder, *name.split("."))]
-
-
-def stop(number: int, frame: Optional[FrameType]) -> NoReturn:  # noqa: UP045 - see above
-    """What SIGTERM does before the host runs."""
-    sys.exit(1)
 
 
 if __name__ == "__main__":
