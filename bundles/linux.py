@@ -37,6 +37,7 @@ them."""
 BUILD_SECONDS: Final = 900.0
 EPOCH: Final = "315532800"  # 1980: what a zip can say at least
 
+_PLACE: Final = re.compile(r"^\s*(\S+) \(libc6,(?:x86-64|AArch64)[^)]*\) => (\S+)$", re.MULTILINE)
 _GLIBC: Final = re.compile(rb"GLIBC_(\d+)\.(\d+)\b")
 
 
@@ -83,8 +84,13 @@ def lay_out(work: Path) -> None:
 
 def _find_libraries() -> Iterator[str]:
     """Paths of `LIBRARIES`, as far as this computer has them."""
-    listed = subprocess.run(["ldconfig", "-p"], capture_output=True, text=True, check=False)  # noqa: S607
-    places = dict(re.findall(r"^\s*(\S+) \([^)]*x86-64[^)]*\) => (\S+)$", listed.stdout, re.MULTILINE))
+    program = shutil.which("ldconfig", path="/sbin:/usr/sbin:/bin:/usr/bin")  # not in everybody's PATH
+    if program is None:
+        return
+    listed = subprocess.run(  # noqa: S603 - the system's own
+        [program, "-p"], capture_output=True, text=True, check=False, timeout=60
+    )
+    places = dict(_PLACE.findall(listed.stdout))
     for name in LIBRARIES:
         soname = ctypes.util.find_library(name)
         if soname in places:

@@ -17,7 +17,17 @@ ROOT = Path(__file__).parent.parent.parent
 
 def build_host(target: str, out: Path, *options: str) -> str:
     """Build as a person does, from another folder; what was said about it."""
-    command = [sys.executable, "-m", "relay", "build-host", "--target", target, "--out", out, *options]
+    command: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "relay",
+        "build-host",
+        "--target",
+        target,
+        "--out",
+        out,
+        *options,
+    ]
     done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     return done.stdout

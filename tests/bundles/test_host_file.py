@@ -118,7 +118,7 @@ def test_it_still_runs_with_a_link_in_it(host_file: Path, tmp_path: Path) -> Non
     file = Path(shutil.copy(host_file, tmp_path))
     write_link_into(file, sidecar["blob"], "https://relay.example/d/AAECAwQFBgcICQoLDA0ODw#secret")
     assert file.stat().st_size == sidecar["size"]
-    command = [*BARE_PYTHON, file, "--help"]
+    command: list[str | Path] = [*BARE_PYTHON, file, "--help"]
     done = subprocess.run(command, env={"HOME": str(tmp_path)}, capture_output=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
     with zipfile.ZipFile(file) as archive:
