@@ -27,9 +27,9 @@ from urllib.parse import urlsplit
 import httpx
 from cryptography import x509
 
-from relay.api.customer import HOST_FILE, read_host_file
 from relay.auth import load_or_make_relay_key
 from relay.config import Config, SmtpServer
+from relay.downloads import FILE_NAMES, Download, Downloads, Fault
 from relay.errors import ConfigError
 from relay.protocol.errors import RemoteProtocolError
 from relay.protocol.frames import SUBPROTOCOL
@@ -80,7 +80,7 @@ def examine(config: Config) -> Iterator[Finding]:
     yield check_certificate(config)
     yield check_clock()
     yield check_mail(config)
-    yield check_host_file(config)
+    yield from check_host_files(config)
     port = check_port(config)
     yield port
     origin = config.origin_at(config.listen.port)
@@ -282,17 +282,38 @@ def _greet(server: SmtpServer) -> None:
         connection.noop()
 
 
-def check_host_file(config: Config) -> Finding:
-    """There is something for customers to download."""
-    subject = "host file"
-    found = read_host_file(config.downloads_folder)
-    if found is None:
-        return _failed(
-            subject,
-            f"Customers can download nothing: no {HOST_FILE} with its facts in {config.downloads_folder}.",
-            f"Build it with ./dev build, and copy {HOST_FILE} and its .json there.",
+def check_host_files(config: Config) -> Iterator[Finding]:
+    """There is something for customers to download, and it is what its sidecar says; one finding a target."""
+    folder = config.downloads_folder
+    found = Downloads(folder).look()
+    if all(each.fault is Fault.MISSING for each in found):
+        yield _failed(
+            "host file",
+            f"Customers can download nothing: {folder} has none of {', '.join(FILE_NAMES.values())}.",
+            f"Build with relay build-host --out {folder}",
         )
-    return _ok(subject, f"{HOST_FILE}, {found.size / 1e6:.1f} MB, for Python {', '.join(found.python)}.")
+        return
+    for each in found:
+        yield _check_host_file(each)
+
+
+def _check_host_file(download: Download) -> Finding:
+    facts, fault = download.facts, download.fault or Fault.MISSING
+    name, target = download.path.name, download.target.value
+    subject = f"host file, {target}"
+    if facts is not None:
+        signer = "not signed" if facts.signer is None else f"signed by {facts.signer}"
+        python = "" if facts.python is None else f", for Python {', '.join(facts.python)}"
+        size = f"{facts.size / 1e6:.1f} MB"
+        return _ok(subject, f"{name} {facts.version}, {size}, {signer}{python}, SHA-256 {facts.sha256}.")
+    if fault is Fault.MISSING:
+        advice = f"Build it with relay build-host --target {target}, or do without such customers."
+        return _warning(subject, f"{name} is not there: such customers can download nothing.", advice)
+    return _failed(
+        subject,
+        f"{name} is not served: it {fault.sentence}.",
+        "Build it again, or copy file and .json together.",
+    )
 
 
 # The network

@@ -24,8 +24,10 @@ from relay import doctor
 from relay.auth import load_or_make_relay_key
 from relay.config import Config, ListenAddress, SmtpServer
 from relay.doctor import Finding, Verdict, examine
+from relay.downloads import Target
 from relay.store.engine import newest_revision
 from tests.helpers.certificates import make_certificate
+from tests.helpers.host_files import publish
 from tests.helpers.relays import open_relay
 
 pytestmark = [pytest.mark.sockets, pytest.mark.slow]
@@ -198,7 +200,18 @@ def test_no_mail_server_at_its_address_fails() -> None:
 
 
 def test_missing_host_files_fail(tmp_path: Path) -> None:
-    assert_found(doctor.check_host_file(settings(downloads=tmp_path)), Verdict.FAILED, "can download nothing")
+    (found,) = doctor.check_host_files(settings(downloads=tmp_path))
+    assert_found(found, Verdict.FAILED, "can download nothing")
+
+
+def test_each_host_file_is_told_of_by_its_target(tmp_path: Path) -> None:
+    publish(tmp_path, Target.WINDOWS, signer="Example IT")
+    publish(tmp_path, Target.PYTHON, sha256="0" * 64)
+    windows, linux, python = doctor.check_host_files(settings(downloads=tmp_path))
+    assert_found(windows, Verdict.OK, "signed by Example IT")
+    assert_found(linux, Verdict.WARNING, "can download nothing")
+    assert_found(python, Verdict.FAILED, "size or SHA-256 differ")
+    assert python.subject == "host file, python"
 
 
 # The network

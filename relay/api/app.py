@@ -14,6 +14,7 @@ from relay.api import (
     audit,
     company,
     customer,
+    downloads,
     host_start,
     invitations,
     mail_server,
@@ -70,6 +71,7 @@ def create_routes(context: ApiContext) -> FastAPI:
     app.include_router(sessions.creating)
     app.include_router(tokens.router)
     app.include_router(audit.router)
+    app.include_router(downloads.router)
     app.include_router(customer.router)
     app.include_router(host_start.router)
     pages.add_pages(app)

@@ -16,6 +16,7 @@ from relay.api.session_bodies import SessionView
 from relay.audit.log import AuditLog
 from relay.auth import digest
 from relay.broker import Broker
+from relay.downloads import Downloads
 from relay.limits import KeyedBuckets
 from relay.mail import MailServers, Outbox
 from relay.metrics import Metrics
@@ -107,8 +108,10 @@ class ApiContext:
     stopping: trio.Event = field(default_factory=trio.Event)
     mails: KeyedBuckets = field(init=False)
     refusals: KeyedBuckets = field(init=False)
+    downloads: Downloads = field(init=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "downloads", Downloads(self.settings.downloads))
         buckets = KeyedBuckets(
             "mails_per_technician",
             rate_per_second=self.settings.mails_per_technician / self.settings.mails_window,

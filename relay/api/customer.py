@@ -5,38 +5,33 @@ changes nothing that matters: mail scanners and chat previews open links before 
 """
 
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Final, cast, get_args
+from typing import Any, Final, cast, get_args
 
 import trio
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse
-from pydantic import BaseModel, Field, ValidationError
 
 from relay.api.context import ApiContext, Context
+from relay.api.downloads import host_response
 from relay.api.logos import LOGO_ANSWERS, logo_response
-from relay.api.models import HostFile, LinkAnswer, LinkStep, Nothing
+from relay.api.models import LinkAnswer, LinkStep, Nothing, host_file
 from relay.api.problems import answers, not_found
+from relay.downloads import FILE_NAMES, Target
 from relay.people import Company
 from relay.protocol.links import INVITE_BYTES, LinkError, decode_base64url
 from relay.sessions import Session, SessionState
 
-HOST_FILE = "adhoc-host.pyz"
-HOST_FACTS = "adhoc-host.json"
-MAX_FACTS_BYTES = 4096
-
 router = APIRouter(tags=["customer"])
+
+DOWNLOAD: Final[dict[int | str, dict[str, Any]]] = {
+    **answers(404),
+    206: {"description": "The part that was asked for."},
+    304: {"description": "The file that you have is still the one."},
+    416: {"description": "The file does not have that part."},
+}
 
 _LINK_STEPS: Final = frozenset(get_args(LinkStep))
 """Those of the funnel that a customer's page may follow: what happens on their own computer."""
-
-
-class HostFacts(BaseModel):
-    """The sidecar that the builder of the host file writes beside it."""
-
-    size: int = Field(ge=1)
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
-    python: list[str] = Field(min_length=1, max_length=20)
 
 
 @router.get("/api/v1/links/{invite}", responses=answers(404))
@@ -44,6 +39,7 @@ async def get_link(invite: str, context: Context) -> LinkAnswer:
     """Who wants to help, and what to download. Tells nothing about the customer or the session."""
     session, company = await _open_session(context, invite)
     is_active = session.state is SessionState.ACTIVE
+    found = await trio.to_thread.run_sync(context.downloads.look)
     return LinkAnswer(
         company=company.name,
         phone=company.phone,
@@ -53,7 +49,7 @@ async def get_link(invite: str, context: Context) -> LinkAnswer:
         language=session.language,
         state="used" if is_active else "open",
         step=_last_step(session),
-        host=await trio.to_thread.run_sync(read_host_file, context.settings.downloads),
+        hosts=[offer for each in found if (offer := host_file(each)) is not None],
         now=datetime.now(UTC),
         expires_at=(session.expires_at if is_active else None) or session.lapse_at,
     )
@@ -75,32 +71,33 @@ async def link_opened(invite: str, body: Nothing, context: Context) -> None:
     await context.broker.record_step(session.id, "link_opened")
 
 
-@router.get(f"/d/{{invite}}/{HOST_FILE}", response_class=FileResponse, responses=answers(404))
-async def download_host(invite: str, context: Context) -> FileResponse:
-    """The host program."""
+async def download_host(invite: str, target: Target, request: Request, context: ApiContext) -> Response:
+    """The host program for `target`; a request for only the rest of it counts as the same download."""
     session, _ = await _open_session(context, invite)
-    downloads = context.settings.downloads
-    if await trio.to_thread.run_sync(read_host_file, downloads) is None:
+    found = await trio.to_thread.run_sync(context.downloads.served, target)
+    if found is None:
         raise not_found()
-    await context.broker.record_step(session.id, "host_downloaded")
-    return FileResponse(
-        downloads / HOST_FILE,
-        media_type="application/octet-stream",
-        filename=HOST_FILE,
-        headers={"Cache-Control": "no-store"},
-    )
+    if request.method == "GET":
+        await context.broker.record_step(session.id, "host_downloaded")
+    return host_response(request, *found)
 
 
-def read_host_file(downloads: Path) -> HostFile | None:
-    """What the sidecar says of the host file in `downloads`; None while there is no complete pair. Blocks."""
-    try:
-        with (downloads / HOST_FACTS).open("rb") as file:
-            facts = HostFacts.model_validate_json(file.read(MAX_FACTS_BYTES))
-        if (downloads / HOST_FILE).stat().st_size != facts.size:
-            return None
-    except (OSError, ValidationError):
-        return None
-    return HostFile(file=HOST_FILE, size=facts.size, sha256=facts.sha256, python=facts.python)
+@router.get(f"/d/{{invite}}/{FILE_NAMES[Target.WINDOWS]}", response_class=FileResponse, responses=DOWNLOAD)
+async def download_for_windows(invite: str, request: Request, context: Context) -> Response:
+    """The host program for Windows."""
+    return await download_host(invite, Target.WINDOWS, request, context)
+
+
+@router.get(f"/d/{{invite}}/{FILE_NAMES[Target.LINUX]}", response_class=FileResponse, responses=DOWNLOAD)
+async def download_for_linux(invite: str, request: Request, context: Context) -> Response:
+    """The host program for Linux."""
+    return await download_host(invite, Target.LINUX, request, context)
+
+
+@router.get(f"/d/{{invite}}/{FILE_NAMES[Target.PYTHON]}", response_class=FileResponse, responses=DOWNLOAD)
+async def download_for_python(invite: str, request: Request, context: Context) -> Response:
+    """The host program for computers with Python."""
+    return await download_host(invite, Target.PYTHON, request, context)
 
 
 def _last_step(session: Session) -> LinkStep:

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, SecretStr
 
 from relay.addresses import parse_address
+from relay.downloads import Download, Fault, Target
 from relay.people import Company, Technician
 from relay.protocol.links import INVITE_BYTES, MAX_LINK_CHARACTERS, LinkError, decode_base64url
 from relay.texts import one_line
@@ -140,13 +141,42 @@ class MailAnswer(BaseModel):
     mail: MailBody
 
 
-class HostFile(BaseModel):
-    """The host program for customers to download."""
+class HostBlob(BaseModel):
+    """Where in a host file the customer's page writes the deployment link."""
 
-    file: str = Field(examples=["adhoc-host.pyz"])
+    offset: int
+    size: int
+
+
+class HostFile(BaseModel):
+    """A host program for customers to download."""
+
+    target: Target
+    file: str = Field(examples=["adhoc-host.exe"])
     size: int
     sha256: str
-    python: list[str] = Field(description="Versions of Python it runs on.", examples=[["3.11"]])
+    signer: str | None = Field(description="In whose name it is signed; null if it is not.")
+    machine: str = Field(examples=["x86_64"])
+    python: list[str] | None = Field(
+        description="Versions of Python it runs on; null if it needs none.", examples=[["3.11"]]
+    )
+    version: str
+    blob: HostBlob
+
+
+class DownloadState(BaseModel):
+    """How it stands with the program for one kind of computer."""
+
+    target: Target
+    file: str
+    host: HostFile | None = Field(description="What customers are offered; null if that is nothing.")
+    fault: Fault | None = Field(description="Why it is nothing.")
+
+
+class DownloadsAnswer(BaseModel):
+    """The programs for customers, one for each kind of computer there could be one for."""
+
+    downloads: list[DownloadState]
 
 
 LinkStep = Literal["", "host_downloaded", "started", "asking_rights", "waiting_code", "wrong_code", "active"]
@@ -165,7 +195,7 @@ class LinkAnswer(BaseModel):
     step: LinkStep = Field(
         description="How far the computer has come; empty before the program was downloaded."
     )
-    host: HostFile | None
+    hosts: list[HostFile] = Field(description="What there is to download; perhaps nothing.")
     now: Time = Field(description="The relay's clock: a computer whose own is far off trusts no certificate.")
     expires_at: Time
 
@@ -193,6 +223,24 @@ def company_body(company: Company) -> CompanyBody:
         allows_shell=company.allows_shell,
         requires_second_factor=company.requires_second_factor,
         retention_days=company.retention_days,
+    )
+
+
+def host_file(download: Download) -> HostFile | None:
+    """What customers are offered of `download`."""
+    facts = download.facts
+    if facts is None:
+        return None
+    return HostFile(
+        target=facts.target,
+        file=download.path.name,
+        size=facts.size,
+        sha256=facts.sha256,
+        signer=None if facts.signer is None else harmless(facts.signer),
+        machine=facts.machine,
+        python=facts.python,
+        version=facts.version,
+        blob=HostBlob(offset=facts.blob.offset, size=facts.blob.size),
     )
 
 

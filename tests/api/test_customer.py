@@ -1,27 +1,16 @@
 """What a customer sees with a link in their hands, and what a stranger sees without one."""
 
-import json
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from pathlib import Path
 
 import httpx
-import pytest
 
-from relay.api.customer import read_host_file
+from relay.downloads import Target
 from relay.protocol.close_reasons import CloseReason
 from relay.protocol.links import encode_base64url
 from relay.sessions import Session
 from tests.api.conftest import INVITE, World
-
-HOST = b"#!/usr/bin/env python3\nPK..."
-
-
-def publish_host(folder: Path, **facts: object) -> None:
-    folder.mkdir(exist_ok=True)
-    (folder / "adhoc-host.pyz").write_bytes(HOST)
-    known = {"size": len(HOST), "sha256": sha256(HOST).hexdigest(), "python": ["3.11"]}
-    (folder / "adhoc-host.json").write_text(json.dumps(known | facts))
+from tests.helpers.host_files import HOST, publish
 
 
 async def prepare(world: World, invite: int = 0) -> Session:
@@ -44,25 +33,69 @@ async def test_a_link_tells_who_helps_and_nothing_about_the_customer(world: Worl
         "language": "en",
         "state": "open",
         "step": "",
-        "host": None,
+        "hosts": [],
         "expires_at": "2025-01-01T13:00:00.000Z",
     }
     assert session.id not in response.text
     assert response.headers["cache-control"] == "no-store"
 
 
-async def test_the_host_file_is_offered_and_delivered(world: World) -> None:
+async def test_the_host_files_are_offered_and_delivered(world: World) -> None:
     await prepare(world)
-    publish_host(world.context.settings.downloads)
+    publish(world.context.settings.downloads, Target.WINDOWS, signer="Example\u202e IT")
+    publish(world.context.settings.downloads)
     async with world.client() as client:
-        offered = (await client.get(f"/api/v1/links/{INVITE}")).json()["host"]
-        download = await client.get(f"/d/{INVITE}/adhoc-host.pyz")
-    assert offered["file"] == "adhoc-host.pyz"
-    assert offered["size"] == len(download.content) == len(HOST)
-    assert offered["sha256"] == sha256(download.content).hexdigest()
-    assert offered["python"] == ["3.11"]
-    assert download.headers["content-disposition"] == 'attachment; filename="adhoc-host.pyz"'
+        windows, python = (await client.get(f"/api/v1/links/{INVITE}")).json()["hosts"]
+        download = await client.get(f"/d/{INVITE}/adhoc-host.exe")
+        assert (await client.get(f"/d/{INVITE}/adhoc-host.pyz")).content == HOST
+        assert (await client.get(f"/d/{INVITE}/adhoc-host-linux")).status_code == 404
+    assert python["python"] == ["3.11"]
+    assert windows == {
+        "target": "windows",
+        "file": "adhoc-host.exe",
+        "size": len(download.content),
+        "sha256": sha256(download.content).hexdigest(),
+        "signer": "Example IT",
+        "machine": "x86_64",
+        "python": None,
+        "version": "0.1.0",
+        "blob": {"offset": len(HOST) - 2304, "size": 2304},
+    }
+    assert download.headers["content-disposition"] == 'attachment; filename="adhoc-host.exe"'
     assert download.headers["content-type"] == "application/octet-stream"
+    assert download.headers["content-length"] == str(len(HOST))
+
+
+async def test_an_interrupted_download_goes_on_where_it_was(world: World) -> None:
+    await prepare(world)
+    path = publish(world.context.settings.downloads)
+    async with world.client() as client:
+        whole = await client.get(f"/d/{INVITE}/adhoc-host.pyz")
+        etag = whole.headers["etag"]
+        assert etag == f'"{sha256(HOST).hexdigest()}"'
+        assert whole.headers["cache-control"] == "private, no-cache"
+
+        async def ask(**headers: str) -> httpx.Response:
+            named = {name.replace("_", "-"): value for name, value in headers.items()}
+            return await client.get(f"/d/{INVITE}/adhoc-host.pyz", headers=named)
+
+        rest = await ask(range="bytes=1000-", if_range=etag)
+        assert (rest.status_code, rest.content) == (206, HOST[1000:])
+        assert rest.headers["content-range"] == f"bytes 1000-{len(HOST) - 1}/{len(HOST)}"
+        assert (await ask(if_none_match=f'W/"x", {etag}')).status_code == 304
+        assert (await ask(range=f"bytes={len(HOST)}-")).status_code == 416
+        for nonsense in ("bytes=0-1,3-4," + "5-6," * 500, "bytes", "lines=1-2", "bytes=x-y", "bytes=--1"):
+            answer = await ask(range=nonsense)
+            assert (answer.status_code, answer.content) == (200, HOST)
+        publish(
+            world.context.settings.downloads,
+            data=b"new" + HOST,
+            blob={"offset": 3 + len(HOST) - 2304, "size": 2304},
+        )
+        answer = await ask(range="bytes=1000-", if_range=etag)
+        assert (answer.status_code, answer.content) == (200, b"new" + HOST)
+        path.write_bytes(HOST)
+        assert (await ask()).status_code == 404
 
 
 async def test_the_page_can_follow_how_far_the_computer_has_come(world: World) -> None:
@@ -80,22 +113,8 @@ async def test_the_page_can_follow_how_far_the_computer_has_come(world: World) -
             assert (await client.get(f"/api/v1/links/{INVITE}")).json()["step"] == shown
 
 
-@pytest.mark.parametrize(
-    "facts", [{"size": 1}, {"size": "big"}, {"sha256": "../../etc/passwd"}, {"python": []}]
-)
-def test_a_sidecar_that_does_not_fit_hides_the_host_file(tmp_path: Path, facts: dict[str, object]) -> None:
-    publish_host(tmp_path, **facts)
-    assert read_host_file(tmp_path) is None
-
-
-def test_an_endless_sidecar_is_not_read_whole(tmp_path: Path) -> None:
-    publish_host(tmp_path)
-    (tmp_path / "adhoc-host.json").write_text(" " * 100_000 + "{}")
-    assert read_host_file(tmp_path) is None
-
-
 async def test_whatever_is_wrong_with_a_link_looks_the_same(world: World) -> None:
-    publish_host(world.context.settings.downloads)
+    publish(world.context.settings.downloads)
     ended = await prepare(world, 1)
     await world.broker.end(ended.id, CloseReason.ENDED_BY_TECHNICIAN, technician_id=world.alice.id)
     await prepare(world, 2)
@@ -128,7 +147,7 @@ async def test_reading_changes_nothing_and_the_pages_script_says_opened(world: W
         assert (await world.broker.session_for(world.alice.id, session.id)).funnel == ()
         for _ in range(2):
             assert (await client.post(f"/api/v1/links/{INVITE}/opened", json={})).status_code == 204
-        publish_host(world.context.settings.downloads)
+        publish(world.context.settings.downloads)
         await client.get(f"/d/{INVITE}/adhoc-host.pyz")
     steps = (await world.broker.session_for(world.alice.id, session.id)).funnel
     assert [step for step, _ in steps] == ["link_opened", "host_downloaded"]

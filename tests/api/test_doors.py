@@ -28,6 +28,8 @@ PUBLIC = {
     ("POST", "/api/v1/links/{invite}/opened"),
     ("GET", "/api/v1/links/{invite}/start"),
     ("POST", "/api/v1/links/{invite}/refused"),
+    ("GET", "/d/{invite}/adhoc-host.exe"),
+    ("GET", "/d/{invite}/adhoc-host-linux"),
     ("GET", "/d/{invite}/adhoc-host.pyz"),
     ("GET", "/d/{invite}"),
     ("GET", "/assets/{name}"),

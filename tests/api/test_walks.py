@@ -38,6 +38,7 @@ BODIES: dict[str, dict[str, object]] = {
 
 NEEDS: dict[str, Permission] = {
     "GET /api/v1/sessions": Permission.READ_SESSIONS,
+    "GET /api/v1/downloads": Permission.USE_SESSIONS,
     "GET /api/v1/sessions/{id}": Permission.READ_SESSIONS,
     "GET /api/v1/sessions/{id}/history": Permission.READ_SESSIONS,
     "GET /api/v1/sessions/{id}/receipt": Permission.READ_SESSIONS,

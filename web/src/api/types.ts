@@ -230,6 +230,35 @@ export interface Ticket {
 /** How far the customer's computer has come; empty before the program was downloaded. */
 export type LinkStep = "" | "host_downloaded" | "started" | "asking_rights" | "waiting_code" | "wrong_code" | "active";
 
+export type Target = "windows" | "linux" | "python";
+
+/** A host program for customers to download. */
+export interface HostFile {
+  readonly target: Target;
+  readonly file: string;
+  readonly size: number;
+  /** Of the file as the relay serves it, with no link in it. */
+  readonly sha256: string;
+  /** In whose name it is signed; null if it is not. */
+  readonly signer: string | null;
+  readonly machine: string;
+  /** Versions of Python it runs on; null if it needs none. */
+  readonly python: readonly string[] | null;
+  readonly version: string;
+  /** Where the deployment link is written. */
+  readonly blob: { readonly offset: number; readonly size: number };
+}
+
+export type DownloadFault = "missing" | "no_facts" | "bad_facts" | "other_file" | "bad_blob" | "unreadable";
+
+/** How it stands with the program for one kind of computer. */
+export interface DownloadState {
+  readonly target: Target;
+  readonly file: string;
+  readonly host: HostFile | null;
+  readonly fault: DownloadFault | null;
+}
+
 export interface LinkFacts {
   readonly company: string;
   readonly phone: string;
@@ -242,11 +271,7 @@ export interface LinkFacts {
   readonly step: LinkStep;
   /** The relay's clock. */
   readonly now: string;
-  readonly host: {
-    readonly file: string;
-    readonly size: number;
-    readonly sha256: string;
-    readonly python: readonly string[];
-  } | null;
+  /** What there is to download; perhaps nothing. */
+  readonly hosts: readonly HostFile[];
   readonly expires_at: string;
 }

@@ -103,8 +103,9 @@ function Content({ state, onRetry }: { state: Visit; onRetry: () => void }) {
           <Phone facts={state.facts} />
         </Stop>
       );
-    case "open":
-      if (state.facts.host === null) {
+    case "open": {
+      const host = state.facts.hosts.find(({ target }) => target === "python");
+      if (host === undefined) {
         return (
           <Stop icon={PackageX} title={t("customer_no_host")} hint={t("customer_no_host_hint")}>
             <Phone facts={state.facts} />
@@ -118,7 +119,8 @@ function Content({ state, onRetry }: { state: Visit; onRetry: () => void }) {
           </Stop>
         );
       }
-      return <Guide facts={state.facts} size={state.facts.host.size} invite={state.invite} link={state.link} />;
+      return <Guide facts={state.facts} size={host.size} invite={state.invite} link={state.link} />;
+    }
   }
 }
 
