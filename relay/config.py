@@ -171,8 +171,28 @@ def _one_line(value: str) -> str:
     return value.strip()
 
 
+def _parse_report_url(value: str) -> str:
+    wanted = "must be an address such as https://example.com/report or mailto:abuse@example.com"
+    if not value.isascii() or not value.isprintable() or " " in value:
+        raise ValueError(wanted)
+    if value.startswith("mailto:"):
+        try:
+            parse_address(value.removeprefix("mailto:"))
+        except ValueError:
+            raise ValueError(wanted) from None
+        return value
+    try:
+        parts = urlsplit(value)
+    except ValueError:
+        raise ValueError(wanted) from None
+    if parts.scheme != "https" or not parts.hostname or parts.username is not None:
+        raise ValueError(wanted)
+    return value
+
+
 Listen = Annotated[ListenAddress, BeforeValidator(_parse_listen)]
 Origin = Annotated[str, AfterValidator(_parse_origin)]
+ReportUrl = Annotated[str, Field(max_length=500), AfterValidator(_parse_report_url)]
 Smtp = Annotated[SmtpServer, BeforeValidator(_parse_smtp)]
 Address = Annotated[str, AfterValidator(parse_address)]
 Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], BeforeValidator(_parse_networks)]
@@ -240,6 +260,9 @@ class Config(BaseModel):
 
     managed_hosts_known: bool = True
     """Refuse also where one of the agents is that the host file knows by itself (`host.managed`)."""
+
+    report_url: ReportUrl | None = None
+    """Where customers report a stranger who called: ``https://…`` or ``mailto:…``, shown on their page."""
 
     log_format: Literal["console", "json"] = "console"
     """For people, or one JSON object a line for machines."""

@@ -269,6 +269,7 @@ def make_api_context(
         downloads=config.downloads_folder,
         managed_hosts=tuple(map(str, config.managed_hosts)),
         knows_managed_hosts=config.managed_hosts_known,
+        report_url=config.report_url,
     )
     return ApiContext(
         settings=settings,

@@ -274,3 +274,27 @@ def test_any_text_is_one_safe_address_or_refused(text: str) -> None:
     assert address.isprintable()
     assert address.count("@") == 1
     assert not set(address) & set(' ,;:<>()[]"\\')
+
+
+@pytest.mark.parametrize("url", ["https://acme.example/report?from=page", "mailto:abuse@acme.example"])
+def test_customers_may_report_to_a_page_or_an_address(url: str) -> None:
+    assert load({"report_url": url}, {}).report_url == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://acme.example",
+        "javascript:alert(1)",
+        "https://",
+        "https://user@acme.example/",
+        "mailto:abuse@acme.example?bcc=x",
+        "https://acme.example/a b",
+        "https://[",
+        "https://" + "a" * 500,
+        "",
+    ],
+)
+def test_other_places_to_report_to_are_refused(url: str) -> None:
+    (line,) = complaints({"report_url": url})
+    assert line.startswith("--report-url: ")

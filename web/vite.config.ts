@@ -3,12 +3,39 @@
  * customer's page (`deploy.html`) and the one for addresses that lead nowhere (`missing.html`). Nothing is inlined into the HTML, so that both live under the relay's
  * Content-Security-Policy without exceptions.
  */
+import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { defineConfig } from "vite";
+import { defineConfig, type Plugin } from "vite";
 
 const page = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
 
+/**
+ * Puts the script for old browsers before the customer's page, as it is: it must stay the ECMAScript 5 that it was written in,
+ * which no bundler leaves alone.
+ */
+function oldBrowsers(): Plugin {
+  const name = "old-browser.js";
+  return {
+    name: "old-browsers",
+    apply: "build",
+    buildStart() {
+      const source = readFileSync(page("src/customer/oldBrowser.js"), "utf8");
+      this.emitFile({ type: "asset", name, source });
+    },
+    transformIndexHtml: {
+      order: "post",
+      handler(html, { filename, bundle }) {
+        if (!filename.endsWith("deploy.html") || bundle === undefined) return html;
+        const made = Object.values(bundle).find((one) => one.type === "asset" && one.names.includes(name));
+        if (made === undefined) throw new Error(`${name} was not built.`);
+        return [{ tag: "script", attrs: { src: `/${made.fileName}` }, injectTo: "head" }];
+      },
+    },
+  };
+}
+
 export default defineConfig({
+  plugins: [oldBrowsers()],
   build: {
     outDir: page("../relay/api/static"),
     emptyOutDir: true,

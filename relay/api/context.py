@@ -45,6 +45,7 @@ class ApiSettings:
         origin: the one origin that is served, as browsers write it.
         static: folder of the built pages; it may not exist.
         downloads: folder of the host files; it may not exist.
+        report_url: where customers report misuse, https: or mailto:; None: nowhere.
         mails_per_technician: mails at once, and …
         mails_window: … seconds until that many are allowed again. The relay must not become somebody's
             means of writing to strangers; a customer who lost the mail three times is served all the same.
@@ -58,6 +59,7 @@ class ApiSettings:
     origin: str
     static: Path
     downloads: Path
+    report_url: str | None = None
     mails_per_technician: float = 10.0
     mails_window: float = 600.0
     ping_interval: float = 20.0

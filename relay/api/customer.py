@@ -50,6 +50,7 @@ async def get_link(invite: str, context: Context) -> LinkAnswer:
         state="used" if is_active else "open",
         step=_last_step(session),
         hosts=[offer for each in found if (offer := host_file(each)) is not None],
+        report_url=context.settings.report_url,
         now=datetime.now(UTC),
         expires_at=(session.expires_at if is_active else None) or session.lapse_at,
     )

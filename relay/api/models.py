@@ -196,6 +196,7 @@ class LinkAnswer(BaseModel):
         description="How far the computer has come; empty before the program was downloaded."
     )
     hosts: list[HostFile] = Field(description="What there is to download; perhaps nothing.")
+    report_url: str | None = Field(description="Where to report a stranger who called; https: or mailto:.")
     now: Time = Field(description="The relay's clock: a computer whose own is far off trusts no certificate.")
     expires_at: Time
 

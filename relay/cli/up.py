@@ -37,6 +37,9 @@ def up(
     downloads: Annotated[
         Setting, typer.Option(help="Folder of host files. [default: DATA/downloads]")
     ] = None,
+    report_url: Annotated[
+        Setting, typer.Option(help="https:// or mailto: where customers report misuse.")
+    ] = None,
     log_format: Annotated[Setting, typer.Option(help="console or json.")] = None,
     shutdown_timeout: Annotated[Setting, typer.Option(help="Seconds to drain. [default: 10]")] = None,
     company: Annotated[Setting, typer.Option(help="First run: name of the company.")] = None,

@@ -34,6 +34,7 @@ async def test_a_link_tells_who_helps_and_nothing_about_the_customer(world: Worl
         "state": "open",
         "step": "",
         "hosts": [],
+        "report_url": None,
         "expires_at": "2025-01-01T13:00:00.000Z",
     }
     assert session.id not in response.text

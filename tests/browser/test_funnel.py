@@ -38,7 +38,7 @@ def test_every_step_appears_when_it_happens_with_its_time(open_stage: OpenStage)
     customer = stage.open_context().new_page()
     customer.goto(prepared.link)
     with customer.expect_download() as download:
-        customer.get_by_role("link", name="Download the support program").click()
+        customer.get_by_role("button", name="Download the support program").click()
     download.value.path()
     expect_done(stage, "Link opened")
     expect_done(stage, "Program downloaded")

@@ -8,14 +8,19 @@ from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
 from queue import SimpleQueue
+from urllib.parse import unquote
 
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Download, Page, Route, expect
 
+from relay.downloads import Target
+from relay.protocol.link_blob import BLOB_BYTES, TAIL_BYTES, read_link
 from tests.browser.conftest import OpenStage
+from tests.helpers.host_files import HOST, publish
 from tests.helpers.host_process import HOST_FILE
+from tests.helpers.programs import PATIENCE
 from tests.helpers.relay_process import COMPANY, PHONE, TECHNICIAN
 from tests.helpers.story import CUSTOMER_EMAIL, Prepared, Stage
 
@@ -145,9 +150,12 @@ def test_the_customers_page_says_who_asks_and_what_to_do(open_stage: OpenStage, 
     expect(page.get_by_text(f"Phone: {PHONE}")).to_be_visible()
     expect(page.get_by_role("note", name="Did you ask for this help?")).to_contain_text("stranger called you")
     with page.expect_download() as download:
-        page.get_by_role("link", name="Download the support program").click()
+        page.get_by_role("button", name="Download the support program").click()
+    expect(page.get_by_text("it knows this link, you only type the code")).to_be_visible()
     assert download.value.suggested_filename == HOST_FILE.name
-    assert Path(download.value.path()).read_bytes() == HOST_FILE.read_bytes()
+    saved, served = Path(download.value.path()).read_bytes(), HOST_FILE.read_bytes()
+    assert saved[:-BLOB_BYTES] == served[:-BLOB_BYTES]
+    assert read_link(saved[-TAIL_BYTES:]) == prepared.link
     for step in ("Link opened (done)", "Program downloaded (done)"):
         expect(stage.console.session.get_by_role("listitem").filter(has_text=step)).to_be_visible()
 
@@ -158,11 +166,13 @@ def test_the_pasted_line_runs_the_program_and_the_end_removes_it(
     stage = open_stage(downloads=downloads)
     prepared = stage.console.prepare()
     page = open_link(stage, prepared)
-    page.get_by_role("button", name="Copy the line").first.click()
+    page.get_by_text("One line for the terminal").click()
+    page.get_by_role("button", name="Copy the line").last.click()
     line = page.evaluate("navigator.clipboard.readText()")
-    assert line == page.get_by_role("region", name="Line for the terminal").first.inner_text()
+    assert line == page.get_by_role("region", name="Line for the terminal").last.inner_text()
     host = stage.paste_line(line)
-    expect(page.get_by_role("status").filter(has_text="waits for the security code")).to_be_visible()
+    waits = page.get_by_role("status").filter(has_text="waits for the security code")
+    expect(waits).to_be_visible(timeout=PATIENCE * 1000)
     expect(page.locator("[aria-current=step]")).to_contain_text("Type the security code")
     host.type_code(prepared.code)
     assert f"{TECHNICIAN} of {COMPANY} is confirmed" in host.allow()
@@ -191,8 +201,112 @@ def test_what_is_in_the_way_is_said_before_the_download(open_stage: OpenStage, d
     with page.expect_websocket(lambda socket: socket.url.endswith("/tunnel/viewer")) as tried:
         page.goto(prepared.link)
     tried.value.wait_for_event("close")  # it was opened, by which the way is known to be free
-    expect(page.get_by_role("link", name="Download the support program")).to_be_visible()
+    expect(page.get_by_role("button", name="Download the support program")).to_be_visible()
     expect(page.locator(".notice")).to_have_count(0)
+
+
+def hold(tmp_path: Path, *targets: Target) -> Path:
+    """A downloads folder with small files that do as programs."""
+    for target in targets:
+        publish(tmp_path / "held", target)
+    return tmp_path / "held"
+
+
+def test_a_download_that_breaks_goes_on_and_says_so(open_stage: OpenStage, tmp_path: Path) -> None:
+    stage = open_stage(downloads=hold(tmp_path, Target.WINDOWS))
+    prepared = stage.console.prepare()
+    page = stage.open_context(user_agent="Mozilla/5.0 (Windows NT 10.0; Win64; x64)").new_page()
+    page.goto(prepared.link)
+    page.clock.install()
+    asked: list[str | None] = []
+
+    def answer(route: Route) -> None:
+        asked.append(route.request.headers.get("range"))
+        if len(asked) == 1:
+            route.fulfill(body=HOST[:1000])  # less than was said, like a connection that was cut
+        elif len(asked) == 2:
+            route.abort()
+        else:
+            route.continue_()
+
+    page.route("**/adhoc-host.exe", answer)
+    page.get_by_role("button", name="Download the support program").click()
+    expect(page.get_by_text("The connection broke. Going on by itself: 1 kB of")).to_be_visible()
+    with page.expect_download() as download:
+        page.clock.run_for(1000)
+        page.clock.run_for(2000)
+    assert asked == [None, "bytes=1000-", "bytes=1000-"]
+    assert download.value.suggested_filename == "adhoc-host.exe"
+    assert read_link(Path(download.value.path()).read_bytes()[-TAIL_BYTES:]) == prepared.link
+
+
+def test_what_is_not_the_program_is_not_saved(open_stage: OpenStage, tmp_path: Path) -> None:
+    stage = open_stage(downloads=hold(tmp_path, Target.LINUX))
+    prepared = stage.console.prepare()
+    page = open_link(stage, prepared)
+    page.clock.install()
+    page.route("**/adhoc-host-linux", lambda route: route.fulfill(body=HOST[:-1] + b"!"))
+    downloads: list[Download] = []
+    page.on("download", lambda download: downloads.append(download))
+    page.get_by_role("button", name="Download the support program").click()
+    page.clock.run_for(1000)
+    expect(page.get_by_role("alert")).to_contain_text("Nothing was saved")
+    page.unroute("**/adhoc-host-linux")
+    with page.expect_download():
+        page.get_by_role("button", name="Try again").click()
+    assert len(downloads) == 1
+
+
+@pytest.mark.parametrize(
+    ("missing", "words"),
+    [("Object.hasOwn", "too old for this page"), ("AbortSignal.timeout", "too old for this page")],
+)
+def test_an_old_browser_gets_the_program_and_the_link_to_paste(
+    open_stage: OpenStage, tmp_path: Path, missing: str, words: str
+) -> None:
+    stage = open_stage(downloads=hold(tmp_path, Target.WINDOWS, Target.PYTHON))
+    prepared = stage.console.prepare()
+    page = stage.open_context().new_page()
+    page.add_init_script(f"delete {missing}")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(prepared.link)
+    expect(page.get_by_text(words)).to_be_visible()
+    expect(page.get_by_label("Link")).to_have_value(prepared.link)
+    with page.expect_download() as download:
+        page.get_by_role("link", name="For Windows 10 or newer").click()
+    assert Path(download.value.path()).read_bytes() == HOST
+    assert not [url for url in asked if prepared.password in url]
+
+
+def test_without_scripts_the_page_says_how_it_works_by_hand(stage: Stage) -> None:
+    page = stage.open_context(java_script_enabled=False).new_page()
+    page.goto(stage.console.prepare().link)
+    # Playwright's other locators pass over what is in a noscript.
+    for language, words in (
+        ("en", "The relay does not know the part"),
+        ("es", "El servicio no conoce la parte"),
+    ):
+        card = page.locator(f"noscript section[lang={language}]")
+        expect(card).to_be_visible()
+        expect(card).to_contain_text(words)
+        expect(card).to_contain_text("/adhoc-host.exe")
+
+
+def test_a_phone_sends_the_link_on_to_the_computer(open_stage: OpenStage, tmp_path: Path) -> None:
+    stage = open_stage(downloads=hold(tmp_path, Target.WINDOWS))
+    prepared = stage.console.prepare()
+    page = stage.open_context(user_agent="Mozilla/5.0 (Linux; Android 15; Pixel 9) Mobile").new_page()
+    page.goto(prepared.link)
+    expect(page.get_by_role("heading", name="Please open this link on the computer")).to_be_visible()
+    mail = page.get_by_role("link", name="E-mail it to yourself").get_attribute("href")
+    assert mail is not None
+    assert prepared.link in unquote(mail)
+    page.get_by_text("Show it to a computer with a camera").click()
+    expect(page.get_by_role("img", name="QR code of the link")).to_be_visible()
+    page.get_by_role("button", name="This is the computer").click()
+    expect(page.get_by_text("no program for this kind of computer")).to_have_count(0)
+    expect(page.get_by_role("heading", name="Remote support by")).to_be_visible()
 
 
 def test_an_incomplete_link_asks_for_the_whole(stage: Stage) -> None:

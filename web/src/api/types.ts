@@ -273,5 +273,7 @@ export interface LinkFacts {
   readonly now: string;
   /** What there is to download; perhaps nothing. */
   readonly hosts: readonly HostFile[];
+  /** Where a misuse can be told to whoever runs the relay. */
+  readonly report_url: string | null;
   readonly expires_at: string;
 }

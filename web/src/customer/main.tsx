@@ -8,4 +8,7 @@ import { CustomerPage } from "./page";
 effect(() => {
   document.documentElement.lang = language.value;
 });
-render(<CustomerPage />, document.getElementById("page") ?? document.body);
+// Where the browser is too old, another script has drawn the page (`oldBrowser.js`).
+if (!document.documentElement.hasAttribute("data-old")) {
+  render(<CustomerPage />, document.getElementById("page") ?? document.body);
+}

@@ -1,19 +1,34 @@
-/** What happens next, and which of it is happening on the computer just now. */
+/** What happens next, in three pictures, and which of it is happening on the computer just now. */
 import { CircleCheck } from "lucide-preact";
-import type { LinkStep } from "../api/types";
+import type { ComponentChildren } from "preact";
+import type { HostFile, LinkStep } from "../api/types";
 import { t } from "../i18n/text";
+import { savedHostCommand } from "../text/shell";
 import { Icon } from "../ui/icon";
+import { Line } from "./line";
+import { CodePicture, DownloadsPicture, PropertiesPicture, RightsPicture, TerminalPicture } from "./pictures";
 
-/** Which of the three steps is to be done now, 0 … 2. */
-export function currentStep(step: LinkStep): number {
-  if (step === "waiting_code" || step === "wrong_code") return 1;
-  return step === "active" ? 2 : 0;
+/** Which of the three steps is to be done now; 3 after them. A program that was started needs no more rights, but on Windows. */
+export function currentStep(step: LinkStep, host: Pick<HostFile, "target">): number {
+  switch (step) {
+    case "started":
+      return host.target === "windows" ? 1 : 2;
+    case "asking_rights":
+      return 1;
+    case "waiting_code":
+    case "wrong_code":
+      return 2;
+    case "active":
+      return 3;
+    default:
+      return 0;
+  }
 }
 
-function saidOf(step: LinkStep): string {
+function saidOf(step: LinkStep, { target }: Pick<HostFile, "target">): string {
   switch (step) {
     case "host_downloaded":
-      return t("customer_step_downloaded");
+      return t(target === "windows" ? "customer_step_downloaded" : "customer_step_downloaded_linux");
     case "started":
       return t("customer_step_started");
     case "asking_rights":
@@ -27,16 +42,39 @@ function saidOf(step: LinkStep): string {
   }
 }
 
-export function NextSteps({ step }: { step: LinkStep }) {
-  const current = currentStep(step);
-  const said = saidOf(step);
-  const steps = [t("customer_next_1"), t("customer_next_2"), t("customer_next_3")];
+interface Step {
+  readonly picture: ComponentChildren;
+  readonly sentence: string;
+}
+
+function stepsOf({ target, file, signer }: HostFile): readonly [Step, Step, Step] {
+  const code = { picture: <CodePicture label={t("customer_code_alt")} />, sentence: t("customer_code_step") };
+  if (target === "windows") {
+    const open = <DownloadsPicture file={file} label={t("customer_open_windows_alt", { file })} hasPointer />;
+    const rights = <RightsPicture file={file} label={t("customer_rights_windows_alt")} />;
+    const allow = signer === null ? t("customer_rights_windows_unsigned") : t("customer_rights_windows");
+    return [{ picture: open, sentence: t("customer_open_windows") }, { picture: rights, sentence: allow }, code];
+  }
+  const saved = <DownloadsPicture file={file} label={t("customer_open_linux_alt", { file })} hasPointer={false} />;
+  const start =
+    target === "linux"
+      ? {
+          picture: <PropertiesPicture file={file} label={t("customer_rights_linux_alt", { file })} />,
+          sentence: t("customer_rights_linux"),
+        }
+      : { picture: <TerminalPicture label={t("customer_rights_python_alt")} />, sentence: t("customer_rights_python") };
+  return [{ picture: saved, sentence: t("customer_open_linux") }, start, code];
+}
+
+export function NextSteps({ step, host }: { step: LinkStep; host: HostFile }) {
+  const current = currentStep(step, host);
   return (
     <section class="card stack" aria-labelledby="next">
       <h2 id="next">{t("customer_next")}</h2>
       <ol class="next">
-        {steps.map((sentence, place) => (
+        {stepsOf(host).map(({ picture, sentence }, place) => (
           <li class={place < current ? "done" : ""} aria-current={place === current ? "step" : undefined}>
+            {picture}
             <p>
               {place < current && <Icon as={CircleCheck} />} {sentence}
             </p>
@@ -44,8 +82,16 @@ export function NextSteps({ step }: { step: LinkStep }) {
         ))}
       </ol>
       <p class="now" role="status">
-        {said}
+        {saidOf(step, host)}
       </p>
+      {host.target !== "windows" && (
+        <div class="stack">
+          {host.target === "linux" && <h3>{t("customer_start_line")}</h3>}
+          <p>{t("customer_start_line_hint")}</p>
+          <Line line={savedHostCommand(host)} />
+        </div>
+      )}
+      <p>{t("customer_afterwards")}</p>
     </section>
   );
 }

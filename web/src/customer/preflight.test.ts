@@ -1,7 +1,9 @@
 import { afterEach, expect, test, vi } from "vitest";
-import { clockSkew, findObstacles, systemOf } from "./preflight";
+import type { HostFile } from "../api/types";
+import { clockSkew, findObstacles } from "./preflight";
 
 const LINUX = { userAgent: "Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101 Firefox/140.0" };
+const hosts = [{ target: "linux", machine: "x86_64" } as HostFile];
 const NOW = "2026-01-01T12:00:00.000Z";
 const AT = Date.parse(NOW);
 
@@ -28,16 +30,6 @@ afterEach(() => {
 });
 
 test.each([
-  ["Mozilla/5.0 (Windows NT 10.0; Win64; x64)", "windows"],
-  ["Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7)", "mac"],
-  ["Mozilla/5.0 (X11; Linux x86_64)", "linux"],
-  ["Mozilla/5.0 (X11; CrOS x86_64 14541.0.0)", "other"],
-  ["", "other"],
-])("%s is %s", (userAgent, system) => {
-  expect(systemOf(userAgent)).toBe(system);
-});
-
-test.each([
   [0, 0],
   [5 * 60_000, 0],
   [5 * 60_000 + 1, 5],
@@ -49,7 +41,7 @@ test.each([
 test("nothing is in the way of a computer that reaches the relay", async () => {
   vi.stubGlobal("WebSocket", Socket);
   Socket.answer = "open";
-  expect(await findObstacles({ now: NOW }, LINUX, "https://relay.example", AT)).toEqual([]);
+  expect(await findObstacles({ now: NOW, hosts }, LINUX, "https://relay.example", AT)).toEqual([]);
   expect(Socket.opened).toEqual(["wss://relay.example/tunnel/viewer adhoc.v1"]);
 });
 
@@ -57,7 +49,15 @@ test.each(["error", "silence"] as const)("a network that answers a WebSocket wit
   vi.useFakeTimers();
   vi.stubGlobal("WebSocket", Socket);
   Socket.answer = answer;
-  const found = findObstacles({ now: NOW }, { userAgent: "Windows NT 10.0" }, "http://127.0.0.1:8080", AT + 3_600_000);
+  const found = findObstacles({ now: NOW, hosts }, { userAgent: "Windows NT 10.0" }, "http://127.0.0.1:8080", AT + 3_600_000);
   await vi.runAllTimersAsync();
   expect(await found).toEqual([{ kind: "clock", minutes: 60 }, { kind: "network" }, { kind: "system", system: "windows" }]);
+});
+
+test("a Windows that is too old is told as that, whatever there is to download", async () => {
+  vi.stubGlobal("WebSocket", Socket);
+  Socket.answer = "open";
+  const browser = { userAgent: "Mozilla/5.0 (Windows NT 6.1; Win64; x64; rv:115.0)" };
+  const offered = [{ target: "windows", machine: "x86_64" } as HostFile];
+  expect(await findObstacles({ now: NOW, hosts: offered }, browser, "https://relay.example", AT)).toEqual([{ kind: "old_system" }]);
 });

@@ -3,12 +3,13 @@
  * certificate is valid then), a network that lets no WebSocket through, a system that there is no program for.
  */
 import type { LinkFacts } from "../api/types";
-
-export type System = "linux" | "windows" | "mac" | "other";
+import { choosePrograms, isOldWindows, systemOf, type System } from "./programs";
 
 export type Obstacle =
   | { readonly kind: "clock"; readonly minutes: number }
   | { readonly kind: "network" }
+  /** A Windows that the program does not run on. */
+  | { readonly kind: "old_system" }
   | { readonly kind: "system"; readonly system: System };
 
 /** Milliseconds; more, and the relay's certificate may look expired, or not valid yet. */
@@ -16,14 +17,6 @@ const MAX_CLOCK_SKEW = 5 * 60_000;
 
 /** Milliseconds that a WebSocket may take to open: a proxy that swallows it never answers. */
 const SOCKET_TIMEOUT = 8000;
-
-/** The computer's system, by what the browser says about itself. */
-export function systemOf(userAgent: string): System {
-  if (/Windows NT/.test(userAgent)) return "windows";
-  if (/Macintosh|Mac OS X/.test(userAgent)) return "mac";
-  if (/Linux|X11/.test(userAgent) && !/CrOS/.test(userAgent)) return "linux";
-  return "other";
-}
 
 /** Whole minutes by which this computer's clock is wrong; 0 if it does not matter. */
 export function clockSkew(relayNow: string, ownNow: number): number {
@@ -33,7 +26,7 @@ export function clockSkew(relayNow: string, ownNow: number): number {
 
 /** All that is in the way, the hardest to get round last. Takes up to `SOCKET_TIMEOUT`; never throws. */
 export async function findObstacles(
-  facts: Pick<LinkFacts, "now">,
+  facts: Pick<LinkFacts, "now" | "hosts">,
   browser: Pick<Navigator, "userAgent">,
   origin: string,
   ownNow: number,
@@ -42,8 +35,10 @@ export async function findObstacles(
   const minutes = clockSkew(facts.now, ownNow);
   if (minutes > 0) found.push({ kind: "clock", minutes });
   if (!(await isSocketOpened(origin))) found.push({ kind: "network" });
-  const system = systemOf(browser.userAgent);
-  if (system !== "linux") found.push({ kind: "system", system });
+  if (isOldWindows(browser.userAgent)) found.push({ kind: "old_system" });
+  else if (choosePrograms(facts.hosts, browser.userAgent).main === null) {
+    found.push({ kind: "system", system: systemOf(browser.userAgent) });
+  }
   return found;
 }
 

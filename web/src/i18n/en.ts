@@ -1,5 +1,6 @@
 import { account } from "./en.account";
 import { audit } from "./en.audit";
+import { customer } from "./en.customer";
 import { dashboard } from "./en.dashboard";
 import { files } from "./en.files";
 import { refusals } from "./en.refusals";
@@ -11,6 +12,7 @@ import { tools } from "./en.tools";
 /** English, the source of all texts. `{names}` are filled in by `t`; the keys' types know which. */
 export const en = {
   ...account,
+  ...customer,
   ...dashboard,
   ...files,
   ...refusals,
@@ -240,45 +242,4 @@ export const en = {
   shortcut_prepare: "Prepare: go to the e-mail field",
   shortcut_sessions: "Go to the first session",
   shortcut_code: "Copy the security code",
-
-  // The customer's page
-  customer_title: "Remote support by {company}",
-  customer_who: "{technician} of {company} would like to help you with this computer.",
-  customer_phone: "Phone: {phone}",
-  customer_warning_title: "Did you ask for this help?",
-  customer_warning:
-    "Never go on because a stranger called you. No bank, no authority and no “Microsoft” calls you to look into your computer. If you are not sure, close this page and call the company yourself.",
-  customer_download_file: "Download the support program ({size})",
-  customer_clock: "The clock of this computer is wrong by about {minutes} minutes. Please set date and time to “automatic” in its settings, then load this page again.",
-  customer_network: "Something on the way to {company} keeps the connection closed: a proxy, a firewall or a security program. Please try another network, for instance your phone’s hotspot, or ask whoever looks after this network to allow WebSocket connections to {host}.",
-  customer_system: "This computer seems to run {system}. The program works on Linux computers at the moment; please tell your technician.",
-  customer_system_other: "The program works on Linux computers at the moment; this one seems to be another. Please tell your technician.",
-  customer_step_downloaded: "The program was downloaded. Start it as described above, then look for the window “Remote support”.",
-  customer_step_started: "The program is running. Look for its window, “Remote support”.",
-  customer_step_rights: "The computer asks whether the program may go on. Please answer Yes.",
-  customer_step_code: "The program waits for the security code. Look for its window, “Remote support”.",
-  customer_step_wrong_code: "That was not the right code. Ask the technician to read it out again, and type it into the program’s window.",
-  customer_or_line: "How to start it",
-  customer_line_hint: "Open a terminal, paste this line and press Enter. It downloads the program and starts it.",
-  customer_line_label: "Line for the terminal",
-  customer_copy_line: "Copy the line",
-  customer_file_hint: "If you downloaded the program with the button, paste this line instead:",
-  customer_next: "What happens next",
-  customer_next_1: "Start the program. It shows who is asking.",
-  customer_next_2: "Type the security code that the technician tells you on the phone.",
-  customer_next_3: "You see all the time that somebody is connected, and can end it at any moment. Afterwards the program removes itself.",
-  customer_valid_until: "This link works until {moment}.",
-  customer_lapsed: "This link does not work any more",
-  customer_lapsed_hint: "It was used already, it is too old, or it is not complete. Please ask your technician for a new one.",
-  customer_used: "This link was used already",
-  customer_used_hint: "The session is running. If the program is not on this computer, please call your technician.",
-  customer_incomplete: "The link is not complete",
-  customer_incomplete_hint: "A part at its end is missing. Please go back to the message and copy the whole link, up to its last character.",
-  customer_on_phone: "Please open this link on the computer",
-  customer_on_phone_hint: "It looks as if you are on a phone or tablet. Open the same message on the computer that needs help, and open the link there.",
-  customer_on_phone_anyway: "This is the computer",
-  customer_offline: "The support service cannot be reached",
-  customer_offline_hint: "Please check your internet connection and try again.",
-  customer_no_host: "The program is not available at the moment",
-  customer_no_host_hint: "Please tell your technician.",
 } as const;

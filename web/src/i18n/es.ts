@@ -1,5 +1,6 @@
 import { account } from "./es.account";
 import { audit } from "./es.audit";
+import { customer } from "./es.customer";
 import { dashboard } from "./es.dashboard";
 import { files } from "./es.files";
 import { refusals } from "./es.refusals";
@@ -12,6 +13,7 @@ import type { Catalogue } from "./text";
 /** Spanish. The compiler sees to it that no text is missing. */
 export const es: Catalogue = {
   ...account,
+  ...customer,
   ...dashboard,
   ...files,
   ...refusals,
@@ -232,44 +234,4 @@ export const es: Catalogue = {
   shortcut_prepare: "Preparar: ir al campo del correo",
   shortcut_sessions: "Ir a la primera sesión",
   shortcut_code: "Copiar el código de seguridad",
-
-  customer_title: "Soporte remoto de {company}",
-  customer_who: "{technician}, de {company}, quiere ayudarle con este equipo.",
-  customer_phone: "Teléfono: {phone}",
-  customer_warning_title: "¿Ha pedido usted esta ayuda?",
-  customer_warning:
-    "No siga nunca porque le haya llamado un desconocido. Ningún banco, ninguna autoridad y ningún «Microsoft» llama para ver su equipo. Si no está seguro, cierre esta página y llame usted a la empresa.",
-  customer_download_file: "Descargar el programa de soporte ({size})",
-  customer_clock: "El reloj de este equipo se desvía unos {minutes} minutos. Ponga la fecha y la hora en «automático» en los ajustes y vuelva a cargar esta página, por favor.",
-  customer_network: "Algo en el camino hacia {company} no deja pasar la conexión: un proxy, un cortafuegos o un programa de seguridad. Pruebe con otra red, por ejemplo la de su teléfono, o pida a quien se ocupe de esta red que permita las conexiones WebSocket a {host}.",
-  customer_system: "Este equipo parece tener {system}. Por ahora el programa funciona en equipos con Linux; dígaselo a su técnico, por favor.",
-  customer_system_other: "Por ahora el programa funciona en equipos con Linux, y este parece ser otro. Dígaselo a su técnico, por favor.",
-  customer_step_downloaded: "El programa se ha descargado. Inícielo como se explica arriba y busque la ventana «Soporte remoto».",
-  customer_step_started: "El programa está en marcha. Busque su ventana, «Soporte remoto».",
-  customer_step_rights: "El equipo pregunta si el programa puede continuar. Responda que sí, por favor.",
-  customer_step_code: "El programa espera el código de seguridad. Busque su ventana, «Soporte remoto».",
-  customer_step_wrong_code: "Ese no era el código correcto. Pida al técnico que se lo repita y escríbalo en la ventana del programa.",
-  customer_or_line: "Cómo iniciarlo",
-  customer_line_hint: "Abra un terminal, pegue esta línea y pulse Intro. Descarga el programa y lo inicia.",
-  customer_line_label: "Línea para el terminal",
-  customer_copy_line: "Copiar la línea",
-  customer_file_hint: "Si descargó el programa con el botón, pegue esta otra línea:",
-  customer_next: "Qué pasa después",
-  customer_next_1: "Inicie el programa. Le muestra quién lo pide.",
-  customer_next_2: "Escriba el código de seguridad que el técnico le diga por teléfono.",
-  customer_next_3: "Verá en todo momento que hay alguien conectado y puede terminar cuando quiera. Después el programa se elimina solo.",
-  customer_valid_until: "Este enlace sirve hasta el {moment}.",
-  customer_lapsed: "Este enlace ya no sirve",
-  customer_lapsed_hint: "Ya se usó, es demasiado antiguo o no está completo. Pida uno nuevo a su técnico, por favor.",
-  customer_used: "Este enlace ya se usó",
-  customer_used_hint: "La sesión está en marcha. Si el programa no está en este equipo, llame a su técnico, por favor.",
-  customer_incomplete: "El enlace no está completo",
-  customer_incomplete_hint: "Falta una parte del final. Vuelva al mensaje y copie todo el enlace, hasta el último carácter, por favor.",
-  customer_on_phone: "Abra este enlace en el equipo, por favor",
-  customer_on_phone_hint: "Parece que está en un teléfono o una tableta. Abra el mismo mensaje en el equipo que necesita ayuda y pulse allí el enlace.",
-  customer_on_phone_anyway: "Este es el equipo",
-  customer_offline: "No se puede contactar con el servicio de soporte",
-  customer_offline_hint: "Revise su conexión a internet e inténtelo de nuevo, por favor.",
-  customer_no_host: "El programa no está disponible en este momento",
-  customer_no_host_hint: "Dígaselo a su técnico, por favor.",
 };

@@ -1,9 +1,15 @@
 import { execFileSync } from "node:child_process";
 import { describe, expect, test } from "vitest";
+import { mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { clean } from "./clean";
 import { codeGroups, formatCountdown, formatRate, formatSize, formatSpan, isoDuration, spokenCode } from "./format";
 import { mailtoUrl } from "./mailto";
-import { downloadedHostCommand, hostCommand, shellQuote } from "./shell";
+import { hostCommand, savedHostCommand, shellQuote } from "./shell";
+
+const PYTHON = { target: "python", file: "adhoc-host.pyz" } as const;
+const LINUX = { target: "linux", file: "adhoc-host-linux" } as const;
 
 describe("clean", () => {
   test.each([
@@ -79,7 +85,7 @@ describe("shell", () => {
 
   test("the host gets the whole link, and the download's address has no fragment", () => {
     const link = "https://relay.example/d/AAAAAAAAAAAAAAAAAAAAAA#BBBBBBBBBBBBBBBBBBBBBB.it%27s";
-    const line = hostCommand("https://relay.example", "AAAAAAAAAAAAAAAAAAAAAA", link);
+    const line = hostCommand("https://relay.example", "AAAAAAAAAAAAAAAAAAAAAA", link, PYTHON);
     const stubs = 'curl() { echo "curl $*" >&2; }; python3() { printf "%s" "$2"; }; mktemp() { echo /nowhere; };';
     expect(execFileSync("sh", ["-c", stubs + line], { encoding: "utf8", stdio: "pipe" })).toBe(link);
     expect(line.match(/https:[^' ]*adhoc-host\.pyz/g)).toEqual(
@@ -88,18 +94,41 @@ describe("shell", () => {
   });
 
   test("without curl the line falls back to wget", () => {
-    const line = hostCommand("https://relay.example", "A", "https://relay.example/d/A#B.C");
+    const line = hostCommand("https://relay.example", "A", "https://relay.example/d/A#B.C", PYTHON);
     const stubs = 'curl() { return 127; }; wget() { printf "wget "; }; python3() { printf "%s" "$2"; };';
     expect(execFileSync("sh", ["-c", stubs + line], { encoding: "utf8" })).toBe("wget https://relay.example/d/A#B.C");
   });
 
-  test("a downloaded file is looked for where downloads go", () => {
-    const stubs = 'python3() { printf "%s|%s" "$1" "$2"; };';
-    const line = downloadedHostCommand("https://relay.example/d/A#B.C");
-    const env = { PATH: "/nowhere", HOME: "/home/ana maría" };
-    expect(execFileSync("/bin/sh", ["-c", stubs + line], { encoding: "utf8", env })).toBe(
-      "/home/ana maría/Downloads/adhoc-host.pyz|https://relay.example/d/A#B.C",
-    );
+  test("an executable is made one before it is started", () => {
+    const line = hostCommand("https://relay.example", "A", "https://relay.example/d/A#B.C", LINUX);
+    const folder = mkdtempSync(join(tmpdir(), "host-"));
+    try {
+      const stubs = `mktemp() { echo ${folder}; }; curl() { printf '#!/bin/sh\nprintf "%%s" "$1"' > "$2"; };`;
+      expect(execFileSync("sh", ["-c", stubs + line], { encoding: "utf8" })).toBe("https://relay.example/d/A#B.C");
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  test.each([
+    [PYTHON, ["adhoc-host.pyz", "adhoc-host (1).pyz", "other.pyz"], "adhoc-host (1).pyz"],
+    [LINUX, ["adhoc-host-linux", "adhoc-host-linux (2)", "adhoc-host.pyz"], "adhoc-host-linux (2)"],
+  ])("of several saved copies the newest is started, where downloads go: %j", (host, names, newest) => {
+    const home = mkdtempSync(join(tmpdir(), "ana maría "));
+    try {
+      mkdirSync(join(home, "Downloads"));
+      for (const [age, name] of names.entries()) {
+        const file = join(home, "Downloads", name);
+        writeFileSync(file, '#!/bin/sh\nprintf "%s" "$0"');
+        const at = name === newest ? 2000 : 1000 - age;
+        utimesSync(file, at, at);
+      }
+      const stubs = 'python3() { printf "%s" "$1"; };';
+      const env = { PATH: process.env["PATH"], HOME: home };
+      expect(execFileSync("/bin/sh", ["-c", stubs + savedHostCommand(host)], { encoding: "utf8", env })).toBe(join(home, "Downloads", newest));
+    } finally {
+      rmSync(home, { recursive: true });
+    }
   });
 });
 
