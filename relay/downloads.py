@@ -12,9 +12,10 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from io import BufferedReader
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, BinaryIO, Final
+from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -187,7 +188,7 @@ def _read_facts(target: Target, path: Path) -> HostFacts:
     return facts
 
 
-def _compare(file: BinaryIO, facts: HostFacts) -> None:
+def _compare(file: BufferedReader, facts: HostFacts) -> None:
     if os.fstat(file.fileno()).st_size != facts.size:
         raise _Unfit(Fault.OTHER_FILE)
     # Where a host will look, which is the last place with a marker.

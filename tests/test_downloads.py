@@ -3,11 +3,12 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from relay import downloads
-from relay.downloads import Downloads, Fault, Target
+from relay.downloads import Download, Downloads, Fault, Target
 from relay.protocol.link_blob import BLOB_BYTES, MARKER, make_empty_blob, write_link
 from tests.helpers.host_files import HOST, PROGRAM, publish
 
@@ -57,7 +58,7 @@ def test_every_target_is_looked_for_and_those_that_fit_are_served(tmp_path: Path
     ],
 )
 def test_a_sidecar_that_does_not_fit_hides_the_file(
-    tmp_path: Path, facts: dict[str, object], fault: Fault
+    tmp_path: Path, facts: dict[str, Any], fault: Fault
 ) -> None:
     publish(tmp_path, **facts)
     assert fault_of(tmp_path) is fault
@@ -116,9 +117,12 @@ def test_a_change_is_noticed_and_what_did_not_change_is_read_once(
 ) -> None:
     read: list[Target] = []
     check = downloads.check
-    monkeypatch.setattr(
-        downloads, "check", lambda target, path: (read.append(target), check(target, path))[1]
-    )
+
+    def counted(target: Target, path: Path) -> Download:
+        read.append(target)
+        return check(target, path)
+
+    monkeypatch.setattr(downloads, "check", counted)
     folder = Downloads(tmp_path)
     path = publish(tmp_path)
     for _ in range(3):

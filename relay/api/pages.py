@@ -41,7 +41,9 @@ CONTENT_TYPES = {
     ".woff2": "font/woff2",
 }
 
-SETTINGS_PARTS = frozenset({"people", "company", "brand", "mail-server", "identity-provider", "webhooks"})
+SETTINGS_PARTS = frozenset(
+    {"people", "company", "brand", "mail-server", "identity-provider", "webhooks", "programs"}
+)
 """The parts of the settings page that have an address."""
 
 _NO_STORE = {"Cache-Control": "no-store"}

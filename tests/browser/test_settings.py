@@ -13,12 +13,15 @@ from queue import SimpleQueue
 import pytest
 from playwright.sync_api import Browser, expect
 
+from relay.downloads import Target
 from tests.helpers.console_house import OWNER_EMAIL, ConsoleHouse, Desk, add_authenticator
+from tests.helpers.host_files import publish
 from tests.helpers.oidc_issuer import running_issuer
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 HOSTILE = "<script>document.title='run'</script>"
+NAMES = ("Windows", "Linux", "Linux with Python")
 MAX_LOGO_BYTES = 64 * 1024
 
 
@@ -265,3 +268,19 @@ def test_webhook_is_made_tested_and_its_deliveries_seen(house: ConsoleHouse, own
         owner.press("Remove", card)
         owner.press("Remove", owner.dialog)
         expect(page.get_by_text("There are no webhooks.")).to_be_visible()
+
+
+def test_which_programs_customers_get_and_which_not(house: ConsoleHouse, owner: Desk) -> None:
+    owner.page.goto(house.origin)
+    expect(owner.main.get_by_text("No customer can download a program at the moment")).to_be_visible()
+    downloads = house.relay.data / "downloads"
+    publish(downloads, Target.WINDOWS, signer="Acme Code Signing")
+    publish(downloads, Target.LINUX, sha256="0" * 64)
+    owner.page.reload()
+    expect(owner.main.get_by_text("Customers with Linux cannot be helped")).to_be_visible()
+    owner.main.get_by_role("link", name="Look at the programs").click()
+    windows, linux, python = (owner.main.get_by_role("region", name=name, exact=True) for name in NAMES)
+    expect(windows).to_contain_text("Acme Code Signing")
+    expect(windows.get_by_text("served", exact=True)).to_be_visible()
+    expect(linux).to_contain_text("size or SHA-256 differ")
+    expect(python).to_contain_text("not in the relay\u2019s downloads folder")

@@ -3,6 +3,7 @@
 import json
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from relay.downloads import FILE_NAMES, Target
 from relay.protocol.link_blob import BLOB_BYTES, make_empty_blob
@@ -11,7 +12,7 @@ PROGRAM = b"#!/usr/bin/env python3\nPK..." + bytes(range(256)) * 40
 HOST = PROGRAM + make_empty_blob()
 
 
-def publish(folder: Path, for_target: Target = Target.PYTHON, data: bytes = HOST, **facts: object) -> Path:
+def publish(folder: Path, for_target: Target = Target.PYTHON, data: bytes = HOST, **facts: Any) -> Path:
     """Put a host file and its sidecar into `folder`, and return the file's path.
 
     Args:
@@ -20,7 +21,7 @@ def publish(folder: Path, for_target: Target = Target.PYTHON, data: bytes = HOST
     folder.mkdir(exist_ok=True)
     path = folder / FILE_NAMES[for_target]
     path.write_bytes(data)
-    known: dict[str, object] = {
+    known: dict[str, Any] = {
         "target": for_target.value,
         "size": len(data),
         "sha256": sha256(data).hexdigest(),

@@ -13,6 +13,7 @@ import { formatSpan } from "../text/format";
 import { Button, copyText } from "../ui/buttons";
 import { Field, Tick } from "../ui/field";
 import type { Desk } from "./desk";
+import { MissingPrograms } from "./missingPrograms";
 import { ownMail } from "./ownMail";
 import { Refusal } from "./refusal";
 
@@ -106,6 +107,7 @@ export function PrepareCard({ me, desk, onPrepared, onShow }: PrepareCardProps) 
           <h2 id="prepare-title">{t("prepare_title")}</h2>
           <p class="hint">{t("prepare_intro", { time: formatSpan(me.company.session_lifetime, language.value) })}</p>
         </div>
+        <MissingPrograms me={me} />
         <Field label={t("customer_email")} error={faults.value.email ?? null}>
           {(attributes) => (
             <input

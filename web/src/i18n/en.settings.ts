@@ -17,6 +17,22 @@ export const settings = {
   part_mail: "Mail server",
   part_provider: "Identity provider",
   part_webhooks: "Webhooks",
+  part_programs: "Programs",
+  programs_intro:
+    "What customers download. The relay serves the files of its downloads folder that are, byte for byte, what the .json beside each of them says.",
+  program_served: "served",
+  program_not_served: "not served",
+  program_missing: "It is not in the relay’s downloads folder: customers with such a computer can download nothing.",
+  program_no_facts: "The file is there, but its .json is not.",
+  program_bad_facts: "The file’s .json is not one that the builder of this version writes.",
+  program_other_file: "The file is not the one that its .json describes: size or SHA-256 differ. It may be damaged, or somebody changed it.",
+  program_bad_blob: "The file has no empty place for the customer’s link where its .json says.",
+  program_unreadable: "The relay may not read the file.",
+  program_build: "Whoever runs the relay builds it with “{command}”.",
+  program_machine: "Computer",
+  programs_none: "No customer can download a program at the moment: there is none on the relay.",
+  programs_missing: "Customers with {system} cannot be helped at the moment: there is no program for it on the relay.",
+  programs_look: "Look at the programs",
 
   // People
   role: "Role",

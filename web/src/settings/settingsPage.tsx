@@ -1,5 +1,5 @@
 /** The company's settings: which part one may see is decided by the relay's permissions, which part by the address. */
-import { Building2, IdCard, Mail, Palette, Users, Webhook } from "lucide-preact";
+import { Building2, IdCard, Mail, PackageCheck, Palette, Users, Webhook } from "lucide-preact";
 import type { ComponentChildren } from "preact";
 import { type CompanyAnswer, companyApi } from "../api/company";
 import type { Me, Permission } from "../api/types";
@@ -15,6 +15,7 @@ import { CompanyPart } from "./companyPart";
 import { IdentityProviderPart } from "./identityProviderPart";
 import { MailServerPart } from "./mailServerPart";
 import { PeoplePart } from "./peoplePart";
+import { ProgramsPart } from "./programsPart";
 import { WebhooksPart } from "./webhooksPart";
 
 /** What a part of the settings works with. */
@@ -72,6 +73,7 @@ const PARTS: readonly Part[] = [
     show: ofCompany((props) => <IdentityProviderPart {...props} />),
   },
   { name: "webhooks", icon: Webhook, word: "part_webhooks", needs: "webhooks.manage", show: () => <WebhooksPart /> },
+  { name: "programs", icon: PackageCheck, word: "part_programs", needs: "company.manage", show: () => <ProgramsPart /> },
 ];
 
 export function SettingsPage({
