@@ -160,6 +160,30 @@ def test_the_customers_page_says_who_asks_and_what_to_do(open_stage: OpenStage, 
         expect(stage.console.session.get_by_role("listitem").filter(has_text=step)).to_be_visible()
 
 
+def test_the_downloaded_program_knows_the_link_and_pairs_with_the_code_alone(
+    open_stage: OpenStage, downloads: Path
+) -> None:
+    stage = open_stage(downloads=downloads)
+    prepared = stage.console.prepare()
+    page = open_link(stage, prepared)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download the support program").click()
+    home = stage.next_home
+    saved = home / "Downloads" / download.value.suggested_filename
+    download.value.save_as(saved)
+    line = page.get_by_role("region", name="Line for the terminal").first.inner_text()
+    assert prepared.link.partition("#")[2] not in line
+    host = stage.paste_line(line)
+    assert host.home == home
+    host.type_code(prepared.code)
+    assert f"{TECHNICIAN} of {COMPANY} is confirmed" in host.allow()
+    stage.console.wait_active()
+    stage.console.end_session()
+    stage.console.wait_ended("The technician ended the session.")
+    assert host.wait_gone() == 0
+    assert host.traces() == [home / "Downloads"]
+
+
 def test_the_pasted_line_runs_the_program_and_the_end_removes_it(
     open_stage: OpenStage, downloads: Path
 ) -> None:

@@ -342,7 +342,7 @@ class Stage:
 
     def start_host(self, link: str) -> HostProcess:
         """A customer opens the link's program on the desktop."""
-        return self._take_in(HostProcess.start(link, display=self.desktop.name, home=self._new_home()))
+        return self._take_in(HostProcess.start(link, display=self.desktop.name, home=self.next_home))
 
     def resume_host(self, host: HostProcess) -> HostProcess:
         """The customer's computer was started again, and the program with it."""
@@ -351,18 +351,20 @@ class Stage:
     def start_liar(self, link: str) -> HostProcess:
         """A computer whose names are an attack (`tests.helpers.lying_host`)."""
         command = [sys.executable, "-m", "tests.helpers.lying_host", link, "--terminal"]
-        return self._take_in(HostProcess(command, display=self.desktop.name, home=self._new_home()))
+        return self._take_in(HostProcess(command, display=self.desktop.name, home=self.next_home))
 
     def paste_line(self, line: str) -> HostProcess:
         """A customer pastes the line of the deployment page into a terminal."""
-        return self._take_in(HostProcess.paste(line, display=self.desktop.name, home=self._new_home()))
+        return self._take_in(HostProcess.paste(line, display=self.desktop.name, home=self.next_home))
 
     def describe(self) -> str:
         """What the programs have said, for a person who looks into a failure."""
         hosts = [f"-- host --\n{host.out.text}{host.err.text}" for host in self._hosts]
         return "\n".join([f"-- relay --\n{self.relay.logs}", *hosts])
 
-    def _new_home(self) -> Path:
+    @property
+    def next_home(self) -> Path:
+        """The home folder of the customer who starts a program next."""
         return self.folder / f"customer-{len(self._hosts) + 1}"
 
     def _take_in(self, host: HostProcess) -> HostProcess:
