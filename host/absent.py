@@ -33,6 +33,10 @@ class AbsentCustomer:
         """Never returns."""
         return await _never()
 
+    async def wait_refused(self, sentence: str) -> None:
+        """Never returns."""
+        await _never()
+
     async def next_wish(self) -> Wish:
         """Never returns."""
         return await _never()

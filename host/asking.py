@@ -65,6 +65,19 @@ class ConsentDesk:
             self._quieten(kind, QUIET_AFTER_NO)
         return self.permissions.refusal(kind)
 
+    async def announce(self, sentence: str, seconds: float) -> bool:
+        """Tell the customer what is about to happen; whether they let it, in this time.
+
+        Nobody's input reaches the desktop meanwhile: it could hide what is announced.
+        """
+        with trio.move_on_after(ANSWER_TIMEOUT):
+            async with self._one_question, self.gate.closed():
+                with trio.move_on_after(seconds):
+                    await self._customer.wait_refused(sentence)
+                    return False
+                return True
+        return False  # another question was open all the time
+
     async def obey_wishes(self) -> None:
         """Do what the customer wants, until cancelled."""
         self.show()

@@ -21,14 +21,17 @@ from host.dashboard import serve_dashboard
 from host.files import Places, serve_files
 from host.remote_control import DesktopUnavailable, RfbProtocolError, serve_rfb
 from host.remote_control.view_only import ViewOnlyDesktop
+from host.restart import ACT, Restarts, act_of, serve_restart
 from host.shell import serve_shell
 from host.state import HostState
+from host.texts import Texts
 from host.tools import Tools
 from peer.errors import StreamClosed
 from peer.messages import MessageStream
 from peer.sealed import SealedStream, accept_sealed
 from peer.tunnel import Stream
 from relay.protocol.close_reasons import CloseReason
+from relay.protocol.errors import RemoteProtocolError
 from relay.protocol.frames import Channel
 from relay.protocol.pairing import HostHandshake
 
@@ -91,6 +94,8 @@ class Channels:
 
     Args:
         desk: knows what the customer allows now.
+        restarts: of the computer.
+        texts: in the customer's language.
         viewers: who is attached, by viewer number; kept by the connection's owner.
         on_first_picture: called once a viewer was sent its first picture.
     """
@@ -102,6 +107,8 @@ class Channels:
         throttle: FailureThrottle,
         tools: Tools,
         desk: ConsentDesk,
+        restarts: Restarts,
+        texts: Texts,
         *,
         display: str,
         computer: str,
@@ -113,6 +120,8 @@ class Channels:
         self._throttle = throttle
         self._tools = tools
         self._desk = desk
+        self._restarts = restarts
+        self._texts = texts
         self._display = display
         self._computer = computer
         self._viewers = viewers
@@ -149,8 +158,10 @@ class Channels:
             stream.close(CloseReason.INTERNAL)
 
     async def _serve_proven(self, stream: Stream, viewer: AttachedViewer) -> None:
-        sealed = await self._prove(stream)
+        sealed, claims = await self._prove(stream)
         serve = self._serving[stream.channel]
+        if stream.channel is Channel.CONTROL and self._act(sealed, claims, viewer):
+            serve = self._serve_restart
         if stream.channel is Channel.CHAT:  # shows itself: nobody is at the computer by it
             await serve(sealed, viewer)
             return
@@ -194,7 +205,21 @@ class Channels:
             await serve(sealed, viewer)
             nursery.cancel_scope.cancel()
 
-    async def _prove(self, stream: Stream) -> SealedStream:
+    def _act(self, sealed: SealedStream, claims: bytes, viewer: AttachedViewer) -> str:
+        """What a `control` stream is for. Raises StreamClosed: nothing that there is, or that they may."""
+        reason = CloseReason.KIND_NOT_GRANTED
+        try:
+            act = act_of(claims)
+        except RemoteProtocolError as exc:
+            act, reason = ACT, exc.close_reason
+        else:
+            if not act or not viewer.is_view_only:
+                return act
+        sealed.close(reason)
+        raise StreamClosed(reason)
+
+    async def _prove(self, stream: Stream) -> tuple[SealedStream, bytes]:
+        """The stream, and what the viewer said in its proof."""
         await self._throttle.wait()
         handshake = HostHandshake.for_connection(
             channel=stream.channel.value,
@@ -207,7 +232,7 @@ class Channels:
         with trio.move_on_after(PROOF_TIMEOUT):
             sealed, _ = await accept_sealed(stream, handshake)
             self._throttle.succeeded()
-            return sealed
+            return sealed, handshake.claims
         raise StreamClosed(CloseReason.HANDSHAKE_TIMEOUT)
 
     async def _serve_control(self, sealed: SealedStream, viewer: AttachedViewer) -> None:
@@ -226,6 +251,26 @@ class Channels:
             reason = CloseReason.UNAVAILABLE
         finally:
             sealed.close(reason)
+
+    async def _serve_restart(self, sealed: SealedStream, viewer: AttachedViewer) -> None:
+        async with trio.open_nursery() as nursery:
+
+            async def end_with_the_stream() -> None:
+                # Whoever leaves while the customer can still say no takes it back.
+                await sealed.stream.wait_closed()
+                nursery.cancel_scope.cancel()
+
+            nursery.start_soon(end_with_the_stream)
+            try:
+                await serve_restart(
+                    MessageStream(sealed),
+                    self._desk,
+                    self._restarts,
+                    self._texts,
+                    technician=clean(viewer.technician),
+                )
+            finally:
+                sealed.close()
 
     async def _serve_files(self, sealed: SealedStream, viewer: AttachedViewer) -> None:
         def tell(word: str, path: str) -> None:

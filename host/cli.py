@@ -235,6 +235,7 @@ async def _live_with(
         install=host.install,
         tools=tools,
         display=host.started.display,
+        way_back=lambda: host.started.installation.way_back,
     )
     outcome: CloseReason | _Stop | None = None
 

@@ -74,6 +74,12 @@ class Customer(Protocol):
         Cancellation: nothing is to change.
         """
 
+    async def wait_refused(self, sentence: str) -> None:
+        """Show what is about to happen, with a way to say no; return if the customer does.
+
+        Cancellation: it is not shown any more; the time to say no is over.
+        """
+
     async def next_wish(self) -> Wish:
         """What the customer wants next; only while the session is active."""
 

@@ -34,7 +34,7 @@ import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from host import parts
 from host.host_lock import HostLock
@@ -133,6 +133,13 @@ class Installation:
     def has_state(self) -> bool:
         """True if a session was begun from here."""
         return is_begun(self.folder)
+
+    @property
+    def way_back(self) -> Literal["boot", "sign_in", ""]:
+        """When the program comes back after a restart of the computer; "" for not by itself."""
+        if not any(entry.role in LAST for entry in self._entries):
+            return ""
+        return "boot" if self.is_service else "sign_in"
 
     @property
     def is_service(self) -> bool:

@@ -29,6 +29,7 @@ from host.deadline import COMPUTER_CLOCKS, Clocks, Deadline, wait_over
 from host.pairing import ComputerFacts, Pairing
 from host.permissions import Permissions
 from host.preflight import Obstacle, clock_sentence, is_clock_wrong
+from host.restart import Restarts, Way, restart_computer
 from host.state import HostState
 from host.texts import Texts
 from host.tools import Tools
@@ -65,6 +66,7 @@ class HostLife:
         display: the X display to offer.
         ssl_context: for a relay at https; by default the system's trust store.
         clocks: what the deadline is measured by.
+        way_back: when the program comes back after a restart of the computer.
     """
 
     def __init__(
@@ -80,6 +82,7 @@ class HostLife:
         display: str,
         ssl_context: ssl.SSLContext | None = None,
         clocks: Clocks = COMPUTER_CLOCKS,
+        way_back: Callable[[], Way] = lambda: "",
     ) -> None:
         # Never changed.
         self._state = state
@@ -94,6 +97,7 @@ class HostLife:
         permissions = Permissions(state, save, clocks)
         self._desk = ConsentDesk(permissions, customer)
         self._pairing = Pairing(state, customer, facts, texts, permissions, save=save, install=install)
+        self._restarts = Restarts(record=tools.record, way=way_back, restart=restart_computer)
         self._throttle = FailureThrottle()
         self._backoff = Backoff()
         # Changed by the connection's tasks, without a checkpoint in between.
@@ -337,6 +341,8 @@ class HostLife:
             self._throttle,
             self._tools,
             self._desk,
+            self._restarts,
+            self._texts,
             display=self._display,
             computer=self._facts.computer,
             viewers=self._viewers,

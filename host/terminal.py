@@ -182,6 +182,16 @@ class TerminalCustomer:
                 chosen[kind] = await self._ask_duration(now)
         return chosen
 
+    async def wait_refused(self, sentence: str) -> None:
+        """See `host.customer.Customer`."""
+        async with self._question():
+            self._say(sentence)
+            self._bell.ring()
+            while True:
+                self._prompt(self._texts.get("restart_prompt"))
+                if (await self._next_line()).strip().lower() in ("n", "no"):
+                    return
+
     async def _ask_duration(self, otherwise: Duration) -> Duration:
         self._say(self._texts.get("choose_duration"))
         self._prompt("[1-4] ")

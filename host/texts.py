@@ -101,6 +101,12 @@ _EN: Final[Mapping[str, str]] = {
     "keep_button": "Go on with the session",
     "close_button": "Close",
     "really_end": "End the session now? The technician is disconnected and this program removed.",
+    "restart": (
+        "{technician} is about to restart this computer. Please save your work. It restarts in {seconds} "
+        "seconds unless you say no."
+    ),
+    "restart_prompt": "no and Enter to refuse: ",
+    "restart_refuse_button": "No, do not restart",
     "ask_link_hint": (
         "Paste the whole link that the technician sent you. It begins with https:// and has a # inside."
     ),
@@ -235,6 +241,12 @@ _ES: Final[Mapping[str, str]] = {
     "keep_button": "Seguir con la sesión",
     "close_button": "Cerrar",
     "really_end": "¿Terminar ahora? El técnico se desconecta y este programa se elimina.",
+    "restart": (
+        "{technician} va a reiniciar este equipo. Guarde su trabajo. Se reinicia en {seconds} segundos si "
+        "usted no dice que no."
+    ),
+    "restart_prompt": "no e Intro para rechazarlo: ",
+    "restart_refuse_button": "No, no reiniciar",
     "ask_link_hint": (
         "Pegue el enlace completo que le envió el técnico. Empieza por https:// y tiene un # en el medio."
     ),

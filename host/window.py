@@ -54,6 +54,7 @@ class WindowCustomer:
         self._chat_texts: deque[str] = deque()
         self._changed = trio.Event()
         self._wants_to_end = trio.Event()
+        self._refused = trio.Event()
         self._is_dismissed = trio.Event()
 
     async def ask_code(self, asker: Asker, sentence: str) -> str:
@@ -107,6 +108,15 @@ class WindowCustomer:
         finally:
             self._thread.do(lambda view: view.end_question())
         return self._changes or choices
+
+    async def wait_refused(self, sentence: str) -> None:
+        """See `host.customer.Customer`."""
+        self._refused = trio.Event()
+        self._thread.do(lambda view: view.announcement.show(sentence))
+        try:
+            await self._refused.wait()
+        finally:
+            self._thread.do(lambda view: view.announcement.hide())
 
     async def next_wish(self) -> Wish:
         """See `host.customer.Customer`."""
@@ -214,6 +224,9 @@ class WindowCustomer:
             self._wishes.append(wish)
         self._wake()
 
+    def _take_refusal(self) -> None:
+        self._refused.set()
+
     def _take_chat_text(self, text: str) -> None:
         self._chat_texts.append(text)
         self._wake()
@@ -266,6 +279,7 @@ class _WindowThread:
             allow=lambda answer: self._tell(customer._take_answer, answer),
             permission=lambda permission: self._tell(customer._take_permission, permission),
             changes=lambda changes: self._tell(customer._take_changes, changes),
+            refuse=lambda: self._tell(customer._take_refusal),
             wish=lambda wish: self._tell(customer._take_wish, wish),
             end=lambda: self._tell(customer.ask_to_end),
             chat=lambda text: self._tell(customer._take_chat_text, text),

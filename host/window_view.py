@@ -17,6 +17,7 @@ from host.consent import Consent, Duration
 from host.customer import Wish
 from host.notices import Bell, DesktopNotices
 from host.texts import Texts
+from host.window_announcement import Announcement
 from host.window_chat import ChatPane
 from host.window_folders import FolderChoice
 from host.window_mark import Mark
@@ -55,6 +56,7 @@ class Handlers:
     permission: Callable[[Duration], None]
     changes: Callable[[Mapping[str, Duration]], None]
     wish: Callable[[Wish], None]
+    refuse: Callable[[], None]
     end: Callable[[], None]
     chat: Callable[[str], None]
     dismiss: Callable[[], None]
@@ -77,6 +79,9 @@ class WindowView:
     Args:
         root: the window, empty.
         notices: call a person who has another window before them.
+
+    Attributes:
+        announcement: of what is about to happen to the computer.
     """
 
     def __init__(self, root: tk.Tk, texts: Texts, handlers: Handlers, notices: DesktopNotices) -> None:
@@ -117,6 +122,7 @@ class WindowView:
         self._trouble = ttk.Label(self._frame, style="Care.TLabel", wraplength=WRAP, padding=8)
         self._trouble.grid(row=1, sticky="ew", pady=(GAP // 2, 0))
         self._trouble.grid_remove()
+        self.announcement = Announcement(root, texts, handlers.refuse)
         self._mark = Mark(root, background=DANGER, foreground=PAPER, click=root.deiconify)
         self._turn_to(_Page.WAIT)
         _scale_wraps(root, width / WIDTH)

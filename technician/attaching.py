@@ -14,7 +14,7 @@ from relay.protocol.close_reasons import CloseReason
 from relay.protocol.errors import RemoteProtocolError
 from relay.protocol.frames import PROTOCOL_VERSION, Channel, Hello
 from relay.protocol.hidden import SecretBytes
-from relay.protocol.pairing import ViewerHandshake
+from relay.protocol.pairing import NO_DETAILS, ViewerHandshake
 from relay.protocol.wrapping import unwrap_pairing_key
 from technician.errors import ComputerSilent, ToolFailed
 from technician.relay_client import RelayClient
@@ -57,9 +57,18 @@ async def fetch_pairing_key(relay: RelayClient, session: str, access_password: s
 
 @asynccontextmanager
 async def open_tool(
-    relay: RelayClient, session: str, channel: Channel, pairing_key: bytes, access_password: str
+    relay: RelayClient,
+    session: str,
+    channel: Channel,
+    pairing_key: bytes,
+    access_password: str,
+    *,
+    claims: bytes = NO_DETAILS,
 ) -> AsyncIterator[SealedStream]:
     """A viewer's stream of one tool for the time of the block, on a connection of its own.
+
+    Args:
+        claims: the tool's options, docs/protocol.md §5.
 
     Raises:
         StreamClosed: the access password is wrong, the computer is offline, or the session is not active.
@@ -68,7 +77,9 @@ async def open_tool(
         CodeError: the access password cannot be one.
     """
     async with attach(relay, session, [channel]) as tunnel:
-        stream = await open_stream(tunnel, relay, session, channel, pairing_key, access_password)
+        stream = await open_stream(
+            tunnel, relay, session, channel, pairing_key, access_password, claims=claims
+        )
         try:
             yield stream
         finally:
@@ -82,6 +93,8 @@ async def open_stream(
     channel: Channel,
     pairing_key: bytes,
     access_password: str,
+    *,
+    claims: bytes = NO_DETAILS,
 ) -> SealedStream:
     """One more sealed stream of a tool on a viewer's tunnel.
 
@@ -97,6 +110,7 @@ async def open_stream(
         stream=tunnel.next_stream_id(),
         pairing_key=pairing_key,
         access_password=access_password,
+        claims=claims,
     )
     try:
         with trio.fail_after(OPEN_TIMEOUT):

@@ -1,5 +1,5 @@
 """The command line: ``technician sign-in``, ``prepare``, ``pair``, ``connect``, ``vnc``, ``files``,
-``dashboard``, ``chat``, ``shell``, ``list``, ``end``.
+``dashboard``, ``chat``, ``shell``, ``reboot``, ``list``, ``end``.
 
 Results go to stdout (tables on a terminal, plain lines or ``--json`` in a pipe), the rest to stderr.
 Exit codes: 0 done; 1 it could not be done, with one line that says why; 2 it was asked for in a wrong way.
@@ -36,6 +36,7 @@ from technician.printing import (
 )
 from technician.relay_client import RelayClient, open_relay_client, split_sign_in_link
 from technician.remote_control import measure_desktop, open_control, serve_vnc
+from technician.restart import reboot
 from technician.running import (
     AccessPassword,
     AsJson,
@@ -60,6 +61,7 @@ app.add_typer(files, name="files")
 app.add_typer(dashboard, name="dashboard")
 app.command()(chat)
 app.command()(shell)
+app.command()(reboot)
 
 
 def main() -> None:

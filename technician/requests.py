@@ -44,12 +44,14 @@ class RequestRefused(TechnicianError):
 
     Attributes:
         code: docs/protocol.md §8; one that is unknown here reads ``failed``.
+        word: the code as it came, of at most 32 characters.
         detail: the host's words, untrusted.
     """
 
     def __init__(self, code: str, detail: str = "") -> None:
         super().__init__(_SENTENCES.get(code, "That computer could not do it."))
         self.code = code if code in _SENTENCES else "failed"
+        self.word = code
         self.detail = detail
 
 

@@ -11,7 +11,9 @@ import trio
 from host.asking import ConsentDesk
 from host.channels import AttachedViewer, Channels, FailureThrottle
 from host.permissions import Permissions
+from host.restart import Restarts
 from host.state import HostState
+from host.texts import Texts
 from host.tools import open_tools
 from peer.errors import StreamClosed
 from peer.tunnel import Stream
@@ -132,6 +134,8 @@ async def offer(granted: list[Channel], wanted: Channel, *, is_view_only: bool =
             FailureThrottle(),
             tools,
             ConsentDesk(Permissions(state, lambda: None), customer),
+            Restarts(record=tools.record, way=lambda: "", restart=lambda mode: None),
+            Texts("en"),
             display="",
             computer="FRONT-DESK",
             viewers={1: AttachedViewer("Anna", is_view_only)},

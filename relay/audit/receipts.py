@@ -44,6 +44,7 @@ ACTS: Final = (
     "service_stop",
     "service_restart",
     "shell_opened",
+    "restarted",
 )
 """What technicians can do that changes the computer, as hosts name it; whatever else one names is "other"."""
 OTHER_ACT: Final = "other"

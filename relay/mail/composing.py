@@ -57,6 +57,7 @@ ACT_NAMES: Final = {
     "service_stop": mark("Services stopped"),
     "service_restart": mark("Services restarted"),
     "shell_opened": mark("Terminals opened"),
+    "restarted": mark("Restarts of the computer"),
     "other": mark("Other changes"),
 }
 

@@ -40,6 +40,7 @@ class ScriptedCustomer:
         self.folders = folders
         self.shown: list[str | tuple[str, object]] = []
         self.troubles: list[str] = []
+        self.says_no = False
         self.sentences: list[str] = []
         self.asker: Asker | None = None
         self.claims: PairClaims | None = None
@@ -71,6 +72,16 @@ class ScriptedCustomer:
         while self.permission is None:
             await self._changed.wait()
         return self.permission
+
+    async def wait_refused(self, sentence: str) -> None:
+        self._show(("announced", sentence))
+        while not self.says_no:
+            await self._changed.wait()
+
+    def say_no(self) -> None:
+        """To what is announced, now and later."""
+        self.says_no = True
+        self._wake()
 
     def answer(self, permission: Duration) -> None:
         """Answer the question about a tool, and those that follow."""

@@ -7,13 +7,21 @@ import re
 import signal
 import sys
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 import trio
 
+from peer.messages import MessageStream
+from relay.protocol.frames import Channel
+from relay.protocol.maps import encode_map
+from technician.attaching import open_tool
+from technician.errors import ToolFailed
 from technician.models import PreparedSession
 from technician.pairing import PairingEvents, pair
+from technician.requests import RequestClient
+from technician.restart import ask_restart
 from tests.helpers.host_process import HOST_FILE
 from tests.helpers.overlay_root import OverlayRoot, Unavailable, open_overlay_root
 from tests.helpers.relays import CUSTOMER, House, open_relay
@@ -28,6 +36,7 @@ SYSTEMCTL = """#!/bin/sh
 [ "$1" = --no-ask-password ] && shift
 case "$1" in
     show) [ -e "/etc/systemd/system/$4" ] && echo loaded || echo not-found ;;
+    reboot) echo reboot >> /run/asked ;;
     list-unit-files) ls /etc/systemd/system /etc/systemd/system/*.wants ;;
     *) ;;
 esac
@@ -53,8 +62,11 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
         yield house
 
 
-async def activate(house: House, prepared: PreparedSession, host: HostProgram) -> None:
-    events = PairingEvents(say=lambda _: None, show_code=lambda _: None, store=lambda _: None)
+async def activate(
+    house: House, prepared: PreparedSession, host: HostProgram, stored: list[bytes] | None = None
+) -> None:
+    keys = [] if stored is None else stored
+    events = PairingEvents(say=lambda _: None, show_code=lambda _: None, store=keys.append)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(
             pair, house.relay, prepared.session.id, prepared.link, prepared.security_code, events
@@ -153,3 +165,51 @@ async def test_a_customers_session_leaves_nothing(
     assert computer.traces() == before
     session = await house.relay.session(prepared.session.id)
     assert (session.end_reason, session.removal) == ("customer", "confirmed")
+
+
+async def test_a_technician_restarts_the_computer_and_it_comes_back(
+    tmp_path: Path, computer: OverlayRoot, house: House
+) -> None:
+    computer.write("/usr/bin/systemctl", SYSTEMCTL, mode="755")
+    computer.run("mkdir", "-p", "/run/systemd/system", "/etc/systemd/system/multi-user.target.wants")
+    computer.run("cp", str(HOST_FILE.absolute()), "/root/adhoc-host.pyz")
+    prepared = await house.relay.prepare(CUSTOMER)
+    home = tmp_path / "unused"
+    home.mkdir()
+    start = computer.command(PYTHON, "-I", "/root/adhoc-host.pyz", prepared.link.url(), "--terminal")
+    stored: list[bytes] = []
+    async with open_host(start, home, HOME="/root", TMPDIR="/tmp") as host:
+        await activate(house, prepared, host, stored)
+
+        @asynccontextmanager
+        async def restarting() -> AsyncIterator[RequestClient]:
+            password = prepared.link.access_password
+            claims = encode_map({"act": "restart"})
+            async with open_tool(
+                house.relay, prepared.session.id, Channel.CONTROL, stored[0], password, claims=claims
+            ) as stream:
+                yield RequestClient(MessageStream(stream))
+
+        async def refuse() -> None:
+            await host.hear("is about to restart this computer")
+            await host.hear("refuse: $")
+            await host.type("no")
+
+        async with restarting() as client, trio.open_nursery() as nursery:
+            nursery.start_soon(refuse)
+            with pytest.raises(ToolFailed, match="said no"):
+                await ask_restart(client, "normal")
+        async with restarting() as client:  # the technician thinks better of it
+            await client.ask("restart", mode="normal")
+            await host.hear("is about to restart this computer")
+        async with restarting() as client:
+            assert await ask_restart(client, "normal") == "boot"
+        assert computer.run("cat", "/run/asked") == "reboot\n"
+        host.send(signal.SIGTERM)  # as the system does on its way down
+        await host.wait()
+    (unit,) = [path for path in computer.traces() if path.endswith(".service") and "wants" not in path]
+    boot = computer.command("/bin/sh", "-c", exec_start_of(computer.run("cat", unit)))
+    async with open_host(boot, home, display="", HOME="/", TMPDIR="/tmp") as host:
+        await wait_online(house, prepared)
+        await house.relay.end(prepared.session.id)
+        assert await host.wait() == 0

@@ -132,6 +132,8 @@ export const support = {
   act_service_stop_other: "{count} services stopped",
   act_service_restart_one: "{count} service restarted",
   act_service_restart_other: "{count} services restarted",
+  act_restarted_one: "{count} restart of the computer",
+  act_restarted_other: "{count} restarts of the computer",
   act_shell_opened_one: "{count} terminal opened",
   act_shell_opened_other: "{count} terminals opened",
   act_other_one: "{count} other change",

@@ -127,6 +127,8 @@ export const support: Readonly<Record<keyof typeof en, string>> = {
   act_service_stop_other: "{count} servicios detenidos",
   act_service_restart_one: "{count} servicio reiniciado",
   act_service_restart_other: "{count} servicios reiniciados",
+  act_restarted_one: "{count} reinicio del equipo",
+  act_restarted_other: "{count} reinicios del equipo",
   act_shell_opened_one: "{count} terminal abierta",
   act_shell_opened_other: "{count} terminales abiertas",
   act_other_one: "{count} otro cambio",
