@@ -1,5 +1,6 @@
 """Dialling the relay: TCP, also by way of a proxy, TLS by the system's trust store, the WebSocket upgrade."""
 
+import select
 import socket
 import ssl
 from collections.abc import Iterator
@@ -56,6 +57,22 @@ async def dial(
             if stream is not None:
                 await trio.aclose_forcefully(stream)
             raise
+
+
+def is_writable(stream: trio.abc.Stream) -> bool:
+    """Whether a socket, plain or beneath TLS, takes something just now; False where that cannot be told.
+
+    Asking is one system call, waiting for it a way through the scheduler: on a fast path, where there nearly
+    always is room, that costs as much as sending.
+    """
+    if isinstance(stream, trio.SSLStream):
+        stream = stream.transport_stream
+    if not isinstance(stream, trio.SocketStream) or stream.socket.fileno() < 0:
+        return False
+    try:
+        return bool(select.select([], [stream.socket], [], 0)[1])
+    except (OSError, ValueError):  # lost meanwhile; or a number that is too large for select
+        return False
 
 
 def limit_unsent(stream: trio.abc.Stream, size: int) -> None:

@@ -2,12 +2,15 @@
 
 from collections import deque
 from collections.abc import Iterable, Mapping
-from typing import Protocol
+from typing import Final, Protocol
 
 from peer.errors import StreamClosed
 from relay.protocol.close_reasons import CloseReason
 from relay.protocol.errors import RemoteProtocolError
-from relay.protocol.messages import Message, MessageDecoder, encode_message
+from relay.protocol.messages import Message, MessageDecoder, encode_head, encode_message
+
+LARGE_BODY_BYTES: Final = 32 * 1024
+"""From here on a body is sent as it is, behind its head: a copy costs more than one more record."""
 
 
 class ByteStream(Protocol):
@@ -38,7 +41,11 @@ class MessageStream:
 
         Cancellation: part of the message may be on its way; all that is left to do is `close`.
         """
-        await self._stream.send(encode_message(head, body))
+        if len(body) < LARGE_BODY_BYTES:
+            await self._stream.send(encode_message(head, body))
+        else:
+            await self._stream.send(encode_head(head, len(body)))
+            await self._stream.send(body)
 
     async def send_all(self, messages: Iterable[tuple[Mapping[str, object], bytes]]) -> None:
         """Send several messages, heads and bodies, as one piece: small ones cost next to nothing each.

@@ -11,7 +11,7 @@ from relay.protocol.close_reasons import CloseReason
 from relay.protocol.errors import ProtocolError
 from relay.protocol.frames import Channel
 from relay.protocol.pairing import HostHandshake, Keys, ViewerHandshake
-from relay.protocol.sealing import Opener, Sealer
+from relay.protocol.sealing import OVERHEAD_BYTES, Opener, Sealer
 
 REKEY_INTERVAL: Final = 3600.0
 """Seconds after which a direction's key is replaced at the latest (SECURITY)."""
@@ -99,7 +99,9 @@ class SealedStream:
     def _next_record_bytes(self, left: int) -> int:
         if self._record_size is None:
             return min(left, MAX_RECORD_BYTES)
-        return self._record_size.take(left, trio.current_time())
+        return self._record_size.take(
+            min(left, self.stream.max_payload_bytes - OVERHEAD_BYTES), trio.current_time()
+        )
 
 
 async def open_sealed(

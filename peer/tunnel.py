@@ -21,12 +21,13 @@ from typing import Final
 
 import trio
 
-from peer.dial import dial, limit_unsent
+from peer.dial import dial, is_writable, limit_unsent
 from peer.errors import ConnectionFailed, NotAdmitted, StreamClosed
 from relay.protocol.batching import BatchSize
 from relay.protocol.close_reasons import CloseReason
 from relay.protocol.errors import LocalProtocolError, ProtocolError, RemoteProtocolError
 from relay.protocol.frames import (
+    MAX_FILES_PAYLOAD_BYTES,
     MAX_MESSAGE_BYTES,
     MAX_PAYLOAD_BYTES,
     MAX_VIEWER,
@@ -106,6 +107,17 @@ class Stream:
         self._is_accepted = False
         self.close_reason: CloseReason | None = None
 
+    @property
+    def max_payload_bytes(self) -> int:
+        """The largest payload that may be sent just now.
+
+        A receiver leaves up to half of its window ungranted (`ReceiveWindow`), and what does not fit into the
+        rest would wait for ever. Four frames in a window also keep the path busy.
+        """
+        if self.channel is not Channel.FILES:
+            return MAX_PAYLOAD_BYTES
+        return max(MAX_PAYLOAD_BYTES, min(self._send_window.largest // 4, MAX_FILES_PAYLOAD_BYTES))
+
     async def accept(self, params: Fields) -> None:
         """Take a stream from `Tunnel.incoming`: the viewer may send from now on."""
         self._check_open()
@@ -118,8 +130,7 @@ class Stream:
         """Queue one payload, once the other side has granted enough credit for it.
 
         Args:
-            payload: at most `MAX_PAYLOAD_BYTES`, on every channel. `files` would allow more, but a frame that
-                is larger than the window waits for ever, and one that is as large delays what is urgent.
+            payload: at most `max_payload_bytes`.
 
         Raises:
             StreamClosed: it was closed, by either side or with the connection.
@@ -127,8 +138,8 @@ class Stream:
 
         Cancellation: the payload was not sent.
         """
-        if len(payload) > MAX_PAYLOAD_BYTES:
-            raise LocalProtocolError("A payload must not be larger than 64 KiB and its seal.")
+        if len(payload) > self.max_payload_bytes:
+            raise LocalProtocolError("A payload must not be larger than its channel and its window allow.")
         message = encode_data(self.number, payload)
         await trio.lowlevel.checkpoint_if_cancelled()
         while True:
@@ -335,7 +346,8 @@ class Tunnel:
     async def _send_batch(self) -> None:
         """Send the most urgent of what waits, chosen when the socket has room and not before."""
         started = trio.current_time()
-        await self._socket.wait_send_all_might_not_block()
+        if not is_writable(self._socket):
+            await self._socket.wait_send_all_might_not_block()
         batch = b"".join(self._queue.take(self._batch_size.size))
         await self._socket.send_all(batch)
         if self._batch_size.sent(len(batch), trio.current_time() - started):

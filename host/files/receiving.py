@@ -9,6 +9,7 @@ deleted at the latest with the session (`host.parts`).
 import hashlib
 import os
 import stat
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final, Self
 
@@ -16,6 +17,7 @@ from host.files.places import Place
 from host.files.system import system
 from host.parts import Parts
 from host.problems import RequestProblem
+from peer.pieces import write_pieces
 from relay.protocol.messages import MAX_BODY_BYTES
 
 TRANSFER_CHARACTERS: Final = 32
@@ -97,18 +99,20 @@ class Writing:
         os.lseek(self._descriptor, 0, os.SEEK_SET)
         self._hash, self.offset = hashlib.sha256(), 0
 
-    def write(self, offset: int, data: bytes) -> None:
-        """Appends a piece.
+    def write(self, offset: int, pieces: Sequence[bytes]) -> None:
+        """Appends what came in one message.
 
         Raises:
             RequestProblem: it does not follow the last one, or goes beyond the size that was announced.
             OSError: the disk is full, or gone.
         """
-        if offset != self.offset or self.offset + len(data) > self._size:
+        size = sum(map(len, pieces))
+        if offset != self.offset or self.offset + size > self._size:
             raise RequestProblem("changed", "the pieces do not fit the size that was announced")
-        _write_all(self._descriptor, data)
-        self._hash.update(data)
-        self.offset += len(data)
+        write_pieces(self._descriptor, pieces)
+        for piece in pieces:
+            self._hash.update(piece)
+        self.offset += size
 
     def finish(self, sha256: bytes, *, modified: int, mode: int | None, keep: Place | None = None) -> None:
         """Checks the whole, and gives it its name, times and mode.
@@ -199,7 +203,7 @@ def _put_part(
 ) -> None:
     descriptor = system.create(part, place.folder, is_new=True)
     try:
-        _write_all(descriptor, data)
+        write_pieces(descriptor, [data])
         system.set_facts(descriptor, modified, mode)
     finally:
         os.close(descriptor)
@@ -215,12 +219,6 @@ def _check_target(place: Place, *, overwrite: bool) -> None:
         raise RequestProblem("is_folder", place.name)
     if not overwrite:
         raise RequestProblem("exists", place.name)
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]
 
 
 def _give_name(part: str, place: Place, *, overwrite: bool, keep: Place | None) -> None:

@@ -31,6 +31,7 @@ from peer.together import beside
 from relay.protocol.close_reasons import CloseReason
 from relay.protocol.errors import RemoteProtocolError
 from relay.protocol.frames import FieldReader
+from relay.protocol.messages import Message
 
 MAX_THREADS: Final = 4
 MAX_SIZE: Final = 1 << 53
@@ -292,34 +293,44 @@ class _Service:
     async def _take_pieces(self, request: Request, writing: Writing) -> bytes | None:
         """Write what comes, until its end; the SHA-256 that the viewer has, or None after a refusal."""
         is_refused = False
-        while True:
-            message = await self._stream.receive()
-            if message is None:
-                raise StreamClosed(CloseReason.BAD_FRAME, "The stream ended inside a file.")
-            fields = FieldReader(message.head)
-            require(
-                fields.number("id", at_most=MAX_ID) == request.id, "A file is followed by another request."
-            )
-            if "end" in message.head:
-                sha256 = fields.binary("end", length=32)
-                return None if is_refused else sha256
+
+        async def take(message: Message) -> None:
+            nonlocal is_refused
             if is_refused:
-                continue  # sent before the viewer could hear of it
+                return  # sent before the viewer could hear of it
             try:
-                if "drop" in message.head:
-                    await self._thread(writing.drop)
-                    raise RequestProblem("dropped")
-                if "restart" in message.head:
-                    await self._thread(writing.restart)
-                else:
-                    offset = fields.number("offset", at_most=MAX_SIZE)
-                    await self._thread(partial(writing.write, offset, message.body))
+                await self._take_piece(message, writing)
             except RequestProblem as problem:
                 is_refused = True
                 await self._refuse(request, problem)
             except OSError as error:
                 is_refused = True
                 await self._refuse(request, problem_of(error))
+
+        message = await self._next_piece(request)
+        while "end" not in message.head:
+            # One piece is written while the next is on its way.
+            message = await beside(partial(take, message), partial(self._next_piece, request))
+        sha256 = FieldReader(message.head).binary("end", length=32)
+        return None if is_refused else sha256
+
+    async def _next_piece(self, request: Request) -> Message:
+        message = await self._stream.receive()
+        if message is None:
+            raise StreamClosed(CloseReason.BAD_FRAME, "The stream ended inside a file.")
+        number = FieldReader(message.head).number("id", at_most=MAX_ID)
+        require(number == request.id, "A file is followed by another request.")
+        return message
+
+    async def _take_piece(self, message: Message, writing: Writing) -> None:
+        if "drop" in message.head:
+            await self._thread(writing.drop)
+            raise RequestProblem("dropped")
+        if "restart" in message.head:
+            await self._thread(writing.restart)
+        else:
+            offset = FieldReader(message.head).number("offset", at_most=MAX_SIZE)
+            await self._thread(partial(writing.write, offset, message.pieces))
 
     async def _digest(self, request: Request) -> None:
         def work(place: Place) -> dict[str, Any]:

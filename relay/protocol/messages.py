@@ -8,7 +8,7 @@ Both ends treat the other as hostile: sizes are checked before anything is kept 
 msgpack of plain values only. The relay sees none of this.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from struct import Struct
 from typing import Final, NoReturn
@@ -24,14 +24,30 @@ MAX_BODY_BYTES: Final = 1 << 20
 
 _SIZES: Final = Struct(">II")
 _MAX_ITEMS: Final = 4096
+_LEAST_PIECE_BYTES: Final = 4096
+"""Smaller pieces are put together: a body in single bytes would take a multiple of its size."""
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message: `head` says what it is, `body` carries bytes."""
+    """One message: `head` says what it is, `pieces` are its body as it came.
+
+    A body is kept in pieces because those who write it to a disk need no more, and one of a megabyte in one
+    piece costs as much as everything else that is done with it: fresh memory, page by page.
+    """
 
     head: Mapping[str, object]
-    body: bytes = field(default=b"", repr=False)
+    pieces: Sequence[bytes] = field(default=(), repr=False)
+
+    @property
+    def body(self) -> bytes:
+        """The body in one piece: for what is small."""
+        return b"".join(self.pieces)
+
+    @property
+    def size(self) -> int:
+        """Bytes of the body."""
+        return sum(map(len, self.pieces))
 
 
 def encode_message(head: Mapping[str, object], body: bytes = b"") -> bytes:
@@ -40,14 +56,23 @@ def encode_message(head: Mapping[str, object], body: bytes = b"") -> bytes:
     return b"".join((_SIZES.pack(len(packed), len(body)), packed, body))
 
 
+def encode_head(head: Mapping[str, object], body_bytes: int) -> bytes:
+    """What precedes a body of so many bytes in a message."""
+    packed: bytes = msgpack.packb(head, use_bin_type=True)
+    return _SIZES.pack(len(packed), body_bytes) + packed
+
+
 class MessageDecoder:
     """Untrusted bytes in, messages out; keeps what is not complete yet, at most one message and a piece."""
 
     def __init__(self) -> None:
-        self._pieces: list[bytes] = []
-        self._size = 0
+        # The beginning of the message under way, and how much of it is needed to get any further.
+        self._start = bytearray()
         self._wanted = _SIZES.size
-        """Bytes without which the next message cannot be complete, as far as is known."""
+        # Once its head is complete: the head, the body so far, and how many bytes of it are missing.
+        self._head: dict[str, object] | None = None
+        self._pieces: list[bytes] = []
+        self._missing = 0
 
     def feed(self, data: bytes) -> list[Message]:
         """The messages that `data` completes, in order.
@@ -55,35 +80,56 @@ class MessageDecoder:
         Raises:
             RemoteProtocolError: a message is too large or malformed; the decoder is of no more use.
         """
-        self._pieces.append(data)
-        self._size += len(data)
-        if self._size < self._wanted:
-            return []
-        buffer = b"".join(self._pieces) if len(self._pieces) > 1 else data
         found: list[Message] = []
-        start = 0
-        while True:
-            self._wanted = _SIZES.size
-            if len(buffer) - start < self._wanted:
+        position = 0
+        if self._head is not None:
+            position = self._take_piece(data, 0, found)
+        elif self._start:
+            self._start += data
+            if len(self._start) < self._wanted:
+                return found
+            data, self._start = bytes(self._start), bytearray()
+        while position < len(data):
+            body_at = self._read_head(data, position)
+            if body_at is None:
+                self._start += data[position:]
                 break
-            head_size, body_size = _SIZES.unpack_from(buffer, start)
-            if head_size > MAX_HEAD_BYTES or body_size > MAX_BODY_BYTES:
-                raise RemoteProtocolError("A message is too large.")
-            self._wanted += head_size + body_size
-            if len(buffer) - start < self._wanted:
-                break
-            body_at = start + _SIZES.size + head_size
-            head = _decode_head(buffer[start + _SIZES.size : body_at])
-            start += self._wanted
-            found.append(Message(head, buffer[body_at:start]))
-        self._pieces = [buffer[start:]] if start else [buffer]
-        self._size = len(buffer) - start
+            position = self._take_piece(data, body_at, found)
         return found
+
+    def _read_head(self, data: bytes, start: int) -> int | None:
+        """Where the body begins of the message that begins at `start`; None if its head is not complete."""
+        self._wanted = _SIZES.size
+        if len(data) - start < self._wanted:
+            return None
+        head_size, body_size = _SIZES.unpack_from(data, start)
+        if head_size > MAX_HEAD_BYTES or body_size > MAX_BODY_BYTES:
+            raise RemoteProtocolError("A message is too large.")
+        self._wanted += head_size
+        if len(data) - start < self._wanted:
+            return None
+        body_at = start + self._wanted
+        self._head, self._missing = _decode_head(data[start + _SIZES.size : body_at]), body_size
+        return body_at
+
+    def _take_piece(self, data: bytes, start: int, found: list[Message]) -> int:
+        """Take what `data` has of the body from `start` on; where the rest begins."""
+        end = start + self._missing
+        piece = data if start == 0 and end >= len(data) else data[start:end]
+        self._missing -= len(piece)
+        if self._pieces and len(self._pieces[-1]) < _LEAST_PIECE_BYTES:
+            self._pieces[-1] += piece
+        elif piece:
+            self._pieces.append(piece)
+        if not self._missing and self._head is not None:
+            found.append(Message(self._head, self._pieces))
+            self._head, self._pieces = None, []
+        return start + len(piece)
 
     @property
     def is_between_messages(self) -> bool:
         """True if an end now would cut nothing in two."""
-        return self._size == 0
+        return self._head is None and not self._start
 
 
 def _decode_head(data: bytes) -> dict[str, object]:

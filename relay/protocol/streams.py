@@ -60,12 +60,16 @@ class Window:
     """Credit of one direction of one stream, in bytes of whole DATA frames.
 
     Concurrency: none; whoever owns the stream calls.
+
+    Attributes:
+        available: what may be sent now.
+        largest: what was available at a time at most: the receiver's window is at least as large.
     """
 
-    __slots__ = ("available",)
+    __slots__ = ("available", "largest")
 
     def __init__(self, initial: int = 0) -> None:
-        self.available = initial
+        self.available = self.largest = initial
 
     def grant(self, amount: int) -> None:
         """Add `amount`.
@@ -76,6 +80,7 @@ class Window:
         if self.available + amount > MAX_WINDOW_BYTES:
             raise RemoteProtocolError("more credit was granted than a window may hold")
         self.available += amount
+        self.largest = max(self.largest, self.available)
 
     def spend(self, size: int) -> None:
         """Count a frame that the other side sent.

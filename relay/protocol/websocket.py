@@ -43,6 +43,7 @@ _CONTINUATION, _TEXT, _BINARY = 0x0, 0x1, 0x2
 _CLOSE, _PING, _PONG = 0x8, 0x9, 0xA
 _OPCODES = frozenset({_CONTINUATION, _TEXT, _BINARY, _CLOSE, _PING, _PONG})
 _WHOLE_BINARY = _FIN | _BINARY
+_KEYS_AT_ONCE = 64
 
 _SHORT_HEADERS = [bytes((_WHOLE_BINARY, length)) for length in range(126)]
 _INVALID_PAYLOAD = 1007
@@ -122,6 +123,7 @@ class WebSocketCodec:
         "_failure",
         "_is_client",
         "_is_closed",
+        "_keys",
         "_max_message_bytes",
         "_message",
         "_message_opcode",
@@ -153,6 +155,8 @@ class WebSocketCodec:
         self._message = bytearray()
         self._empty_fragments = 0
         self._utf8 = codecs.getincrementaldecoder("utf-8")() if allow_text else None
+        # The sender's: masking keys for the next frames.
+        self._keys: list[bytes] = []
         # The receiver's: how it ended.
         self._is_closed = False
         self._failure: WebSocketError | None = None
@@ -383,9 +387,18 @@ class WebSocketCodec:
     def _encode(self, opcode: int, payload: Bytes) -> bytes:
         if not self._is_client:
             return b"".join((_encode_header(_FIN | opcode, 0, len(payload)), payload))
-        key = secrets.token_bytes(4)
+        key = self._next_key()
         header = _encode_header(_FIN | opcode, _MASKED, len(payload))
         return b"".join((header, key, apply_mask(payload, key)))
+
+    def _next_key(self) -> bytes:
+        """A masking key that nobody can foretell (RFC 6455 §5.3). Random bytes are asked for in one piece for
+        many: a system call for each frame costs as much as masking it, and lets another thread in.
+        """
+        if not self._keys:
+            random = secrets.token_bytes(4 * _KEYS_AT_ONCE)
+            self._keys = [random[at : at + 4] for at in range(0, len(random), 4)]
+        return self._keys.pop()
 
 
 def _encode_header(first: int, mask_bit: int, length: int) -> bytes:

@@ -2,12 +2,14 @@
 
 import hashlib
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Final
 
 from peer.naming import Name, give_name
+from peer.pieces import write_pieces
 from relay.protocol.messages import MAX_BODY_BYTES
 from technician.errors import TechnicianError
 from technician.files.client import RemoteFile
@@ -46,14 +48,15 @@ class Part:
         os.lseek(self._descriptor, 0, os.SEEK_SET)
         self._hash, self.size = hashlib.sha256(), 0
 
-    def append(self, data: bytes) -> None:
+    def append(self, pieces: Sequence[bytes]) -> None:
         """Write on."""
         try:
-            _write_all(self._descriptor, data)
+            write_pieces(self._descriptor, pieces)
         except OSError as exc:
             raise LocalProblem(f"{self._path} cannot be written: {exc.strerror}.") from exc
-        self._hash.update(data)
-        self.size += len(data)
+        for piece in pieces:
+            self._hash.update(piece)
+            self.size += len(piece)
 
     def give_name(self, target: Path, facts: RemoteFile, *, overwrite: bool, keep: Path | None) -> None:
         """Make it the file it is meant to be, with its time and the user's own permissions."""
@@ -91,7 +94,7 @@ def write_small(
         descriptor = os.open(part, flags, 0o600)
         try:
             try:
-                _write_all(descriptor, data)
+                write_pieces(descriptor, [data])
                 _set_facts(descriptor, facts)
             finally:
                 os.close(descriptor)
@@ -115,12 +118,6 @@ def part_path(target: Path) -> Path:
 def is_part(name: str) -> bool:
     """Whether a name looks like that of a part, of ours or of the host's."""
     return name.startswith(".") and name.endswith(".part")
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]
 
 
 def _set_facts(descriptor: int, facts: RemoteFile) -> None:

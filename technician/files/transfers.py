@@ -141,7 +141,7 @@ async def _take(
     try:
         if "ok" in message.head:  # all of a small file
             await trio.to_thread.run_sync(part.restart)
-            await trio.to_thread.run_sync(part.append, message.body)
+            await trio.to_thread.run_sync(part.append, message.pieces)
             resumed_at = 0
         else:
             facts, resumed_at = _begins(message)
@@ -151,10 +151,10 @@ async def _take(
             size, message = part.size, await client.answer_to(number)
             while "ok" not in message.head:
                 offset = FieldReader(message.head).number("offset")
-                if offset != size or not message.body or size + len(message.body) > facts.size:
+                if offset != size or not message.size or size + message.size > facts.size:
                     raise RemoteProtocolError("a piece that does not follow")
-                size += len(message.body)
-                write = partial(trio.to_thread.run_sync, part.append, message.body)
+                size += message.size
+                write = partial(trio.to_thread.run_sync, part.append, message.pieces)
                 # One piece is written while the next is on its way.
                 message = await beside(write, partial(client.answer_to, number))
                 progress(size, facts.size)

@@ -3,14 +3,16 @@
 import pytest
 
 from relay.protocol.batching import (
+    FIRST_RATE_INTERVAL,
     MAX_BATCH_BYTES,
-    MAX_RECORD_BYTES,
+    MAX_FILE_RECORD_BYTES,
     MIN_PIECE_BYTES,
     PIECE_SECONDS,
     RATE_INTERVAL,
     BatchSize,
     RecordSize,
 )
+from relay.protocol.streams import INITIAL_WINDOW_BYTES
 
 
 def test_batches_shrink_on_a_slow_path_and_grow_again_on_a_fast_one() -> None:
@@ -52,11 +54,25 @@ def records_of(rate: float) -> int:
     [
         (0.1e6, MIN_PIECE_BYTES),
         (8e6, 8e6 * PIECE_SECONDS),
-        (100e6, MAX_RECORD_BYTES),
+        (100e6, MAX_FILE_RECORD_BYTES),
     ],
 )
 def test_a_record_is_what_the_path_carries_in_a_moment(rate: float, size: float) -> None:
     assert records_of(rate) == pytest.approx(size, rel=0.15)
+
+
+def test_a_fast_path_has_large_records_after_a_moment() -> None:
+    records, now = RecordSize(), 0.0
+    while now < 0.1:
+        now += records.take(1 << 30, now) / 300e6
+    assert records.take(1 << 30, now) == MAX_FILE_RECORD_BYTES
+
+
+def test_the_first_credit_all_at_once_is_no_fast_path() -> None:
+    records = RecordSize()
+    for _ in range(INITIAL_WINDOW_BYTES // MIN_PIECE_BYTES):
+        records.take(1 << 30, 0.0)
+    assert records.take(1 << 30, FIRST_RATE_INTERVAL) < 2 * MIN_PIECE_BYTES
 
 
 def test_records_begin_small_and_are_never_larger_than_what_there_is() -> None:
