@@ -67,32 +67,33 @@ class Relaying:
     Attributes:
         senders: where sender tasks run; it outlives every connection.
         buffer: holds one read, from the system call to the end of its decoding.
+        turn: who has something to send at the end of this turn; None between turns.
     """
 
     def __init__(self, senders: trio.Nursery) -> None:
         self.senders = senders
         self.buffer = memoryview(bytearray(RECEIVE_BYTES))
-        self._turn: dict[PeerConnection, None] | None = None
+        self.turn: dict[PeerConnection, None] | None = None
 
     def __enter__(self) -> None:
         """Begin a turn: a stretch without a checkpoint in which a read's messages are handled."""
-        self._turn = {}
+        self.turn = {}
 
     def __exit__(self, *error: object) -> None:
         self.end_turn()
 
     def end_turn(self) -> None:
         """Send what the turn has queued; before every checkpoint."""
-        peers, self._turn = self._turn, None
+        peers, self.turn = self.turn, None
         for peer in peers or ():
             peer._send_waiting()
 
     def wake(self, peer: "PeerConnection") -> None:
         """`peer` has something to send: at the end of the turn, or now if there is none."""
-        if self._turn is None:
+        if self.turn is None:
             peer._send_waiting()
         else:
-            self._turn[peer] = None
+            self.turn[peer] = None
 
 
 class PeerConnection:
@@ -186,6 +187,16 @@ class PeerConnection:
         """Queue DATA in WebSocket frames as they go out. The caller has counted its credit."""
         if self._closing is not None:
             return
+        if (
+            self._relaying.turn is None  # nobody collects what is to be sent
+            and self._is_running
+            and self._sending is None
+            and not self._queue.data_bytes
+            and not self._queue.control_bytes
+            and not self._batch
+        ):
+            self._send_alone(frames)
+            return
         self._queue.push_data(priority, stream, frames)
         if self._queue.data_bytes > MAX_QUEUED_BYTES:
             self.close(CloseReason.STALLED)
@@ -237,6 +248,15 @@ class PeerConnection:
         if self._is_running and self._sending is None:
             self._relaying.wake(self)
 
+    def _send_alone(self, frames: bytes) -> None:
+        """Send one piece past the queue; a task is started for what the socket does not take."""
+        try:
+            self._batch = self._transport.send_piece(frames)
+        except PeerGone:
+            self._give_up()
+        if self._batch:
+            self._start_sender()
+
     def _send_waiting(self) -> None:
         """Send what the socket takes at once; a task is started only for the rest."""
         if not self._is_running or self._sending is not None:
@@ -247,11 +267,14 @@ class PeerConnection:
         except PeerGone:
             self._give_up()
         if self._batch:
-            self._last_progress = trio.current_time()
-            self._sending = trio.CancelScope()
-            self._relaying.senders.start_soon(self._send_until_empty, self._sending)
+            self._start_sender()
         else:
             self._tell_if_drained()
+
+    def _start_sender(self) -> None:
+        self._last_progress = trio.current_time()
+        self._sending = trio.CancelScope()
+        self._relaying.senders.start_soon(self._send_until_empty, self._sending)
 
     def _send_batch(self, max_bytes: int) -> int:
         """Send what the last batch left, or else the next one; how many bytes that was to be.
@@ -320,7 +343,8 @@ class PeerConnection:
             if answer:
                 await self._transport.send_promptly(answer)
             while self._closing is None:
-                await self._receive_events()
+                await self._transport.wait_to_receive()
+                self._receive_now(None)
                 while self._events:
                     event = self._events.pop(0)
                     if isinstance(event, bytes):
@@ -353,7 +377,17 @@ class PeerConnection:
         try:
             self._wake_sender()
             with self._receiving:
-                await self._receive_all(receive, forward)
+                try:
+                    while self._closing is None:
+                        if self._events:
+                            await self._handle_events(receive, forward)
+                        else:
+                            await self._transport.wait_to_receive()
+                            self._receive_now(forward)
+                except PeerGone:
+                    self._give_up()
+                except ProtocolError as exc:
+                    self.close(exc.close_reason)
             if self._batch or self._queue:
                 self._drained = trio.Event()
                 with trio.move_on_after(self._settings.close_timeout):
@@ -386,20 +420,6 @@ class PeerConnection:
             return
         self._transport.abort()
 
-    async def _receive_all(
-        self, receive: Callable[[bytes], Awaitable[None] | None], forward: Callable[[Run], None]
-    ) -> None:
-        try:
-            while self._closing is None:
-                if self._events:
-                    await self._handle_events(receive, forward)
-                else:
-                    await self._receive_events()
-        except PeerGone:
-            self._give_up()
-        except ProtocolError as exc:
-            self.close(exc.close_reason)
-
     async def _handle_events(
         self, receive: Callable[[bytes], Awaitable[None] | None], forward: Callable[[Run], None]
     ) -> None:
@@ -422,14 +442,27 @@ class PeerConnection:
                     else:
                         self._handle_control_event(event)
 
-    async def _receive_events(self) -> None:
-        await self._transport.wait_to_receive()
-        count = self._transport.receive_now(self._relaying.buffer)
+    def _receive_now(self, forward: Callable[[Run], None] | None) -> None:
+        """Read once; a lone run is forwarded, everything else is for `_handle_events`.
+
+        Raises:
+            PeerGone: the connection ended.
+            ProtocolError: what came is wrong.
+        """
+        buffer = self._relaying.buffer
+        count = self._transport.receive_now(buffer)
+        if count is None:
+            return
         if count == 0:
             raise PeerGone("the peer hung up")
-        if count is not None:
-            self._last_heard = trio.current_time()
-            self._events += self._codec.receive_data(self._relaying.buffer[:count])
+        events = self._codec.receive_data(buffer[:count])
+        if forward is not None and len(events) == 1 and type(events[0]) is Run and self._closing is None:
+            # The click of a mouse while nothing else goes on: every step here is one that is felt (cold code,
+            # measured with `./dev bench latency`), so that there is no turn to collect its consequences.
+            forward(events[0])
+        else:
+            self._events += events
+        self._last_heard = trio.current_time()
 
     def _handle_control_event(self, event: object) -> None:
         match event:

@@ -289,8 +289,8 @@ class Tunnel:
         if run.size > window.available or run.largest > stream.max_message_bytes or not stream.is_accepted:
             self._refuse_data(stream, run, window)
         window.available -= run.size
-        stream.viewer_traffic.count(run, window)
         stream.viewer.peer.queue_data(stream.viewer_priority, run.stream, run.wire)
+        stream.viewer_traffic.count(run, window)
 
     def forward_from_viewer(self, viewer: Viewer, run: Run) -> None:
         """Route DATA of a viewer.
@@ -306,9 +306,9 @@ class Tunnel:
         if run.size > window.available or run.largest > stream.max_message_bytes or not stream.is_accepted:
             self._refuse_data(stream, run, window)
         window.available -= run.size
-        stream.host_traffic.count(run, window)
         if self._host is not None:
             self._host.queue_data(stream.host_priority, run.stream, run.wire)
+        stream.host_traffic.count(run, window)
 
     def receive_from_host(self, message: bytes) -> Awaitable[None] | None:
         frame = decode_frame(message)

@@ -24,7 +24,7 @@ from relay.protocol.frames import Close, Data, Frame, Notice, decode_frame, enco
 from relay.protocol.runs import Run, take_run
 from relay.protocol.streams import MAX_CONTROL_BYTES, Priority
 from relay.protocol.websocket import CloseReceived, Ping, WebSocketCodec
-from relay.transport import Chunk, memory_transport_pair
+from relay.transport import MEMORY_BYTES, Chunk, memory_transport_pair
 from tests.helpers.far_end import FarEnd
 
 STREAM = 1 << 16 | 1
@@ -258,6 +258,56 @@ async def test_what_one_read_causes_leaves_in_one_send(
         assert sends == [5]
 
 
+async def test_lone_frames_are_passed_on_at_once_and_in_order_when_the_socket_is_full(
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with running() as it:
+        source, far = connected(nursery, it.relaying)
+
+        def forward(run: Run) -> None:
+            it.peer.queue_data(Priority.FILES, run.stream, run.wire)
+            queued.append(it.peer.queued_bytes)
+
+        queued: list[int] = []
+        nursery.start_soon(source.run, it.received.append, forward)
+        frames = [Data(STREAM, bytes([number]) * 40_000) for number in range(4)]
+        await far.send(frames[0])
+        await trio.testing.wait_all_tasks_blocked()
+        assert queued == [0]
+        for frame in frames[1:]:
+            await far.send(frame)
+            await trio.testing.wait_all_tasks_blocked()
+        size = len(on_wire(frames[0]))
+        assert queued[1:] == [size * number - MEMORY_BYTES for number in range(2, 5)]
+        it.peer.queue_frame(Notice("urgent", {}))
+        got = [await it.far.read() for _ in range(5)]
+        assert got == [frames[0], frames[1], Notice("urgent", {}), frames[2], frames[3]]
+        await trio.testing.wait_all_tasks_blocked()
+        assert it.peer.queued_bytes == 0
+        await far.pipe.aclose()
+
+
+async def test_a_lone_frame_to_a_peer_that_is_gone_hurts_nobody(
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with running() as it:
+        source, far = connected(nursery, it.relaying)
+        nursery.start_soon(
+            source.run,
+            it.received.append,
+            lambda run: it.peer.queue_data(Priority.INPUT, run.stream, run.wire),
+        )
+        await trio.testing.wait_all_tasks_blocked()
+        it.far.pipe.abort()
+        await far.send(Data(STREAM, b"click"))
+        await trio.testing.wait_all_tasks_blocked()
+        assert it.ended == [CloseReason.DEAD]
+        await far.send(Data(STREAM, b"click"))
+        await trio.testing.wait_all_tasks_blocked()
+        assert source.close_reason is None
+        await far.pipe.aclose()
+
+
 async def test_data_comes_in_runs_and_everything_else_in_between(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
@@ -318,6 +368,18 @@ async def test_a_peer_that_hangs_up_before_its_first_message_is_gone(
     await far.pipe.aclose()
     with pytest.raises(PeerGone):
         await peer.receive_first()
+
+
+async def test_the_first_message_has_a_deadline_and_the_answer_goes_before_it(
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    peer, far = connected(nursery)
+    with pytest.raises(trio.TooSlowError):
+        await peer.receive_first(b"answer", deadline=trio.current_time() + 5)
+    assert trio.current_time() == pytest.approx(5, abs=0.01)
+    assert await far.pipe.receive_some() == b"answer"
+    await peer.refuse(CloseReason.HANDSHAKE_TIMEOUT)
+    assert await far.read() == Close(0, CloseReason.HANDSHAKE_TIMEOUT)
 
 
 async def test_a_cancelled_connection_starts_nothing_any_more(autojump_clock: trio.testing.MockClock) -> None:

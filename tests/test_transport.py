@@ -115,6 +115,74 @@ async def test_bytes_arrive_whole_and_in_order_both_ways_at_once(pair: Pair) -> 
     assert received == {"there": there, "back": back}
 
 
+async def test_pieces_sent_without_waiting_arrive_whole_and_what_is_left_goes_on(pair: Pair) -> None:
+    one, other = pair
+    piece = os.urandom(200_000)
+    sent = bytearray()
+    left: list[Chunk] = []
+    while not left:
+        sent += piece
+        left = one.send_piece(piece)
+    received = bytearray()
+    while len(received) < len(sent):
+        data = other.receive_some_now(70_000)
+        if data is None:
+            await other.wait_to_receive()
+            continue
+        assert 0 < len(data) <= 70_000
+        received += data
+        if left:
+            left = one.send_now(left)
+    assert received == sent
+    assert not left
+    assert other.receive_some_now() is None
+
+
+async def test_what_can_leave_at_once_is_sent_without_a_checkpoint(pair: Pair) -> None:
+    one, other = pair
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await one.send_promptly([b"at ", b"once"])
+        await one.send_promptly(b"!")
+    assert not scope.cancelled_caught
+    assert await receive_exactly(other, 8) == b"at once!"
+    with pytest.raises(trio.TooSlowError), trio.fail_after(0.05):
+        await one.send_promptly(FLOOD)
+    with pytest.raises(PeerGone):
+        one.send_piece(b"no more")
+    with pytest.raises(PeerGone):
+        await one.send_promptly(b"no more")
+
+
+async def test_bytes_put_back_come_first_without_waiting(pair: Pair) -> None:
+    one, other = pair
+    await one.send_all(b"later")
+    other.unread(b"first")
+    assert other.receive_some_now(3) == b"fir"
+    assert other.receive_some_now() == b"st"
+    assert await receive_exactly(other, 5) == b"later"
+
+
+async def test_who_receives_without_waiting_learns_of_the_end(pair: Pair) -> None:
+    one, other = pair
+
+    async def read_end() -> None:
+        while (data := other.receive_some_now()) is None:
+            await other.wait_to_receive()
+        assert data == b""
+        await other.aclose()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(read_end)
+        await one.aclose()
+    with pytest.raises(PeerGone):
+        other.receive_some_now()
+    with pytest.raises(PeerGone):
+        other.receive_now(memoryview(bytearray(8)))
+    with pytest.raises(PeerGone):
+        await other.wait_to_receive()
+
+
 @pytest.mark.parametrize(
     "chunks",
     [

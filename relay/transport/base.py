@@ -197,6 +197,10 @@ class Transport(ABC):
             raise PeerGone("An earlier send did not finish, so nothing more can be sent.")
         return self._send(chunks)
 
+    def send_piece(self, piece: bytes) -> list[Chunk]:
+        """`send_now` of one piece that is not empty."""
+        return self.send_now([piece])
+
     def _send(self, chunks: list[Chunk]) -> list[Chunk]:
         self._check_open()
         try:

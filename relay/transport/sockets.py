@@ -8,7 +8,14 @@ from struct import pack
 import trio
 
 from relay.transport import base
-from relay.transport.base import Chunk, Transport, drop_sent, join_small, peer_gone
+from relay.transport.base import (
+    CONNECTION_ERRORS,
+    Chunk,
+    Transport,
+    drop_sent,
+    join_small,
+    peer_gone,
+)
 
 UNSENT_BYTES = 65536
 """What the kernel may hold unsent (TCP_NOTSENT_LOWAT), so that a mouse click never waits behind a file; at
@@ -143,6 +150,34 @@ class SocketTransport(KernelTransport):
         if already_read:
             self.unread(already_read)
 
+    async def wait_to_receive(self) -> None:
+        if not self._is_drained or self._already_read or self._is_receiving or self._is_closed:
+            await super().wait_to_receive()
+            return
+        # What an idle connection waits in. The same as the other way, with three coroutines less to go back
+        # through when it wakes.
+        self._is_receiving = True
+        try:
+            await trio.lowlevel.wait_readable(self._sock)
+        except CONNECTION_ERRORS as error:
+            raise peer_gone(error) from error
+        finally:
+            self._is_receiving = False
+
+    def receive_now(self, buffer: memoryview) -> int | None:
+        if self._is_closed or self._already_read:
+            return super().receive_now(buffer)
+        # The same as the other way, in one step.
+        try:
+            count = self._sock.recv_into(buffer)
+        except BlockingIOError:
+            self._is_drained = True
+            return None
+        except CONNECTION_ERRORS as error:
+            raise peer_gone(error) from error
+        self._is_drained = count < len(buffer)
+        return count
+
     def _read(self, buffer: memoryview) -> int | None:
         try:
             return self._sock.recv_into(buffer)
@@ -157,6 +192,17 @@ class SocketTransport(KernelTransport):
             return None
         self._is_drained = len(data) < max_bytes
         return data
+
+    def send_piece(self, piece: bytes) -> list[Chunk]:
+        if self._is_sending or self._is_send_unfinished or self._is_closed:
+            return super().send_piece(piece)
+        try:
+            sent = self._sock.send(piece)
+        except BlockingIOError:
+            return [piece]
+        except CONNECTION_ERRORS as error:
+            raise peer_gone(error) from error
+        return [memoryview(piece)[sent:]] if sent < len(piece) else []
 
     def _send_some(self, chunks: list[Chunk]) -> list[Chunk]:
         chunks = join_small(chunks)
