@@ -8,6 +8,7 @@ import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import closing, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -26,6 +27,7 @@ from relay.transport import (
     Transport,
     memory_transport_pair,
 )
+from relay.transport.tls import waiting_bytes, whole_records
 from tests.helpers.transports import (
     make_tls_contexts,
     open_socket_pair,
@@ -614,11 +616,11 @@ class HesitantSocket(ssl.SSLSocket):
 
     hesitations = 1
 
-    def recv_into(self, buffer: Buffer, nbytes: int | None = None, flags: int = 0) -> int:
+    def read(self, len: int = 1024, buffer: Buffer | None = None) -> Any:
         if self.hesitations:
             self.hesitations -= 1
             raise ssl.SSLWantWriteError(ssl.SSL_ERROR_WANT_WRITE, "want write")
-        return super().recv_into(buffer, nbytes, flags)
+        return super().read(len, buffer)
 
 
 @pytest.mark.sockets
@@ -642,22 +644,70 @@ async def test_reader_and_writer_may_both_wait_to_write(tmp_path: Path) -> None:
         end.abort()
 
 
+@pytest.mark.parametrize(
+    "sizes", [(), (1,), (16384,), (16385,), (65_560, 65_560, 10), (10, 20, 16_000, 40_000), (16_374, 10, 5)]
+)
+def test_chunks_are_cut_into_whole_records(sizes: tuple[int, ...]) -> None:
+    chunks: list[Chunk] = [os.urandom(size) for size in sizes]
+    pieces = whole_records(chunks)
+    assert b"".join(pieces) == b"".join(chunks)
+    assert all(len(piece) % 16384 == 0 for piece in pieces[:-1])
+    assert all(pieces)
+    again = whole_records(list(pieces))
+    assert [len(piece) for piece in again] == [len(piece) for piece in pieces]
+
+
+@pytest.mark.sockets
+async def test_many_odd_chunks_arrive_whole_through_a_slow_reader(tmp_path: Path) -> None:
+    dialled, accepted = await open_tls_transports(tmp_path)
+    chunks: list[Chunk] = [os.urandom(size) for size in (65_560, 3, 70_001, 16_384, 1, 5_000_000, 90_000)]
+    received = bytearray()
+
+    async def read_slowly() -> None:
+        while len(received) < sum(map(len, chunks)):
+            received.extend(await accepted.receive_some(40_000))
+            await trio.lowlevel.checkpoint()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(read_slowly)
+        await dialled.send_all(chunks)
+    assert received == b"".join(chunks)
+    for end in (dialled, accepted):
+        end.abort()
+
+
+@pytest.mark.sockets
+async def test_all_records_that_have_come_are_read_at_once(tmp_path: Path) -> None:
+    dialled, accepted = await open_tls_transports(tmp_path)
+    await dialled.send_all(bytes(70_000))
+    while waiting_bytes(accepted._sock) < 70_000:
+        await trio.lowlevel.checkpoint()
+    await accepted.wait_to_receive()
+    assert accepted.receive_now(memoryview(bytearray(1 << 18))) == 70_000
+    assert waiting_bytes(accepted._sock) == 0
+    for end in (dialled, accepted):
+        end.abort()
+
+
 class FailingSocket(ssl.SSLSocket):
     """Fails at the second record, once, and would then wait for ever."""
 
     reads = 0
 
-    def recv_into(self, buffer: Buffer, nbytes: int | None = None, flags: int = 0) -> int:
+    def read(self, len: int = 1024, buffer: Buffer | None = None) -> Any:
         self.reads += 1
         if self.reads == 2:
             raise ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
-        return super().recv_into(buffer, nbytes, flags)
+        return super().read(len, buffer)
 
 
 @pytest.mark.sockets
 async def test_records_before_a_failure_are_received_and_then_the_failure(tmp_path: Path) -> None:
     dialled, accepted = await open_tls_transports(tmp_path, FailingSocket)
     await dialled.send_all(b"good")
+    await dialled.send_all(b"bad")
+    while waiting_bytes(accepted._sock) < 50:
+        await trio.lowlevel.checkpoint()
     assert await accepted.receive_some() == b"good"
     with pytest.raises(PeerGone, match=os.strerror(errno.ECONNRESET)):
         await accepted.receive_some()

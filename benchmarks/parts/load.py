@@ -251,10 +251,10 @@ class Source:
                 self._available -= self._cost
             self._rest = self._batch
         try:
-            sent = self.sock.send(self._rest)
+            while self._rest:  # once, but with TLS, which sends a record of at most 16 KiB each time
+                self._rest = self._rest[self.sock.send(self._rest) :]
         except (BlockingIOError, ssl.SSLWantWriteError):
             return
-        self._rest = self._rest[sent:]
 
     def _want(self, interest: int) -> None:
         if interest != self.interest:
