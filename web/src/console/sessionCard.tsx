@@ -1,6 +1,6 @@
 /** One open session: its state, its computer, its tools; and, until it is active, its security code and link. */
 import { useSignal } from "@preact/signals";
-import { CircleStop, History, PencilLine, UserPlus } from "lucide-preact";
+import { CircleStop, History, PencilLine, Power, UserPlus } from "lucide-preact";
 import type { Session } from "../api/types";
 import { counted, t } from "../i18n/text";
 import { clean } from "../text/clean";
@@ -68,6 +68,17 @@ export function SessionCard({ session, desk }: { session: Session; desk: Desk })
             <Icon as={History} size={18} />
             <span>{t("details")}</span>
           </Link>
+          {session.state === "active" && session.tools.control.reason === null && session.access !== "view" && (
+            <a
+              class="button quiet"
+              href={`/session/${encodeURIComponent(session.id)}#restart`}
+              target="_blank"
+              rel="noopener noreferrer"
+            >
+              <Icon as={Power} size={18} />
+              <span>{t("restart_computer")}</span>
+            </a>
+          )}
           {session.may_manage && (
             <>
               <Button kind="quiet" icon={PencilLine} onPress={() => (question.value = "note")}>

@@ -4,6 +4,7 @@ import { customer } from "./en.customer";
 import { dashboard } from "./en.dashboard";
 import { files } from "./en.files";
 import { refusals } from "./en.refusals";
+import { restart } from "./en.restart";
 import { settings } from "./en.settings";
 import { support } from "./en.support";
 import { sync } from "./en.sync";
@@ -16,6 +17,7 @@ export const en = {
   ...dashboard,
   ...files,
   ...refusals,
+  ...restart,
   ...settings,
   ...audit,
   ...support,

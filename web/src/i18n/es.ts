@@ -4,6 +4,7 @@ import { customer } from "./es.customer";
 import { dashboard } from "./es.dashboard";
 import { files } from "./es.files";
 import { refusals } from "./es.refusals";
+import { restart } from "./es.restart";
 import { settings } from "./es.settings";
 import { support } from "./es.support";
 import { sync } from "./es.sync";
@@ -17,6 +18,7 @@ export const es: Catalogue = {
   ...dashboard,
   ...files,
   ...refusals,
+  ...restart,
   ...settings,
   ...audit,
   ...support,

@@ -41,8 +41,12 @@ export type ViewerState =
 /** A tool's stream, just proven, and the way to more on the same connection. */
 export interface OpenTool {
   readonly channel: SealedChannel;
-  /** Opens another stream, of this tool or for the chat. @throws StreamClosed if that is refused, or all is closed. */
-  readonly openStream: (tool: Tool) => Promise<SealedChannel>;
+  /**
+   * Opens another stream, of this tool or for the chat, with the tool's options packed as claims.
+   *
+   * @throws StreamClosed if that is refused, or all is closed.
+   */
+  readonly openStream: (tool: Tool, claims?: Bytes) => Promise<SealedChannel>;
 }
 
 /** Where the tool is shown. */
@@ -87,6 +91,8 @@ class Stopped extends Error {
 export class ToolConnection {
   readonly state = signal<ViewerState>({ kind: "loading" });
   readonly session = signal<Session | null>(null);
+  /** The computer is being restarted, and when its program comes back; until there is something to be seen again. */
+  readonly restarting = signal<"boot" | "sign_in" | null>(null);
   /** The company wants to know why somebody connects. */
   readonly needsReason = signal(false);
   readonly #backoff = new Backoff();
@@ -238,8 +244,8 @@ export class ToolConnection {
   /** One stream of the tool, from the handshake to its end. @throws StreamClosed once the connection is closed. */
   async #useStream(client: TunnelClient, unlocked: Unlocked, signal: AbortSignal): Promise<CloseReason> {
     const place = { origin: location.origin, session: this.id };
-    const openStream = (tool: Tool): Promise<SealedChannel> =>
-      connectChannel(client, tool, { ...place, ...unlocked, signal });
+    const openStream = (tool: Tool, claims?: Bytes): Promise<SealedChannel> =>
+      connectChannel(client, tool, { ...place, ...unlocked, signal, ...(claims && { claims }) });
     let channel: SealedChannel;
     try {
       channel = await openStream(this.tool);
@@ -266,6 +272,7 @@ export class ToolConnection {
   showed(): void {
     if (this.state.peek().kind !== "securing") return;
     this.state.value = { kind: "connected" };
+    this.restarting.value = null;
     this.#backoff.reset();
   }
 

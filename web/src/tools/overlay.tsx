@@ -65,6 +65,13 @@ function OverlayFace({
     case "password":
       return <PasswordForm computer={computer} fault={state.fault} connection={connection} chat={chat} />;
     case "host_offline":
+      if (connection.restarting.value !== null) {
+        return (
+          <Face icon={Hourglass} title={t("viewer_restarting")}>
+            <p>{t(`viewer_restarting_${connection.restarting.value}`)}</p>
+          </Face>
+        );
+      }
       return (
         <Face icon={MonitorOff} title={t("viewer_host_offline")}>
           <p>{t("viewer_host_offline_hint")}</p>

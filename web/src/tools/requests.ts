@@ -30,6 +30,8 @@ const SENTENCES = {
   bad_value: "problem_bad_value",
   own: "problem_own",
   unavailable: "problem_unavailable",
+  declined: "problem_declined",
+  no_return: "problem_no_return",
   other: "problem_other",
   failed: "problem_failed",
 } as const satisfies Readonly<Record<string, PlainKey>>;

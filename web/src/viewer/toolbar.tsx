@@ -12,6 +12,7 @@ import {
   Minimize,
   Pin,
   PinOff,
+  Power,
   RefreshCw,
   Shrink,
   CircleQuestionMark,
@@ -51,6 +52,7 @@ interface ToolbarProps {
   onChange: (part: Partial<ScreenOptions>) => void;
   onFull: () => void;
   onReconnect: () => void;
+  onRestart: () => void;
   onHelp: () => void;
   onEnd: () => void;
 }
@@ -127,6 +129,15 @@ export function Toolbar(props: ToolbarProps) {
           onPress={() => toggle("picture")}
         />
         <ToolButton icon={RefreshCw} label={t("reconnect")} onPress={props.onReconnect} />
+        {!props.isWatching && (
+          <ToolButton
+            icon={Power}
+            label={t("restart_computer")}
+            isIconOnly
+            disabled={!isConnected}
+            onPress={props.onRestart}
+          />
+        )}
         {!props.isWatching && <ChatButton chat={props.chat} />}
         <LinkQuality link={link} />
         <span class="toolbar-time">

@@ -14,11 +14,18 @@ import { ChatPanel } from "../chat/chatPanel";
 import { ToolConnection, type OpenTool } from "../tools/connection";
 import { Overlay } from "../tools/overlay";
 import { useShortcuts } from "../tools/useShortcuts";
+import { CloseReason } from "../protocol/closeReasons";
 import { RfbChannel } from "../tunnel/rfbChannel";
+import { StreamClosed } from "../tunnel/streams";
 import { Clipboard } from "./clipboard";
+import { RESTART_CLAIMS } from "./restart";
+import { RestartDialog } from "./restartDialog";
 import { Screen, type ScreenOptions } from "./screen";
 import { ratesBetween, type Rates, type Sample } from "./statistics";
 import { Toolbar } from "./toolbar";
+
+/** Of this page's address: the restart is to be asked for as soon as there is a connection. */
+export const RESTART_FRAGMENT = "#restart";
 
 export interface LinkState extends Rates {
   /** Milliseconds. */
@@ -33,6 +40,8 @@ export function ViewerPage({ me, sessionId, onSignedOut }: { me: Me; sessionId: 
   const link = useSignal<LinkState | null>(null);
   const options = useSignal<ScreenOptions>({ fits: true, quality: "medium", isViewOnly: false });
   const isEnding = useSignal(false);
+  const isRestarting = useSignal(false);
+  const opened = useRef<OpenTool | null>(null);
   const showsHelp = useSignal(false);
   const clipboard = useMemo(() => new Clipboard((text) => screen.peek()?.setClipboard(text)), []);
 
@@ -49,18 +58,20 @@ export function ViewerPage({ me, sessionId, onSignedOut }: { me: Me; sessionId: 
       last = sample;
     };
     const display = {
-      show: (opened: OpenTool): void => {
+      show: (tool: OpenTool): void => {
         if (place.current === null) return;
-        channel = new RfbChannel(opened.channel);
+        opened.current = tool;
+        channel = new RfbChannel(tool.channel);
         last = null;
         screen.value = new Screen(place.current, channel, made.limited(options.peek()), {
           onPicture: () => made.showed(),
           onClipboard: (text) => clipboard.receive(text),
         });
-        if (made.session.peek()?.access !== "view") chat.follow(() => opened.openStream("chat"));
+        if (made.session.peek()?.access !== "view") chat.follow(() => tool.openStream("chat"));
       },
       clear: (): void => {
         channel = null;
+        opened.current = null;
         link.value = null;
         chat.stop();
         const shown = screen.peek();
@@ -126,6 +137,12 @@ export function ViewerPage({ me, sessionId, onSignedOut }: { me: Me; sessionId: 
 
   const state = control.state.value;
   const session = control.session.value;
+  // The session's card leads here to restart the computer.
+  useEffect(() => {
+    if (state.kind !== "connected" || location.hash !== RESTART_FRAGMENT) return;
+    history.replaceState(null, "", location.pathname);
+    if (session?.access !== "view") isRestarting.value = true;
+  }, [state.kind]);
   const isOver = state.kind === "ended" || state.kind === "stopped";
   const hasToolbar = !isOver && state.kind !== "loading" && state.kind !== "password";
   return (
@@ -152,6 +169,7 @@ export function ViewerPage({ me, sessionId, onSignedOut }: { me: Me; sessionId: 
           onChange={change}
           onFull={toggleFull}
           onReconnect={() => control.reconnect()}
+          onRestart={() => (isRestarting.value = true)}
           onHelp={() => (showsHelp.value = true)}
           onEnd={() => (isEnding.value = true)}
         />
@@ -164,6 +182,25 @@ export function ViewerPage({ me, sessionId, onSignedOut }: { me: Me; sessionId: 
           onEnded={(ended) => {
             isEnding.value = false;
             control.end(ended);
+          }}
+        />
+      )}
+      {isRestarting.value && state.kind === "connected" && (
+        <RestartDialog
+          computer={computer.value}
+          openStream={() => {
+            const tool = opened.current;
+            return tool === null
+              ? Promise.reject(new StreamClosed(CloseReason.HOST_OFFLINE))
+              : tool.openStream("control", RESTART_CLAIMS);
+          }}
+          onRestarting={(way) => {
+            control.restarting.value = way;
+            isRestarting.value = false;
+          }}
+          onClose={() => {
+            isRestarting.value = false;
+            screen.value?.focus();
           }}
         />
       )}
