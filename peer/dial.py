@@ -5,14 +5,16 @@ import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Final
 from urllib.parse import urlsplit
 
 import trio
 
 from peer.errors import ConnectionFailed
+from peer.ports import candidate_ports, first_of
 from peer.proxies import open_through
-from peer.proxy_settings import choose_proxy
+from peer.proxy_settings import choose_proxy, is_this_computer
 from peer.trust import make_context
 from relay.protocol.close_reasons import CloseReason
 from relay.protocol.errors import ProtocolError, RemoteProtocolError
@@ -21,6 +23,9 @@ from relay.protocol.upgrade import check_client_response, client_request, make_k
 
 MAX_ANSWER_BYTES: Final = 16 * 1024
 """Of the head of the relay's answer."""
+
+_FAILURES: Final = (ProtocolError, ConnectionFailed, OSError, UnicodeError, trio.BrokenResourceError)
+"""Whatever can go wrong on the way."""
 
 DEFAULT_PORTS: Final = {"http": 80, "ws": 80, "https": 443, "wss": 443}
 
@@ -45,18 +50,32 @@ async def dial(
     """
     with _failures():
         scheme, host, port, authority = _parse(origin)
-        stream: trio.abc.Stream | None = None
-        try:
-            stream = tcp = await _open_tcp(scheme, host, port)
-            tcp.setsockopt(trio.socket.IPPROTO_TCP, trio.socket.TCP_NODELAY, 1)
-            if scheme in ("https", "wss"):
-                context = ssl_context or make_context()
-                stream = trio.SSLStream(tcp, context, server_hostname=host, https_compatible=True)
-            return stream, await _upgrade(stream, authority, path)
-        except BaseException:
-            if stream is not None:
-                await trio.aclose_forcefully(stream)
-            raise
+        has_tls = scheme in ("https", "wss")
+        context = (ssl_context or make_context()) if has_tls else None
+        ports = candidate_ports(scheme, port, is_near=is_this_computer(host))
+        attempts = [partial(_dial_port, scheme, host, each, authority, path, context) for each in ports]
+        return await attempts[0]() if len(attempts) == 1 else await first_of(attempts, _FAILURES, _give_up)
+
+
+async def _give_up(opened: tuple[trio.abc.Stream, bytes]) -> None:
+    await trio.aclose_forcefully(opened[0])
+
+
+async def _dial_port(
+    scheme: str, host: str, port: int, authority: str, path: str, context: ssl.SSLContext | None
+) -> tuple[trio.abc.Stream, bytes]:
+    """See `dial`; with TLS if there is a `context`. Raises one of `_FAILURES`."""
+    stream: trio.abc.Stream | None = None
+    try:
+        stream = tcp = await _open_tcp(scheme, host, port)
+        tcp.setsockopt(trio.socket.IPPROTO_TCP, trio.socket.TCP_NODELAY, 1)
+        if context is not None:
+            stream = trio.SSLStream(tcp, context, server_hostname=host, https_compatible=True)
+        return stream, await _upgrade(stream, authority, path)
+    except BaseException:
+        if stream is not None:
+            await trio.aclose_forcefully(stream)
+        raise
 
 
 def is_writable(stream: trio.abc.Stream) -> bool:

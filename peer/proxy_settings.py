@@ -1,8 +1,9 @@
 """Which proxy this computer is set to, if any. Standard library only.
 
 What is asked are `urllib.request.getproxies` and `proxy_bypass`: the variables ``https_proxy``,
-``http_proxy``, ``all_proxy`` and ``no_proxy``, on Windows the system's settings as well. A proxy that needs a
-script to be chosen (PAC) is not supported. This computer itself is never reached through a proxy.
+``http_proxy``, ``all_proxy`` and ``no_proxy``, on Windows the system's settings as well; then the desktop's
+settings (`peer.desktop_proxy`), and the script that they name, if it needs not be run (`peer.pac`). This
+computer itself is never reached through a proxy.
 """
 
 import ipaddress
@@ -11,6 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import unquote, urlsplit
+
+from peer.desktop_proxy import read_desktop_proxy
+from peer.pac import load_pac
 
 _PORTS: Final = {"http": 8080, "socks5": 1080}
 _SCHEMES: Final = {"http": "http", "socks5": "socks5", "socks5h": "socks5", "socks": "socks5"}
@@ -60,19 +64,33 @@ def choose_proxy(
         settings: by scheme; None: this computer's.
         is_bypassed: the settings except this host; None: look.
     """
-    if _is_this_computer(host):
+    if is_this_computer(host):
         return None
     if is_bypassed is None:
         is_bypassed = bool(urllib.request.proxy_bypass(host))
     if is_bypassed:
         return None
     known = urllib.request.getproxies() if settings is None else settings
-    name = {"ws": "http", "wss": "https"}.get(scheme, scheme)
-    address = known.get(name) or known.get("all") or known.get("socks") or ""
+    address = _address_for(scheme, known)
+    if not address and settings is None:
+        address = _desktop_address(scheme, host)
     return parse_proxy(address) if address else None
 
 
-def _is_this_computer(host: str) -> bool:
+def _address_for(scheme: str, known: Mapping[str, str]) -> str:
+    name = {"ws": "http", "wss": "https"}.get(scheme, scheme)
+    return known.get(name) or known.get("all") or known.get("socks") or ""
+
+
+def _desktop_address(scheme: str, host: str) -> str:
+    desktop = read_desktop_proxy()
+    if desktop.ignores(host):
+        return ""
+    return _address_for(scheme, desktop.manual) or (desktop.script and load_pac(desktop.script)) or ""
+
+
+def is_this_computer(host: str) -> bool:
+    """Whether `host` names this computer itself."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:

@@ -94,6 +94,28 @@ async def test_what_the_kernel_holds_unsent_can_be_limited(scheme: str, tmp_path
         limit_unsent(stream, 30_000)  # closed: to no effect
 
 
+@pytest.mark.parametrize("has_usual", [False, True])
+async def test_443_is_tried_before_the_port_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_usual: bool
+) -> None:
+    server_context, client_context = make_tls_contexts(tmp_path)
+    tried: list[int] = []
+    async with listening(upgrade, server_context) as port:
+
+        async def open_tcp(scheme: str, host: str, wanted: int) -> trio.SocketStream:
+            tried.append(wanted)
+            if wanted == 443 and not has_usual:
+                raise ConnectionRefusedError
+            return await trio.open_tcp_stream("127.0.0.1", port)
+
+        monkeypatch.setattr("peer.dial._open_tcp", open_tcp)
+        monkeypatch.setattr("peer.dial.is_this_computer", lambda host: False)
+        stream, first_bytes = await dial("wss://127.0.0.1:8443", "/tunnel/host", ssl_context=client_context)
+        await trio.aclose_forcefully(stream)
+    assert first_bytes == b"first bytes"
+    assert tried == ([443] if has_usual else [443, 8443])
+
+
 async def test_a_certificate_that_is_not_trusted_is_named(tmp_path: Path) -> None:
     server_context, _ = make_tls_contexts(tmp_path)
     async with listening(upgrade, server_context) as port:
