@@ -38,7 +38,7 @@ def main() -> int:
     """Returns the exit code."""
     folder = Path(sys._MEIPASS)  # type: ignore[attr-defined]
     restore_environment()
-    prepare_window(folder)
+    prepare_window()
     find_bundled_libraries(folder)
     waiting = os.getppid()
     if waiting > 1:
@@ -47,6 +47,8 @@ def main() -> int:
     from host.bundled import run
 
     def note(installation: "Installation") -> None:
+        if "--terminal" not in sys.argv:
+            find_fonts(folder)
         installation.note_unpacked(list(unpacked_folders(folder)))
 
     try:
@@ -68,14 +70,31 @@ def restore_environment() -> None:
         os.environ["LD_LIBRARY_PATH"] = before
 
 
-def prepare_window(folder: Path) -> None:
+def prepare_window() -> None:
     """What Tk in the bundle needs to know, told to the C library alone: `os.environ` is what a shell gets."""
     library = ctypes.CDLL(None)
     for name in ("TCL_LIBRARY", "TK_LIBRARY"):
         value = os.environ.pop(name, None)
         if value is not None:
             library.setenv(name.encode(), os.fsencode(value), 1)
-    library.setenv(b"FONTCONFIG_FILE", os.fsencode(folder / "fonts.conf"), 1)
+
+
+def find_fonts(folder: Path) -> None:
+    """Look through the computer's fonts now, so that the cache is in our folder before the manifest is.
+
+    The library remembers what it found; Tk, which uses the same one, does not look again.
+    """
+    path = folder / "libfontconfig.so.1"
+    if path.exists():
+        library = ctypes.CDLL(None)
+        library.setenv(b"FONTCONFIG_FILE", os.fsencode(folder / "fonts.conf"), 1)
+        library.setenv(b"XDG_CACHE_HOME", os.fsencode(folder), 1)
+        ctypes.CDLL(str(path)).FcInit()
+        before = os.environ.get("XDG_CACHE_HOME")
+        if before is None:
+            library.unsetenv(b"XDG_CACHE_HOME")
+        else:
+            library.setenv(b"XDG_CACHE_HOME", os.fsencode(before), 1)
 
 
 def find_bundled_libraries(folder: Path) -> None:

@@ -16,8 +16,9 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from bundles import licences
 from bundles.archives import Files, fetch_stand_ins, read_archive, take_tk
@@ -37,6 +38,21 @@ PROGRAM_ENDINGS: Final = (".exe", ".dll", ".pyd")
 _UNUSED: Final = frozenset({"sqlite3.dll", "_sqlite3.pyd", "winsound.pyd", "_msi.pyd", "python.cat"})
 _PLAIN: Final = re.compile(r"[A-Za-z0-9 ._+@=,()/-]+")
 _PTH: Final = re.compile(r"python(\d)(\d+)\._pth")
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What will be unpacked on the customer's computer.
+
+    Attributes:
+        files: by relative path with slashes.
+        version: of Python, such as "3.13".
+        is_stand_in: True if CPython is not from the archive that somebody named.
+    """
+
+    files: Files
+    version: str
+    is_stand_in: bool
 
 
 def build_installer(
@@ -59,41 +75,57 @@ def build_installer(
     """
     if shutil.which("makensis") is None:
         raise BuildError("Please install what Debian calls: nsis.")
-    is_stand_in = python_zip is None
-    stand_ins = fetch_stand_ins() if python_zip is None or tk_zip is None else ({}, {})
-    python = stand_ins[0] if python_zip is None else read_archive(python_zip, trusted)
-    tk = take_tk(stand_ins[1] if tk_zip is None else read_archive(tk_zip, trusted))
-    version = find_version(python)
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch)
-        install(folder / "packages", version=version, platform=PLATFORM)
-        packages = read_packages(folder / "packages")
-        terms = licences.of_packages(folder / "packages") | licences.of_libraries(
-            [shutil.which("makensis") or ""]
-        )
-        files = lay_out(python, tk, packages, terms, version)
-        check(files, version)
-        stage = folder / "stage"
-        _write(files, stage)
-        is_compiled = _compile(stage, version)
-        script = folder / "files.nsh"
-        script.write_text(list_files(stage))
-        program = _run_makensis(script, folder / "host.exe")
-    if not is_windows_amd64(program):
-        raise BuildError("NSIS made something else than a 64-bit program.")
+    contents = gather(python_zip, tk_zip, trusted)
+    program, is_compiled = pack(contents)
     if signing is None:
         data, blob_size = program + make_empty_blob(), BLOB_BYTES
     else:
         data, blob_size = sign(program, signing)
-    notes: dict[str, Any] = {"carries": version, "compiled": is_compiled, "stand_in": is_stand_in}
     return Artifact(
         target=Target.WINDOWS,
         data=data,
         machine="x86_64",
         blob_size=blob_size,
         signer=None if signing is None else read_signer(signing),
-        notes=notes,
+        notes={"carries": contents.version, "compiled": is_compiled, "stand_in": contents.is_stand_in},
     )
+
+
+def gather(
+    python_zip: Path | None = None, tk_zip: Path | None = None, trusted: Collection[str] = ()
+) -> Contents:
+    """Everything that goes into the file, checked; see `build_installer`."""
+    stand_ins = fetch_stand_ins() if python_zip is None or tk_zip is None else ({}, {})
+    python = stand_ins[0] if python_zip is None else read_archive(python_zip, trusted)
+    tk = take_tk(stand_ins[1] if tk_zip is None else read_archive(tk_zip, trusted))
+    version = find_version(python)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        install(folder, version=version, platform=PLATFORM)
+        packages = read_packages(folder)
+        terms = licences.of_packages(folder) | licences.of_libraries([shutil.which("makensis") or ""])
+    files = lay_out(python, tk, packages, terms, version)
+    check(files, version)
+    return Contents(files, version, python_zip is None)
+
+
+def pack(contents: Contents) -> tuple[bytes, bool]:
+    """The self-extracting program, without a blob; and whether modules are compiled in it.
+
+    Raises:
+        BuildError: NSIS or Python's compiler failed.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        stage = folder / "stage"
+        _write(contents.files, stage)
+        is_compiled = _compile(stage, contents.version)
+        script = folder / "files.nsh"
+        script.write_text(list_files(stage))
+        program = _run_makensis(script, folder / "host.exe")
+    if not is_windows_amd64(program):
+        raise BuildError("NSIS made something else than a 64-bit program.")
+    return program, is_compiled
 
 
 def find_version(python: Files) -> str:

@@ -136,7 +136,7 @@ async def test_a_killed_one_comes_back_and_takes_away_what_the_first_unpacked(
     (left,) = bare.scratch.glob("_MEI*")
     (entry,) = (bare.home / ".config/autostart").iterdir()
     (line,) = re.findall("^Exec=(.*)$", entry.read_text(), re.MULTILINE)
-    command = bare.command(*re.findall('"([^"]*)"', line), "--terminal")
+    command = bare.command(*re.findall('"([^"]*)"', line))  # without a display it talks in the terminal
     async with open_host(command, bare.home, **bare.environment) as host:
         await host.hear("Connected for support")
         assert not left.exists()

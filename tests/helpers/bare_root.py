@@ -1,4 +1,4 @@
-"""A root folder in which there is a C library and nothing else: no Python, no X11, no Tk, no shell."""
+"""A root folder with a C library and a shell and nothing else: no Python, no X11, no Tk, no other program."""
 
 import ctypes
 import os
@@ -38,7 +38,7 @@ class BareRoot:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        for name in ("dev", "proc", "home", "tmp/.X11-unix", "lib/x86_64-linux-gnu", "lib64"):
+        for name in ("dev", "proc", "home", "tmp/.X11-unix", "lib/x86_64-linux-gnu", "lib64", "bin"):
             (path / name).mkdir(parents=True)
         (path / "tmp").chmod(0o1777)
         self.home = path / "home"
@@ -46,6 +46,7 @@ class BareRoot:
         for name in _C_LIBRARY:
             shutil.copy(Path("/lib/x86_64-linux-gnu", name), path / "lib/x86_64-linux-gnu")
         shutil.copy("/lib64/ld-linux-x86-64.so.2", path / "lib64")
+        shutil.copy(Path("/bin/sh").resolve(), path / "bin" / "sh")
 
     @property
     def environment(self) -> dict[str, str]:
