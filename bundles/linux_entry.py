@@ -38,7 +38,8 @@ def main() -> int:
     """Returns the exit code."""
     folder = Path(sys._MEIPASS)  # type: ignore[attr-defined]
     restore_environment()
-    prepare_window()
+    if "--terminal" not in sys.argv:
+        prepare_window(folder)
     find_bundled_libraries(folder)
     waiting = os.getppid()
     if waiting > 1:
@@ -47,8 +48,6 @@ def main() -> int:
     from host.bundled import run
 
     def note(installation: "Installation") -> None:
-        if "--terminal" not in sys.argv:
-            find_fonts(folder)
         installation.note_unpacked(list(unpacked_folders(folder)))
 
     try:
@@ -70,17 +69,18 @@ def restore_environment() -> None:
         os.environ["LD_LIBRARY_PATH"] = before
 
 
-def prepare_window() -> None:
+def prepare_window(folder: Path) -> None:
     """What Tk in the bundle needs to know, told to the C library alone: `os.environ` is what a shell gets."""
     library = ctypes.CDLL(None)
     for name in ("TCL_LIBRARY", "TK_LIBRARY"):
         value = os.environ.pop(name, None)
         if value is not None:
             library.setenv(name.encode(), os.fsencode(value), 1)
+    find_fonts(folder)
 
 
 def find_fonts(folder: Path) -> None:
-    """Look through the computer's fonts now, so that the cache is in our folder before the manifest is.
+    """Look through the computer's fonts now: their cache is in our folder before the manifest names that.
 
     The library remembers what it found; Tk, which uses the same one, does not look again.
     """

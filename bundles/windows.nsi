@@ -20,7 +20,7 @@ Section
   !include "${FILES}"
   ${GetParameters} $R0
   SetOutPath "$TEMP"
-  ExecWait '"$PLUGINSDIR\host\python\pythonw.exe" -B -X utf8 -m host --self "$EXEPATH" $R0' $R1
+  ExecWait '"$PLUGINSDIR\host\python\pythonw.exe" -B -X utf8 "$PLUGINSDIR\host\app\start.py" --self "$EXEPATH" $R0' $R1
   RMDir /r "$PLUGINSDIR\host"
   SetErrorLevel $R1
 SectionEnd

@@ -148,6 +148,7 @@ def lay_out(python: Files, tk: Files, packages: Files, terms: Files, version: st
     files |= tk
     files |= {f"lib/{name}": data for name, data in packages.items()}
     files |= {f"app/{name}": data for name, data in read_sources()}
+    files["app/start.py"] = (HERE / "windows_entry.py").read_bytes()
     files |= {f"licences/{name}": data for name, data in terms.items()}
     files[f"python/{tag}._pth"] = "\r\n".join([f"{tag}.zip", ".", r"..\lib", r"..\app", ""]).encode()
     return files
@@ -171,7 +172,7 @@ def check(files: Files, version: str) -> None:
             for name in ("pythonw.exe", "python.exe", f"{tag}.dll", f"{tag}.zip", "LICENSE.txt")
         ),
         *("lib/cffi/__init__.py", "lib/trio/__init__.py", "lib/tkinter/__init__.py"),
-        *("app/host/__main__.py", "app/peer/__init__.py", "app/relay/protocol/link_blob.py"),
+        *("app/start.py", "app/host/bundled.py", "app/peer/__init__.py", "app/relay/protocol/link_blob.py"),
     )
     missing = [name for name in needed if name not in files]
     if missing:

@@ -4,17 +4,24 @@ What differs between the kinds of such files is how their packages get onto the 
 the manifest exists before anything is unpacked, and what was begun is undone if it cannot go on.
 """
 
+import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import Final, NoReturn
 
-from host.arguments import parse_arguments
+from host.arguments import PROGRAM_NAME, parse_arguments
 from host.installation import Installation
+from host.last_words import complain
 from host.starting import CannotStart, fail, go_on_removing, start
 from host.texts import Texts
+from relay.protocol.link_blob import TAIL_BYTES, read_link
+from relay.protocol.links import LinkError
+
+EXIT_UNUSABLE: Final = 2
+"""As for a command line that cannot be used."""
 
 
 def run(file: Path, arguments: Sequence[str], unpack: Callable[[Installation], None]) -> int:
@@ -26,7 +33,10 @@ def run(file: Path, arguments: Sequence[str], unpack: Callable[[Installation], N
         unpack: notes the packages in the manifest and makes them importable.
     """
     texts = Texts.of_environment()
-    given = parse_arguments(arguments)
+    if not is_complete(file):
+        complain(PROGRAM_NAME, texts.get("incomplete"))
+        return EXIT_UNUSABLE
+    given = parse_arguments(arguments, file=file)
     try:
         started = start(given, texts)
     except CannotStart as exc:
@@ -50,6 +60,19 @@ def run(file: Path, arguments: Sequence[str], unpack: Callable[[Installation], N
             raise
         return run_bundle(given, started, file)
     return go_on_removing(started, texts)
+
+
+def is_complete(file: Path) -> bool:
+    """False if the file ends before the place for the link, which is the last thing in it, or in the link."""
+    try:
+        with file.open("rb") as opened:
+            opened.seek(max(0, os.fstat(opened.fileno()).st_size - TAIL_BYTES))
+            read_link(opened.read(TAIL_BYTES))
+    except LinkError:
+        return False
+    except OSError:  # somebody moved it away; what runs is complete
+        return True
+    return True
 
 
 def _stop(number: int, frame: FrameType | None) -> NoReturn:

@@ -9,7 +9,7 @@ import signal
 import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 import trio
@@ -18,11 +18,21 @@ import relay
 from bundles import linux, linux_entry
 from relay.protocol.link_blob import make_empty_blob
 from technician.remote_control import measure_desktop, open_control
-from tests.bundles.stories import activate, build_host
+from tests.bundles.stories import activate, build_host, write_link_into
 from tests.helpers.bare_root import BareRoot, can_make_roots, glibc_of_this_computer
 from tests.helpers.relays import CUSTOMER, House, open_relay
 from tests.helpers.xvfb import open_xvfb
 from tests.host.host_program import open_host
+
+REST: Final = "/d/AAECAwQFBgcICQoLDA0ODw#EBESExQVFhcYGRobHB0eHw.k7mp-w2xa-9tfe"
+INCOMPLETE: Final = "adhoc-host: This file is not complete. Please download it again.\n"
+BAD_LINKS: Final = [
+    ("https://relay.example/d/AAECAwQFBgcICQoLDA0ODw", "not a deployment link"),
+    (f"http://relay.example{REST}", "must begin with https"),
+    (f"https://relay.example@evil.example{REST}", "not one of a relay"),
+    (f"javascript://relay.example{REST}", "not one of a relay"),
+    ("\x1b[2Jhello", "not a deployment link"),
+]
 
 pytestmark = [
     pytest.mark.slow,
@@ -62,6 +72,19 @@ def start(bare: BareRoot, *arguments: str) -> list[str]:
     return bare.command("/home/adhoc-host-linux", *arguments, "--terminal")
 
 
+def run_alone(bare: BareRoot, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Without anybody at the terminal, to its end."""
+    return subprocess.run(
+        start(bare, *arguments),
+        env={**bare.environment, "DISPLAY": ":987", "LANG": "C.UTF-8"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
 def test_the_same_inputs_give_the_same_bytes(executable: Path, tmp_path: Path) -> None:
     build_host("linux", tmp_path)
     again = tmp_path / "adhoc-host-linux"
@@ -95,22 +118,52 @@ def test_builder_and_executable_agree_on_the_marker() -> None:
 
 @pytest.mark.parametrize(("argument", "code"), [("--help", 0), ("nonsense", 2)])
 def test_help_and_mistakes_leave_nothing(bare: BareRoot, argument: str, code: int) -> None:
-    environment = {**bare.environment, "DISPLAY": ":987"}
-    done = subprocess.run(
-        start(bare, argument), env=environment, capture_output=True, timeout=60, check=False
-    )
+    done = run_alone(bare, argument)
     assert (done.returncode, len(done.stderr.splitlines())) == (code, 1 if code else 0)
     assert bare.traces() == ["home/adhoc-host-linux"]
 
 
-async def test_the_whole_story_and_nothing_is_left(house: House, bare: BareRoot) -> None:
+@pytest.mark.parametrize(("link", "sentence"), BAD_LINKS)
+def test_a_bad_link_in_the_file_is_refused_and_nothing_is_installed(
+    bare: BareRoot, sidecar: Any, link: str, sentence: str
+) -> None:
+    write_link_into(bare.home / "adhoc-host-linux", sidecar["blob"], link)
+    done = run_alone(bare)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("adhoc-host: ")
+    assert sentence in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert bare.traces() == ["home/adhoc-host-linux"]
+
+
+def test_a_damaged_place_for_the_link_is_refused(bare: BareRoot, sidecar: Any) -> None:
+    file = bare.home / "adhoc-host-linux"
+    with file.open("r+b") as opened:
+        opened.seek(sidecar["blob"]["offset"] + 16)
+        opened.write(b"\xff\xff")
+    done = run_alone(bare)
+    assert (done.returncode, done.stderr) == (2, INCOMPLETE)
+    assert bare.traces() == ["home/adhoc-host-linux"]
+
+
+@pytest.mark.parametrize("missing", [2304, 2300, 100_000, 20_000_000])
+def test_a_download_that_was_cut_short_starts_nothing(bare: BareRoot, missing: int) -> None:
+    file = bare.home / "adhoc-host-linux"
+    os.truncate(file, file.stat().st_size - missing)
+    done = run_alone(bare)
+    assert done.returncode != 0
+    assert done.stderr == INCOMPLETE or "adhoc-host: " not in done.stderr
+    assert bare.traces() == ["home/adhoc-host-linux"]
+
+
+async def test_the_whole_story_and_nothing_is_left(house: House, bare: BareRoot, sidecar: Any) -> None:
     prepared = await house.relay.prepare(CUSTOMER)
     session = prepared.session.id
+    # As the customer's page saves it: nothing is to be typed but the code.
+    write_link_into(bare.home / "adhoc-host-linux", sidecar["blob"], prepared.link.url())
     async with (
         open_xvfb(800, 600) as desktop,
-        open_host(
-            start(bare, prepared.link.url()), bare.home, display=desktop.display, **bare.environment
-        ) as host,
+        open_host(start(bare), bare.home, display=desktop.display, **bare.environment) as host,
     ):
         key = await activate(house, prepared, host)
         async with open_control(house.relay, session, key, prepared.link.access_password) as stream:

@@ -65,8 +65,8 @@ def for_wine(program: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same program but for what wine lacks: mathematics for NumPy, and answers to Trio about sockets."""
     folder = tmp_path_factory.mktemp("for_wine")
     contents = gather()
-    (extension,) = (name for name in contents.files if "/_multiarray_umath." in name)
-    main = "app/host/__main__.py"
+    (extension,) = (name for name in contents.files if "/_multiarray_umath.cp" in name)
+    main = "app/start.py"
     patched = folder / "extension.pyd"
     patched.write_bytes(contents.files[extension])
     complex_math.repair(patched, folder)

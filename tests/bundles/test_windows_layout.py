@@ -101,7 +101,7 @@ def test_what_cannot_run_on_windows_is_found(name: str, data: bytes, problem: st
         "lib/cffi/__init__.py",
         "lib/_cffi_backend.cp313-win_amd64.pyd",
         "python/pythonw.exe",
-        "app/host/__main__.py",
+        "app/start.py",
     ],
 )
 def test_what_is_missing_is_found(name: str) -> None:
