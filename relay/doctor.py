@@ -29,7 +29,7 @@ from cryptography import x509
 
 from relay.auth import load_or_make_relay_key
 from relay.config import Config, SmtpServer
-from relay.downloads import FILE_NAMES, Download, Downloads, Fault, Target
+from relay.downloads import FILE_NAMES, Download, Downloads, Fault
 from relay.errors import ConfigError
 from relay.protocol.errors import RemoteProtocolError
 from relay.protocol.frames import SUBPROTOCOL
@@ -307,8 +307,8 @@ def _check_host_file(download: Download) -> Finding:
         size = f"{facts.size / 1e6:.1f} MB"
         return _ok(subject, f"{name} {facts.version}, {size}, {signer}{python}, SHA-256 {facts.sha256}.")
     if fault is Fault.MISSING:
-        builds = "windows" if download.target is Target.WINDOWS else "linux"
-        advice = f"Build it with relay build-host --target {builds}, or do without such customers."
+        build = f"relay build-host --target {download.target.value} --out {download.path.parent}"
+        advice = f"Build it with {build}, or do without such customers."
         return _warning(subject, f"{name} is not there: such customers can download nothing.", advice)
     return _failed(
         subject,

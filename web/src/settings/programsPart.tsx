@@ -48,7 +48,7 @@ function ProgramCard({ download: { target, file, host, fault } }: { download: Do
       {host === null ? (
         <Notice kind={fault === "missing" ? "info" : "warning"}>
           <p>{t(FAULTS[fault ?? "missing"])}</p>
-          <p>{t("program_build", { command: `relay build-host --target ${target === "windows" ? "windows" : "linux"}` })}</p>
+          <p>{t("program_build", { command: `relay build-host --target ${target}` })}</p>
         </Notice>
       ) : (
         <dl class="program-facts">
