@@ -19,7 +19,8 @@ from relay.api.problems import answers, not_found
 from relay.downloads import FILE_NAMES, Target
 from relay.people import Company
 from relay.protocol.links import INVITE_BYTES, LinkError, decode_base64url
-from relay.sessions import Session, SessionState
+from relay.protocol.refusals import Refusal
+from relay.sessions import REFUSED_STEPS, Session, SessionState
 
 router = APIRouter(tags=["customer"])
 
@@ -32,6 +33,8 @@ DOWNLOAD: Final[dict[int | str, dict[str, Any]]] = {
 
 _LINK_STEPS: Final = frozenset(get_args(LinkStep))
 """Those of the funnel that a customer's page may follow: what happens on their own computer."""
+
+_REFUSALS: Final = {refusal.step: refusal for refusal in Refusal}
 
 
 @router.get("/api/v1/links/{invite}", responses=answers(404))
@@ -49,6 +52,7 @@ async def get_link(invite: str, context: Context) -> LinkAnswer:
         language=session.language,
         state="used" if is_active else "open",
         step=_last_step(session),
+        refused=_last_refusal(session),
         hosts=[offer for each in found if (offer := host_file(each)) is not None],
         report_url=context.settings.report_url,
         now=datetime.now(UTC),
@@ -104,6 +108,17 @@ async def download_for_python(invite: str, request: Request, context: Context) -
 def _last_step(session: Session) -> LinkStep:
     reached = [step for step, _ in session.funnel if step in _LINK_STEPS]
     return cast("LinkStep", reached[-1]) if reached else ""
+
+
+def _last_refusal(session: Session) -> Refusal | None:
+    """What a host said that did not begin, unless one has begun after that."""
+    if session.state is not SessionState.PREPARED:
+        return None
+    refused = [(at, step) for step, at in session.funnel if step in REFUSED_STEPS]
+    begun = [at for step, at in session.funnel if step in _LINK_STEPS and step != "host_downloaded"]
+    if not refused or (begun and max(begun) > max(refused)[0]):
+        return None
+    return _REFUSALS[max(refused)[1]]
 
 
 async def _open_session(context: ApiContext, invite: str) -> tuple[Session, Company]:

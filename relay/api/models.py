@@ -15,6 +15,7 @@ from relay.addresses import parse_address
 from relay.downloads import Download, Fault, Target
 from relay.people import Company, Technician
 from relay.protocol.links import INVITE_BYTES, MAX_LINK_CHARACTERS, LinkError, decode_base64url
+from relay.protocol.refusals import Refusal
 from relay.texts import one_line
 
 Language = Literal["en", "es"]
@@ -194,6 +195,9 @@ class LinkAnswer(BaseModel):
     state: Literal["open", "used"]
     step: LinkStep = Field(
         description="How far the computer has come; empty before the program was downloaded."
+    )
+    refused: Refusal | None = Field(
+        description="Why the program did not begin when it was last tried; null if it did, or was not tried."
     )
     hosts: list[HostFile] = Field(description="What there is to download; perhaps nothing.")
     report_url: str | None = Field(description="Where to report a stranger who called; https: or mailto:.")

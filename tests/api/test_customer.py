@@ -8,6 +8,7 @@ import httpx
 from relay.downloads import Target
 from relay.protocol.close_reasons import CloseReason
 from relay.protocol.links import encode_base64url
+from relay.protocol.refusals import Refusal
 from relay.sessions import Session
 from tests.api.conftest import INVITE, World
 from tests.helpers.host_files import HOST, publish
@@ -33,6 +34,7 @@ async def test_a_link_tells_who_helps_and_nothing_about_the_customer(world: Worl
         "language": "en",
         "state": "open",
         "step": "",
+        "refused": None,
         "hosts": [],
         "report_url": None,
         "expires_at": "2025-01-01T13:00:00.000Z",
@@ -112,6 +114,28 @@ async def test_the_page_can_follow_how_far_the_computer_has_come(world: World) -
         ]:
             await world.broker.record_step(session.id, said)
             assert (await client.get(f"/api/v1/links/{INVITE}")).json()["step"] == shown
+
+
+async def test_the_page_hears_why_the_program_did_not_begin_until_it_does(world: World) -> None:
+    session = await prepare(world)
+    secret = bytes(range(16))
+
+    async def refused() -> object:
+        async with world.client() as client:
+            return (await client.get(f"/api/v1/links/{INVITE}")).json()["refused"]
+
+    await world.broker.record_step(session.id, "host_downloaded")
+    assert await refused() is None
+    for refusal in (Refusal.CLOCK, Refusal.NO_RIGHTS):
+        world.clock.advance(1)
+        await world.broker.record_refusal(secret, refusal)
+        assert await refused() == refusal.value
+    world.clock.advance(1)
+    await world.broker.record_refusal(secret, Refusal.CLOCK)
+    assert await refused() == "clock"
+    world.clock.advance(1)
+    await world.broker.record_step(session.id, "started")
+    assert await refused() is None
 
 
 async def test_whatever_is_wrong_with_a_link_looks_the_same(world: World) -> None:

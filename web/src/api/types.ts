@@ -271,6 +271,8 @@ export interface LinkFacts {
   readonly step: LinkStep;
   /** The relay's clock. */
   readonly now: string;
+  /** Why the program did not begin when it was last tried; see `relay/protocol/refusals.py`. */
+  readonly refused: string | null;
   /** What there is to download; perhaps nothing. */
   readonly hosts: readonly HostFile[];
   /** Where a misuse can be told to whoever runs the relay. */

@@ -31,8 +31,8 @@ export function Guide({ facts, invite, link }: { facts: LinkFacts; invite: strin
   const programs = choosePrograms(facts.hosts, navigator.userAgent);
   const { main } = programs;
   // Once the program runs, there is nothing to do on this page but to follow it.
-  const isRunning = facts.step !== "" && facts.step !== "host_downloaded";
-  const next = main !== null && <NextSteps step={facts.step} host={main} />;
+  const isRunning = facts.refused === null && facts.step !== "" && facts.step !== "host_downloaded";
+  const next = main !== null && <NextSteps step={facts.step} refused={facts.refused} host={main} />;
   return (
     <>
       {isRunning && next}

@@ -2,8 +2,9 @@
 import { CircleCheck } from "lucide-preact";
 import type { ComponentChildren } from "preact";
 import type { HostFile, LinkStep } from "../api/types";
-import { t } from "../i18n/text";
+import { t, textIfAny } from "../i18n/text";
 import { savedHostCommand } from "../text/shell";
+import { Notice } from "../ui/faces";
 import { Icon } from "../ui/icon";
 import { Line } from "./line";
 import { CodePicture, DownloadsPicture, PropertiesPicture, RightsPicture, TerminalPicture } from "./pictures";
@@ -66,7 +67,7 @@ function stepsOf({ target, file, signer }: HostFile): readonly [Step, Step, Step
   return [{ picture: saved, sentence: t("customer_open_linux") }, start, code];
 }
 
-export function NextSteps({ step, host }: { step: LinkStep; host: HostFile }) {
+export function NextSteps({ step, refused, host }: { step: LinkStep; refused: string | null; host: HostFile }) {
   const current = currentStep(step, host);
   return (
     <section class="card stack" aria-labelledby="next">
@@ -81,9 +82,15 @@ export function NextSteps({ step, host }: { step: LinkStep; host: HostFile }) {
           </li>
         ))}
       </ol>
-      <p class="now" role="status">
-        {saidOf(step, host)}
-      </p>
+      {refused === null ? (
+        <p class="now" role="status">
+          {saidOf(step, host)}
+        </p>
+      ) : (
+        <Notice kind="bad" live>
+          <p>{textIfAny(`customer_refused_${refused}`) ?? t("customer_refused")}</p>
+        </Notice>
+      )}
       {host.target !== "windows" && (
         <div class="stack">
           {host.target === "linux" && <h3>{t("customer_start_line")}</h3>}

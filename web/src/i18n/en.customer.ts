@@ -74,6 +74,22 @@ export const customer = {
   customer_step_wrong_code:
     "That was not the right code. Ask the technician to read it out again, and type it into the program’s window.",
 
+  // Why the program did not begin; codes of `relay/protocol/refusals.py`
+  customer_refused: "The program could not begin on this computer. Please tell your technician.",
+  customer_refused_managed_host:
+    "This computer has remote support software of an organisation already. Please ask whoever manages the computer, and tell your technician.",
+  customer_refused_other_host:
+    "Another support session is running on this computer. End it in its window first, or restart the computer; then start the program again.",
+  customer_refused_no_rights: "The program needs an administrator’s rights. Start it once more, and answer “Yes” when Windows asks.",
+  customer_refused_old_system: "The program does not run on this computer’s system, which is too old for it. Please tell your technician.",
+  customer_refused_dead_link: "The program says that this link does not work any more. Please ask your technician for a new one.",
+  customer_refused_clock:
+    "The clock of this computer is wrong. Set date and time to “automatic” in its settings, then start the program again.",
+  customer_refused_wrong_relay:
+    "The program did not recognise the support service: somebody may be listening in this network. Please try another network, and tell your technician.",
+  customer_refused_no_display: "The program found no desktop. Start it on the desktop of this computer, not from a text console.",
+  customer_refused_cannot_install: "The program cannot write on this computer. The disk may be full; please tell your technician.",
+
   // Other ways
   customer_start_line: "Or start it from a terminal",
   customer_start_line_hint: "Paste this line and press Enter. It starts the program that you downloaded.",

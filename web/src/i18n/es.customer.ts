@@ -72,6 +72,21 @@ export const customer: Readonly<Record<keyof typeof en, string>> = {
   customer_step_code: "El programa espera el código de seguridad. Busque su ventana, «Soporte remoto».",
   customer_step_wrong_code: "Ese no era el código correcto. Pida al técnico que se lo repita y escríbalo en la ventana del programa.",
 
+  customer_refused: "El programa no ha podido empezar en este equipo. Dígaselo a su técnico, por favor.",
+  customer_refused_managed_host:
+    "Este equipo ya tiene un programa de soporte remoto de una organización. Pregunte a quien administra el equipo y dígaselo a su técnico, por favor.",
+  customer_refused_other_host:
+    "Hay otra sesión de soporte en marcha en este equipo. Termínela antes en su ventana o reinicie el equipo; después inicie el programa otra vez.",
+  customer_refused_no_rights: "El programa necesita derechos de administrador. Inícielo otra vez y responda «Sí» cuando Windows pregunte.",
+  customer_refused_old_system: "El programa no funciona en el sistema de este equipo, que es demasiado antiguo. Dígaselo a su técnico, por favor.",
+  customer_refused_dead_link: "El programa dice que este enlace ya no sirve. Pida uno nuevo a su técnico, por favor.",
+  customer_refused_clock:
+    "El reloj de este equipo no está bien. Ponga la fecha y la hora en «automático» en los ajustes y después inicie el programa otra vez.",
+  customer_refused_wrong_relay:
+    "El programa no ha reconocido el servicio de soporte: puede que alguien escuche en esta red. Pruebe con otra red y dígaselo a su técnico, por favor.",
+  customer_refused_no_display: "El programa no encontró ningún escritorio. Inícielo en el escritorio de este equipo, no desde una consola de texto.",
+  customer_refused_cannot_install: "El programa no puede escribir en este equipo. Puede que el disco esté lleno; dígaselo a su técnico, por favor.",
+
   customer_start_line: "O inícielo desde un terminal",
   customer_start_line_hint: "Pegue esta línea y pulse Intro. Inicia el programa que ha descargado.",
   customer_other_ways: "Otras formas de iniciarlo",
