@@ -44,6 +44,7 @@ class FileManager:
         self.remote = page.get_by_role("region", name="Customer\u2019s computer")
         self.local = page.get_by_role("region", name="This computer")
         self.jobs = page.get_by_role("region", name="Copying")
+        self.left = page.get_by_role("region", name="Left from a tab that was closed")
 
     def connect(self, password: str) -> None:
         self.page.get_by_label("Access password", exact=True).fill(password)
@@ -212,9 +213,64 @@ def test_a_download_goes_on_in_another_tab(stage: Stage, home: Path) -> None:
     again.page.add_init_script(PICKER)
     again.page.goto(f"{stage.relay.origin}/session/{stage.console.session_id}/files")
     again.connect(stage.console.secrets["access password"])
-    again.open_folder()
-    again.row("big.bin").get_by_role("checkbox").check()
-    again.remote.get_by_role("button", name="Copy to this computer").click()
+    expect(again.left.get_by_role("listitem")).to_contain_text("big.bin")
+    again.left.get_by_role("button", name="Go on").click()
     again.wait_done()
     assert again.page.evaluate(READ, "big.bin") == digest(big)
     assert 0 < sum(received) < len(big) - (10 << 20), "what was there was not sent again"
+    again.page.reload()
+    again.connect(stage.console.secrets["access password"])
+    expect(again.row("big.bin")).to_be_visible()
+    expect(again.left).to_have_count(0)
+
+
+@pytest.mark.slow
+def test_a_job_that_another_tab_works_on_is_not_offered_and_one_that_was_left_can_be_forgotten(
+    stage: Stage, home: Path
+) -> None:
+    (home / "big.bin").write_bytes(os.urandom(BIG))
+    manager, host = open_file_manager(stage)
+    manager.open_folder()
+    manager.row("big.bin").get_by_role("checkbox").check()
+    host.kill()
+    expect(manager.page.get_by_text("The computer is offline, waiting").first).to_be_visible()
+    manager.remote.get_by_role("button", name="Copy to this computer").click()
+    expect(manager.jobs).to_contain_text("Waiting for the computer")
+    stage.resume_host(host)
+    manager.jobs.get_by_role("button", name="Pause").click()
+    other = FileManager(stage.console.page.context.new_page())
+    other.page.goto(f"{stage.relay.origin}/session/{stage.console.session_id}/files")
+    other.connect(stage.console.secrets["access password"])
+    expect(other.row("big.bin")).to_be_visible()
+    expect(other.left).to_have_count(0)
+    manager.page.close(run_before_unload=False)
+    other.page.reload()
+    other.connect(stage.console.secrets["access password"])
+    expect(other.left.get_by_role("listitem")).to_contain_text("big.bin")
+    other.left.get_by_role("button", name="Forget this job").click()
+    expect(other.left).to_have_count(0)
+    other.page.reload()
+    other.connect(stage.console.secrets["access password"])
+    expect(other.row("big.bin")).to_be_visible()
+    expect(other.left).to_have_count(0)
+
+
+@pytest.mark.slow
+def test_what_was_chosen_in_a_closed_tab_is_chosen_again(stage: Stage, home: Path, tmp_path: Path) -> None:
+    source = tmp_path / "from-here.bin"
+    source.write_bytes(os.urandom(BIG))
+    manager, host = open_file_manager(stage)
+    expect(manager.row("Documents")).to_be_visible()
+    host.kill()
+    expect(manager.page.get_by_text("The computer is offline, waiting").first).to_be_visible()
+    manager.local.locator("input[type=file]").first.set_input_files(source)
+    expect(manager.jobs).to_contain_text("Waiting for the computer")
+    manager.page.close(run_before_unload=False)
+    stage.resume_host(host)
+    again = FileManager(stage.console.page.context.new_page())
+    again.page.goto(f"{stage.relay.origin}/session/{stage.console.session_id}/files")
+    again.connect(stage.console.secrets["access password"])
+    expect(again.left).to_contain_text("The files must be chosen again")
+    again.left.locator("input[type=file]").first.set_input_files(source)
+    again.wait_done()
+    assert (home / "from-here.bin").read_bytes() == source.read_bytes()

@@ -11,17 +11,20 @@ import { ToolPage } from "../tools/toolPage";
 import { Button } from "../ui/buttons";
 import { Dialog } from "../ui/dialog";
 import { JobList } from "./jobList";
-import { Jobs, type Work } from "./jobs";
+import { Jobs } from "./jobs";
+import { forgetKeptJobs, KeptJobs, type KeptJob } from "./keptJobs";
+import { KeptJobList } from "./keptJobList";
 import { LocalFolder } from "./localFolder";
-import { has, sourcesOfDrop, sourcesOfHandle, type Source } from "./localFiles";
+import { has, sourcesOfDrop, type Source } from "./localFiles";
 import { LocalPane } from "./localPane";
+import { isAllowed, workOf, type Order } from "./orders";
 import { removeOldParts } from "./parts";
 import { shownName } from "./paths";
 import { RemoteFolder } from "./remoteFolder";
 import { LOCAL_DRAG, RemotePane } from "./remotePane";
 import { forgetOld } from "./sync/memory";
 import { SyncBar } from "./sync/syncBar";
-import { fetching, localName, sending, type Wanted } from "./works";
+import { localName, type Wanted } from "./works";
 import { WorkerLink } from "./workerLink";
 
 export function FilesPage({ me, sessionId, onSignedOut }: { me: Me; sessionId: string; onSignedOut: () => void }) {
@@ -45,6 +48,7 @@ function forgetEnded(): void {
   // No such storage: nothing is kept there either.
   void removeOldParts(isOver).catch(() => undefined);
   void forgetOld(isOver).catch(() => undefined);
+  void forgetKeptJobs(isOver).catch(() => undefined);
 }
 
 /** Something of the same name is there: what to do with it is asked once for each job. */
@@ -57,6 +61,7 @@ function Files({ opened, session }: { opened: OpenTool | null; session: string }
   const remote = useMemo(() => new RemoteFolder(), []);
   const local = useMemo(() => new LocalFolder(), []);
   const jobs = useMemo(() => new Jobs(), []);
+  const kept = useMemo(() => new KeptJobs(session), [session]);
   const workshop = useMemo(() => new WorkerLink(), []);
   const remoteChosen = useSignal<ReadonlySet<string>>(new Set());
   const localChosen = useSignal<ReadonlySet<string>>(new Set());
@@ -72,24 +77,45 @@ function Files({ opened, session }: { opened: OpenTool | null; session: string }
       if (direction !== "up") void local.refresh();
     };
     forgetEnded();
+    const look = (): void => {
+      if (document.visibilityState === "visible") void kept.look();
+    };
+    look();
+    document.addEventListener("visibilitychange", look);
     const warn = (event: BeforeUnloadEvent): void => {
       if (jobs.list.peek().some((job) => !job.isOver.peek())) event.preventDefault();
     };
     addEventListener("beforeunload", warn);
     return () => {
       removeEventListener("beforeunload", warn);
+      document.removeEventListener("visibilitychange", look);
       for (const job of jobs.list.peek()) job.pause();
+      kept.close();
       workshop.close();
       // If the page goes because the session has ended, what it kept of downloads goes too.
       forgetEnded();
     };
   }, []);
 
-  const common = (title: string, overwrite: boolean) => ({ session, workshop, title, overwrite });
+  type Sources = () => Iterable<Source>;
+  /** @param before the job, if another tab has left it; a new one is kept. */
+  const add = (title: string, overwrite: boolean, order: Order, chosen?: Sources, before?: KeptJob): void => {
+    const common = { session, workshop, title, overwrite, ...(before === undefined ? {} : { since: before.at }) };
+    const job = jobs.add(workOf(order, common, chosen));
+    void (before === undefined ? kept.keep(title, overwrite, order) : Promise.resolve(before.id)).then((id) => {
+      job.isOver.subscribe((isOver) => {
+        if (isOver) void kept.forget(id);
+      });
+    });
+  };
   /** Begins at once, or asks first what to do with `count` things that are there already. */
-  const begin = (count: number, make: (overwrite: boolean) => Work): void => {
-    if (count === 0) jobs.add(make(false));
-    else collision.value = { count, begin: (overwrite) => void jobs.add(make(overwrite)) };
+  const begin = (count: number, title: string, order: Order, chosen?: Sources): void => {
+    if (count === 0) add(title, false, order, chosen);
+    else collision.value = { count, begin: (overwrite) => add(title, overwrite, order, chosen) };
+  };
+  const takeUp = async (job: KeptJob, chosen?: Sources): Promise<void> => {
+    if (!(await isAllowed(job.order)) || !(await kept.takeOver(job.id))) return;
+    add(job.title, job.overwrite, job.order, chosen, job);
   };
   const titleOf = (names: readonly string[]): string =>
     names.length === 1 ? (names[0] ?? "") : counted("things", names.length);
@@ -101,26 +127,22 @@ function Files({ opened, session }: { opened: OpenTool | null; session: string }
     if (folder !== null) {
       for (const { entry } of wanted) if (await has(folder, localName(entry.name))) count += 1;
     }
-    begin(count, (overwrite) => fetching(common(titleOf(names), overwrite), wanted, folder));
+    begin(count, titleOf(names), { kind: "fetch", wanted, folder });
   };
-  const send = (names: readonly string[], sources: () => AsyncIterable<Source> | Iterable<Source>): void => {
-    const path = remote.path.peek();
-    if (path === null) return;
+  const send = (names: readonly string[], folder: FileSystemDirectoryHandle | null, chosen?: Sources): void => {
+    const to = remote.path.peek();
+    if (to === null) return;
     const there = new Set(remote.entries.peek().map(({ name }) => name));
     const count = names.filter((name) => there.has(name)).length;
-    begin(count, (overwrite) => sending(common(titleOf(names), overwrite), sources, path));
+    const from = folder === null ? null : { folder, names };
+    begin(count, titleOf(names), { kind: "send", to, from }, chosen);
   };
   const sendChosen = (): void => {
-    const handles = [...localChosen.value].map((key) => local.handle(key)).filter((handle) => handle !== null);
-    send(
-      handles.map(({ name }) => name),
-      async function* () {
-        for (const handle of handles) yield* sourcesOfHandle(handle);
-      },
-    );
+    const names = [...localChosen.value].map((key) => local.handle(key)?.name).filter((name) => name !== undefined);
+    if (local.current !== null) send(names, local.current);
   };
   const sendSources = (sources: readonly Source[]): void => {
-    send([...new Set(sources.map(({ path }) => path[0] ?? ""))], () => sources);
+    send([...new Set(sources.map(({ path }) => path[0] ?? ""))], null, () => sources);
   };
   const fetchChosen = (): void => {
     const wanted = [...remoteChosen.value].map((key) => remote.find(key)).filter((found) => found !== null);
@@ -156,6 +178,7 @@ function Files({ opened, session }: { opened: OpenTool | null; session: string }
       </div>
       <SyncBar session={session} workshop={workshop} opened={opened} remote={remote} local={local} jobs={jobs} />
       <JobList jobs={jobs} isConnected={opened !== null} />
+      <KeptJobList kept={kept} onResume={(job, chosen) => void takeUp(job, chosen)} />
       {collision.value !== null && (
         <CollisionDialog collision={collision.value} onClose={() => (collision.value = null)} />
       )}

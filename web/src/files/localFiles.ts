@@ -45,6 +45,12 @@ export async function* sourcesOfHandle(handle: FileSystemHandle, above: readonly
   for await (const child of entriesOf(handle as FileSystemDirectoryHandle)) yield* sourcesOfHandle(child, path);
 }
 
+/** Sources below things of a folder, by name; what is gone meanwhile is passed over. */
+export async function* entriesBelow(folder: FileSystemDirectoryHandle, names: readonly string[]): AsyncGenerator<Source> {
+  const wanted = new Set(names);
+  for await (const handle of entriesOf(folder)) if (wanted.has(handle.name)) yield* sourcesOfHandle(handle);
+}
+
 /** Sources of an `<input type="file">`, also of one that takes folders. */
 export function sourcesOfFiles(files: Iterable<File>): Source[] {
   return Array.from(files, (file) => ({
@@ -141,6 +147,17 @@ export async function folderAt(root: FileSystemDirectoryHandle, names: readonly 
   let folder = root;
   for (const name of names) folder = await folder.getDirectoryHandle(name, { create: true });
   return folder;
+}
+
+/** A file below `root`; null if there is none. */
+export async function fileAt(root: FileSystemDirectoryHandle, names: readonly string[]): Promise<File | null> {
+  try {
+    let folder = root;
+    for (const name of names.slice(0, -1)) folder = await folder.getDirectoryHandle(name);
+    return await (await folder.getFileHandle(names.at(-1) ?? "")).getFile();
+  } catch {
+    return null;
+  }
 }
 
 /** Whether there is anything of this name. */

@@ -115,7 +115,7 @@ export function LocalPane({ folder, chosen, onSend, onSendFiles, onDropped }: Lo
 }
 
 /** A button with the browser's own dialog for files, or for a folder, behind it. */
-function ChosenFiles({
+export function ChosenFiles({
   word,
   icon,
   isFolder,

@@ -3,7 +3,7 @@ import { RequestRefused } from "../tools/requests";
 import type { Entry, FilesClient } from "./client";
 import type { Task, Work } from "./jobs";
 import { MAX_TASKS } from "./jobs";
-import { DownloadTarget, FolderTarget, folderAt, problemOf, type Source, type Target } from "./localFiles";
+import { DownloadTarget, FolderTarget, fileAt, folderAt, problemOf, type Source, type Target } from "./localFiles";
 import { joinAll, joinPath, keyOf, shownName, shownPath, type Name } from "./paths";
 import { download, upload, type Workshop } from "./transfers";
 
@@ -12,6 +12,8 @@ interface Common {
   readonly workshop: Workshop;
   readonly title: string;
   readonly overwrite: boolean;
+  /** Milliseconds since 1970 at which the job began in another tab; what has arrived since is not replaced once more. */
+  readonly since?: number;
 }
 
 /** Something of the computer that is to be fetched. */
@@ -39,6 +41,7 @@ export function fetching(common: Common, wanted: readonly Wanted[], root: FileSy
           name: shownPath(found.path),
           size: found.entry.size,
           run: async (runner, progress) => {
+            if (root !== null && (await arrivedHere(common, root, found))) return;
             const target = targetOf(found.names);
             await download(runner, common.workshop, common.session, found.path, found.entry, target, progress);
           },
@@ -98,12 +101,34 @@ export function sending(common: Common, sources: () => AsyncIterable<Source> | I
         size: file.size,
         run: async (runner, progress, signal) => {
           const opened = await source.open();
+          if (await arrivedThere(common, runner, path, opened)) return;
           await upload(runner, common.workshop, common.session, opened, path, common.overwrite, progress, signal);
         },
       };
     }
   }
   return { direction: "up", title: common.title, overwrite: common.overwrite, tasks };
+}
+
+/** Whether a file that would be replaced is the one that an earlier tab has fetched. */
+async function arrivedHere(
+  { overwrite, since }: Common,
+  root: FileSystemDirectoryHandle,
+  { names, entry }: Found,
+): Promise<boolean> {
+  if (!overwrite || since === undefined) return false;
+  const file = await fileAt(root, names);
+  return file !== null && file.size === entry.size && file.lastModified >= since;
+}
+
+/** Whether a file that would be replaced is the one that an earlier tab has sent: the computer gave it our file's time. */
+async function arrivedThere({ overwrite, since }: Common, client: FilesClient, path: Name, file: File): Promise<boolean> {
+  if (!overwrite || since === undefined) return false;
+  const there = await client.stat(path).catch((error: unknown) => {
+    if (error instanceof RequestRefused) return null;
+    throw error;
+  });
+  return there !== null && there.size === file.size && there.modified === file.lastModified;
 }
 
 async function makeFolders(client: FilesClient, top: Name, names: readonly string[], made: Set<string>): Promise<void> {

@@ -1,0 +1,67 @@
+/** Jobs that a closed tab has left: to be taken up, or forgotten. */
+import { ArrowDownToLine, ArrowUpFromLine, CircleX, FolderInput, Play, Upload } from "lucide-preact";
+import { t } from "../i18n/text";
+import { clean } from "../text/clean";
+import { Icon } from "../ui/icon";
+import type { KeptJob, KeptJobs } from "./keptJobs";
+import type { Source } from "./localFiles";
+import { ChosenFiles } from "./localPane";
+import { BarButton } from "./remotePane";
+
+interface KeptJobListProps {
+  kept: KeptJobs;
+  /** @param chosen the files, where another tab cannot open them by itself. */
+  onResume: (job: KeptJob, chosen?: () => Iterable<Source>) => void;
+}
+
+export function KeptJobList({ kept, onResume }: KeptJobListProps) {
+  const left = kept.left.value;
+  if (left.length === 0) return null;
+  return (
+    <section class="jobs" aria-label={t("jobs_left")}>
+      <div class="pane-head">
+        <h2>{t("jobs_left")}</h2>
+      </div>
+      <ul>
+        {left.map((job) => (
+          <KeptLine key={job.id} job={job} onResume={onResume} onForget={() => void kept.forget(job.id)} />
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+function KeptLine({
+  job,
+  onResume,
+  onForget,
+}: {
+  job: KeptJob;
+  onResume: KeptJobListProps["onResume"];
+  onForget: () => void;
+}) {
+  const { order } = job;
+  const mustChoose = order.kind === "send" && order.from === null;
+  const choose = (sources: readonly Source[]): void => onResume(job, () => sources);
+  return (
+    <li class="job">
+      <div class="job-line">
+        <Icon as={order.kind === "fetch" ? ArrowDownToLine : ArrowUpFromLine} size={18} />
+        <span class="job-title">
+          <span class="unseen">{t(order.kind === "fetch" ? "job_down" : "job_up")}: </span>
+          {clean(job.title, 120)}
+        </span>
+        {mustChoose ? (
+          <>
+            <ChosenFiles word={t("send_files")} icon={Upload} isFolder={false} onSend={choose} />
+            <ChosenFiles word={t("send_folder")} icon={FolderInput} isFolder onSend={choose} />
+          </>
+        ) : (
+          <BarButton icon={Play} label={t("job_resume")} onPress={() => onResume(job)} />
+        )}
+        <BarButton icon={CircleX} label={t("job_discard")} onPress={onForget} />
+      </div>
+      <p class="hint">{t(mustChoose ? "job_choose_again" : "job_left_hint")}</p>
+    </li>
+  );
+}

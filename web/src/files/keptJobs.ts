@@ -1,0 +1,130 @@
+/**
+ * Jobs outlive their tab: what they were asked to do is kept in this browser's IndexedDB until they are over, and shown in
+ * the next tab of the session. There is no secret in it: names, times and sizes of what is copied, and handles of folders,
+ * which are of no use to a page before the person allows it again. It goes with the session.
+ *
+ * A tab holds a lock for each of its jobs, which ends with the tab, however it ends. So a job that nobody holds is one that
+ * was left.
+ */
+import { signal } from "@preact/signals";
+import type { Order } from "./orders";
+
+const DATABASE = "adhoc-jobs";
+const STORE = "jobs";
+/** Of one session; who leaves more behind sees the newest. */
+const MAX_KEPT = 100;
+
+export interface KeptJob {
+  readonly id: string;
+  readonly session: string;
+  /** Milliseconds since 1970. */
+  readonly at: number;
+  readonly title: string;
+  readonly overwrite: boolean;
+  readonly order: Order;
+}
+
+export class KeptJobs {
+  /** Jobs that other tabs have left, the oldest first. */
+  readonly left = signal<readonly KeptJob[]>([]);
+  readonly #held = new Map<string, () => void>();
+
+  constructor(readonly session: string) {}
+
+  /** Keeps what a job was asked to do, as long as it is not over. Where the browser keeps nothing, that is all there is. */
+  async keep(title: string, overwrite: boolean, order: Order): Promise<string> {
+    const kept: KeptJob = { id: crypto.randomUUID(), session: this.session, at: Date.now(), title, overwrite, order };
+    await this.#hold(kept.id);
+    await inStore("readwrite", (store) => store.put(kept, kept.id)).catch(() => undefined);
+    return kept.id;
+  }
+
+  /** The job is over, or nobody wants it any more. */
+  async forget(id: string): Promise<void> {
+    this.left.value = this.left.peek().filter((each) => each.id !== id);
+    await inStore("readwrite", (store) => store.delete(id)).catch(() => undefined);
+    this.#held.get(id)?.();
+    this.#held.delete(id);
+  }
+
+  /** Takes over a job that was left; false if another tab was quicker. */
+  async takeOver(id: string): Promise<boolean> {
+    const isOurs = await this.#hold(id);
+    this.left.value = this.left.peek().filter((each) => each.id !== id);
+    return isOurs;
+  }
+
+  /** Looks for jobs that were left. */
+  async look(): Promise<void> {
+    try {
+      const kept = ((await inStore("readonly", (store) => store.getAll())) as KeptJob[]).filter((each) => this.#isMine(each));
+      const held = await heldLocks();
+      this.left.value = kept.filter(({ id }) => !held.has(lockOf(id))).slice(-MAX_KEPT);
+    } catch {
+      // Nothing is kept here.
+    }
+  }
+
+  /** Lets go of all: what is not over is left. */
+  close(): void {
+    for (const release of this.#held.values()) release();
+    this.#held.clear();
+  }
+
+  #isMine(kept: KeptJob): boolean {
+    return kept.session === this.session && !this.#held.has(kept.id);
+  }
+
+  /** Resolves to whether this tab has the lock now. */
+  #hold(id: string): Promise<boolean> {
+    return new Promise((resolve) => {
+      const held = navigator.locks.request(lockOf(id), { ifAvailable: true }, (lock) => {
+        resolve(lock !== null);
+        if (lock === null) return undefined;
+        return new Promise<void>((release) => this.#held.set(id, release));
+      });
+      held.catch(() => resolve(false));
+    });
+  }
+}
+
+/** Forgets what belongs to sessions that are over. */
+export async function forgetKeptJobs(isOver: (session: string) => Promise<boolean>): Promise<void> {
+  const over = new Map<string, boolean>();
+  for (const { id, session } of (await inStore("readonly", (store) => store.getAll())) as KeptJob[]) {
+    if (!over.has(session)) over.set(session, await isOver(session));
+    if (over.get(session) === true) await inStore("readwrite", (store) => store.delete(id));
+  }
+}
+
+const lockOf = (id: string): string => `adhoc-job-${id}`;
+
+async function heldLocks(): Promise<ReadonlySet<string>> {
+  const { held } = await navigator.locks.query();
+  return new Set((held ?? []).map(({ name }) => name ?? ""));
+}
+
+async function inStore<T>(mode: IDBTransactionMode, work: (store: IDBObjectStore) => IDBRequest<T>): Promise<T> {
+  const database = await openDatabase();
+  try {
+    return await new Promise<T>((resolve, reject) => {
+      const transaction = database.transaction(STORE, mode);
+      const request = work(transaction.objectStore(STORE));
+      // Only a completed transaction is on disk.
+      transaction.oncomplete = () => resolve(request.result);
+      transaction.onabort = () => reject(transaction.error ?? new DOMException("aborted", "AbortError"));
+    });
+  } finally {
+    database.close();
+  }
+}
+
+function openDatabase(): Promise<IDBDatabase> {
+  return new Promise((resolve, reject) => {
+    const opening = indexedDB.open(DATABASE, 1);
+    opening.onupgradeneeded = () => opening.result.createObjectStore(STORE);
+    opening.onsuccess = () => resolve(opening.result);
+    opening.onerror = () => reject(opening.error ?? new DOMException("unavailable", "UnknownError"));
+    opening.onblocked = () => reject(new DOMException("blocked", "InvalidStateError"));
+  });
+}
