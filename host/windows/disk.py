@@ -339,18 +339,26 @@ def _move(name: str, folder: int, new: str, new_folder: int, *, replace: bool) -
     try:
         opened.move(handle, new_folder, new, replace=replace)
     except OSError as exc:
-        # "Denied" is also what Windows says where a folder would be replaced.
-        if exc.errno == errno.EACCES and _is_folder(new, new_folder):
-            raise OSError(errno.EEXIST, os.strerror(errno.EEXIST)) from exc
+        if exc.errno == errno.EACCES:
+            _check_replaceable(new, new_folder)
         raise
     finally:
         opened.close(handle)
 
 
-def _is_folder(name: str, folder: int) -> bool:
-    with suppress(OSError):
-        return stat.S_ISDIR(facts(name, folder).st_mode)
-    return False
+def _check_replaceable(name: str, folder: int) -> None:
+    """Say why a thing cannot be replaced, for which Windows itself always says "denied".
+
+    Raises:
+        OSError: EEXIST, it is a folder; EBUSY, it is in use.
+    """
+    with suppress(FileNotFoundError):
+        handle = opened.open_at(folder, name, opened.DELETE)
+        try:
+            if stat.S_ISDIR(opened.facts(handle).st_mode):
+                raise OSError(errno.EEXIST, os.strerror(errno.EEXIST))
+        finally:
+            opened.close(handle)
 
 
 def give_name(part: str, name: str, folder: int, *, overwrite: bool, keep: tuple[str, int] | None) -> None:
