@@ -5,12 +5,13 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.helpers.host_process import HostProcess
 from tests.helpers.story import Stage
 
 pytestmark = pytest.mark.browser
 
 
-def open_shell(stage: Stage) -> Page:
+def open_shell(stage: Stage) -> tuple[Page, HostProcess]:
     """An active session with the tool's tab connected."""
     prepared, host = stage.activate()
     with stage.console.page.context.expect_page() as opened:
@@ -20,11 +21,11 @@ def open_shell(stage: Stage) -> Page:
     page.get_by_role("button", name="Connect", exact=True).click()
     host.hear(r"Connected now: Tess Technician \(Terminal\)")
     expect(page.get_by_role("application", name="Terminal")).to_contain_text(re.compile(r"[#$]"))
-    return page
+    return page, host
 
 
 def test_a_shell_is_typed_into_resized_ended_and_begun_again(stage: Stage) -> None:
-    page = open_shell(stage)
+    page, _ = open_shell(stage)
     screen = page.get_by_role("application", name="Terminal")
     page.keyboard.type("echo $((6*7))-$(stty size | tr ' ' x)\n")
     expect(screen).to_contain_text(re.compile(r"42-\d\dx\d{2,3}"))
@@ -44,7 +45,7 @@ def test_a_shell_is_typed_into_resized_ended_and_begun_again(stage: Stage) -> No
 
 @pytest.mark.slow
 def test_a_company_that_wants_no_shells_ends_those_that_run(stage: Stage) -> None:
-    page = open_shell(stage)
+    page, _ = open_shell(stage)
     page.keyboard.type("echo here-$((1+1))\n")
     expect(page.get_by_role("application", name="Terminal")).to_contain_text("here-2")
     stage.console.call("PATCH", "/company", {"allows_shell": False})

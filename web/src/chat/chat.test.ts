@@ -36,6 +36,7 @@ class Room {
   }
 }
 
+const FAMILY = "Done \u{1f468}\u200d\u{1f469}\u200d\u{1f467} \u{1fae8}";
 const line = (number: number, author: string, text: string) => ({ number, at: 1_700_000_000, author, text });
 const settle = () => vi.advanceTimersByTimeAsync(0);
 
@@ -78,6 +79,14 @@ describe("the chat", () => {
     room.say(line(0, "Anna", "hi"));
     await settle();
     expect(chat.unsent.value).toEqual([]);
+  });
+
+  test("a line has arrived also where the computer took something out of it", async () => {
+    chat.say(FAMILY);
+    chat.say("other");
+    room.say(line(0, "Anna", "Done \u{1f468}\u{1f469}\u{1f467}"));
+    await settle();
+    expect(chat.unsent.value).toEqual(["other"]);
   });
 
   test("what was cut on its way is said again once, if the computer does not have it", async () => {

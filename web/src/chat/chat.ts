@@ -113,7 +113,9 @@ export class Chat {
     this.lines.value = [...told, ...this.lines.peek().slice(told.length)];
     const unsent = [...this.unsent.peek()];
     for (const line of told.slice(known)) {
-      const at = line.author === "" ? -1 : unsent.indexOf(line.text);
+      const said = cores(line.text);
+      const exact = unsent.indexOf(line.text);
+      const at = line.author === "" ? -1 : exact >= 0 ? exact : unsent.findIndex((text) => cores(text) === said);
       if (at >= 0) unsent.splice(at, 1);
     }
     if (unsent.length !== this.unsent.peek().length) this.unsent.value = unsent;
@@ -123,6 +125,11 @@ export class Chat {
   #send(head: Readonly<Record<string, unknown>>): void {
     this.#channel?.send(encodeMessage(head)).catch(() => undefined); // closed: `unsent` keeps it
   }
+}
+
+/** What the computer leaves of a text in any case: it takes invisible characters out, and emoji that it does not know. */
+function cores(text: string): string {
+  return text.replace(/[^\p{L}\p{N}\p{P}\p{Sm}\p{Sc}]/gu, "");
 }
 
 /** Milliseconds without a line after which the computer has told what it had. */

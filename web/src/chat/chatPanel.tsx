@@ -14,10 +14,17 @@ export function ChatPanel({ chat, onClose }: { chat: Chat; onClose?: () => void 
   const field = useRef<HTMLTextAreaElement>(null);
   const lines = chat.lines.value;
   const unsent = chat.unsent.value;
-  useEffect(() => field.current?.focus(), []);
+  const showLast = (): void => log.current?.scrollTo({ top: log.current.scrollHeight });
+  useEffect(() => {
+    field.current?.focus();
+    // A keyboard on the screen takes room: the last line stays in sight.
+    const observer = new ResizeObserver(showLast);
+    if (log.current !== null) observer.observe(log.current);
+    return () => observer.disconnect();
+  }, []);
   useEffect(() => {
     chat.markRead();
-    log.current?.scrollTo({ top: log.current.scrollHeight });
+    showLast();
   }, [lines.length, unsent.length]);
   const close = (): void => {
     chat.isOpen.value = false;

@@ -39,8 +39,17 @@ export async function askRows(requests: Requests, list: string, fields: Row = {}
   return rows;
 }
 
-/** What changed since the session's first connection: by kind of thing, and since when (seconds since 1970). */
-export async function askChanges(requests: Requests): Promise<{ since: number; kinds: Map<string, Row[]> }> {
+/** What changed since the session's first connection. */
+export interface ToldChanges {
+  /** Seconds since 1970. */
+  readonly since: number;
+  /** By kind of thing. */
+  readonly kinds: ReadonlyMap<string, readonly Row[]>;
+  /** Changes that are counted only. */
+  readonly untold: number;
+}
+
+export async function askChanges(requests: Requests): Promise<ToldChanges> {
   const kinds = new Map<string, Row[]>();
   let count = 0;
   const ok = await requests.ask("changes", {}, (part) => {
@@ -50,7 +59,11 @@ export async function askChanges(requests: Requests): Promise<{ since: number; k
     if (count > MAX_ROWS || kinds.size > 64) throw new RemoteProtocolError("Changes without end.");
     kinds.set(kind, [...(kinds.get(kind) ?? []), ...rows]);
   });
-  return { since: new MessageFields(ok.head).fields("ok").number("since", 0, 2 ** 40), kinds };
+  const fields = new MessageFields(ok.head).fields("ok");
+  const counts = fields.fields("counts");
+  let untold = 0;
+  for (const [kind, rows] of kinds) untold += Math.max(0, counts.number(kind, 0, 2 ** 32) - rows.length);
+  return { since: fields.number("since", 0, 2 ** 40), kinds, untold };
 }
 
 /** The 24 hours, then the load each second, until the stream is closed. */

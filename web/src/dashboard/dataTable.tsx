@@ -30,6 +30,8 @@ interface DataTableProps<T> {
   actions?: (item: T) => ComponentChildren;
   /** Further controls beside the filter. */
   bar?: ComponentChildren;
+  /** What is said where there are no items at all. */
+  none?: string;
 }
 
 const STEP = 300;
@@ -121,8 +123,8 @@ export function DataTable<T>(props: DataTableProps<T>) {
             ))}
           </tbody>
         </table>
+        {found.length === 0 && <p class="soft data-none">{items.length === 0 ? (props.none ?? t("data_empty")) : t("data_no_match")}</p>}
       </div>
-      {found.length === 0 && <p class="soft data-none">{t("data_empty")}</p>}
       {found.length > limit.value && (
         <p class="row">
           <Button kind="quiet" onPress={() => (limit.value += STEP)}>

@@ -135,8 +135,8 @@ export function EventLog({ feed, isConnected }: { feed: Feed; isConnected: boole
               <thead>
                 <tr>
                   <th scope="col">{t("column_at")}</th>
-                  <th scope="col">{t("severity")}</th>
-                  <th scope="col">{t("event_unit")}</th>
+                  <th scope="col">{t("column_severity")}</th>
+                  <th scope="col">{t("column_unit")}</th>
                   <th scope="col">{t("column_message")}</th>
                 </tr>
               </thead>
@@ -154,8 +154,8 @@ export function EventLog({ feed, isConnected }: { feed: Feed; isConnected: boole
                 })}
               </tbody>
             </table>
+            {rows.length === 0 && <p class="soft data-none">{t("data_empty")}</p>}
           </div>
-          {rows.length === 0 && <p class="soft data-none">{t("data_empty")}</p>}
           {hasMore.value && rows.length > 0 && rows.length < MAX_ENTRIES && (
             <Button kind="quiet" disabled={!isConnected} onPress={() => void load(words(rows.at(-1) ?? {}, "cursor", 500))}>
               {t("events_older")}

@@ -3,7 +3,7 @@ import { RefreshCw } from "lucide-preact";
 import type { ComponentChildren } from "preact";
 import { signal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
-import { language, t, textIfAny, type PlainKey } from "../i18n/text";
+import { counted, language, t, textIfAny, type PlainKey } from "../i18n/text";
 import { formatBytes, formatDayTime, formatMoment } from "../text/format";
 import { Button } from "../ui/buttons";
 import { Loading, Notice } from "../ui/faces";
@@ -82,6 +82,7 @@ export function List({ feed, list, label, isConnected }: { feed: Feed; list: str
           items={rows}
           keyOf={(_, index) => index}
           isDescending={list === "record"}
+          none={t(list === "record" ? "record_none" : "data_empty")}
           bar={<Again live={live} />}
         />
       )}
@@ -118,22 +119,29 @@ interface Change {
   readonly row: Row;
 }
 
+/** What happened to it: what had nothing before is new, what has nothing now is gone. */
+function happened({ row }: Change): string {
+  if ((row["before"] ?? null) === null) return t("changed_new");
+  return t((row["after"] ?? null) === null ? "changed_gone" : "changed_other");
+}
+
 const CHANGE_COLUMNS: readonly Column<Change>[] = [
   { word: "column_kind", value: ({ kind }) => textIfAny(`change_${kind}`) ?? kind },
   { word: "column_name", value: ({ row }) => words(row, "name") },
+  { word: "column_changed", value: happened },
   { word: "column_before", value: ({ row }) => words(row, "before") },
   { word: "column_after", value: ({ row }) => words(row, "after") },
 ];
 
 /** What is different since the session's first connection. */
 export function Changes({ feed, isConnected }: { feed: Feed; isConnected: boolean }) {
-  const told = useMemo(() => signal<{ since: number; changes: Change[] } | null>(null), [feed]);
+  const told = useMemo(() => signal<{ since: number; changes: Change[]; untold: number } | null>(null), [feed]);
   const fault = useMemo(() => signal<PlainKey | null>(null), [feed]);
   const load = async (): Promise<void> => {
     try {
-      const { since, kinds } = await feed.ask(askChanges);
+      const { since, kinds, untold } = await feed.ask(askChanges);
       const changes = [...kinds].flatMap(([kind, rows]) => rows.map((row) => ({ kind, row })));
-      told.value = { since, changes };
+      told.value = { since, changes, untold };
       fault.value = null;
     } catch (error) {
       fault.value = sentenceOfRefusal(error);
@@ -153,12 +161,14 @@ export function Changes({ feed, isConnected }: { feed: Feed; isConnected: boolea
         columns={CHANGE_COLUMNS}
         items={known.changes}
         keyOf={(_, index) => index}
+        none={t("changes_none")}
         bar={
           <Button icon={RefreshCw} onPress={() => void load()}>
             {t("refresh")}
           </Button>
         }
       />
+      {known.untold > 0 && <p class="hint">{counted("rows_left", known.untold)}</p>}
     </>
   );
 }

@@ -1,6 +1,6 @@
 /** Tabs by the ARIA Authoring Practices' pattern: one is in the tab order, arrows move, the panel follows at once. */
 import type { ComponentChildren } from "preact";
-import { useId, useRef } from "preact/hooks";
+import { useEffect, useId, useRef } from "preact/hooks";
 
 export interface Tab {
   readonly name: string;
@@ -28,6 +28,13 @@ export function Tabs({ label, tabs, current, onChange, children }: TabsProps) {
     onChange(tab.name);
     list.current?.querySelectorAll<HTMLElement>("[role=tab]")[to]?.focus();
   };
+  useEffect(() => {
+    // Where there is not room for all of them, the list scrolls sideways.
+    const show = (): void => list.current?.querySelector("[aria-selected=true]")?.scrollIntoView({ block: "nearest", inline: "center" });
+    const observer = new ResizeObserver(show);
+    if (list.current !== null) observer.observe(list.current);
+    return () => observer.disconnect();
+  }, [current]);
   return (
     <div class="tabs">
       <div class="tab-list" role="tablist" aria-label={label} ref={list} onKeyDown={move}>
