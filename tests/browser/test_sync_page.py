@@ -321,6 +321,33 @@ def test_it_is_paused_and_goes_on_when_the_computer_is_back(stage: Stage, top: P
     both.expect_nothing()
 
 
+def test_jobs_queue_while_the_computer_is_offline_and_are_done_when_it_is_back(
+    stage: Stage, top: Path, tmp_path: Path
+) -> None:
+    write_tree(top, {"a.txt": "there", "deep/b.txt": "there"})
+    source = tmp_path / "sent.txt"
+    source.write_text("sent")
+    manager, host = open_file_manager(stage)
+    both = SyncManager(manager, top)
+    both.open()
+    both.page.evaluate(WRITE, {"mine.txt": "mine"})
+    both.look()
+    host.kill()
+    expect(both.page.get_by_text("The computer is offline, waiting").first).to_be_visible()
+    both.dialog.get_by_role("button", name="Run", exact=True).click()
+    manager.local.locator("input[type=file]").first.set_input_files(source)
+    manager.row("deep").get_by_role("checkbox").check()
+    manager.remote.get_by_role("button", name="Copy to this computer").click()
+    states = manager.jobs.get_by_role("status")
+    expect(states).to_have_text(["Waiting for the computer"] * 3)
+    assert both.there() == {"a.txt": "there", "deep/b.txt": "there"}
+    stage.resume_host(host)
+    expect(states).to_have_text(["Done"] * 3, timeout=30_000)
+    everything = {"a.txt": "there", "deep/b.txt": "there", "mine.txt": "mine"}
+    assert both.there() == {**everything, "sent.txt": "sent"}
+    assert both.here() == everything
+
+
 def test_cancelled_in_the_middle_the_next_one_does_the_rest(stage: Stage, top: Path) -> None:
     write_tree(top, {f"many/{number:03}.txt": str(number) for number in range(100)})
     (top / "big.bin").write_bytes(os.urandom(96 << 20))
