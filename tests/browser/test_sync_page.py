@@ -385,6 +385,7 @@ def test_all_of_it_by_keyboard(stage: Stage, top: Path) -> None:
     assert both.there() == {"a.txt": "here"}
     both.page.get_by_role("button", name="Replicate…").focus()
     both.page.keyboard.press("Enter")
+    expect(both.dialog.get_by_role("button", name="See what would happen")).to_be_visible()
     both.page.keyboard.press("Escape")
     expect(both.dialog).to_have_count(0)
     expect(both.page.get_by_role("button", name="Replicate…")).to_be_focused()
