@@ -10,6 +10,7 @@ from host.locking import open_locked
 
 if sys.platform == "win32":
     from host.windows.deletion import opened_folder, remove_file, remove_folder
+    from host.windows.rights import take_over
 else:
     from host.deletion import opened_folder, remove_file, remove_folder
 
@@ -29,6 +30,8 @@ class HostLock:
     def __init__(self, base: Path) -> None:
         self._path = base / LOCK_NAME
         self.made_folders = make_folders(base)
+        if sys.platform == "win32":
+            take_over(base)
         while True:
             file = open_locked(self._path)
             if file is None:
@@ -45,6 +48,9 @@ class HostLock:
         if remove:
             with contextlib.suppress(OSError), opened_folder(self._path.parent) as folder:
                 remove_file(LOCK_NAME, folder)
+            if sys.platform == "win32":  # where the name of an open file may stay until it is closed
+                os.close(self._file)
+                self._file = os.open(os.devnull, os.O_RDONLY)
             with contextlib.suppress(OSError):
                 remove_folder(self._path.parent)
         os.close(self._file)

@@ -226,16 +226,17 @@ class Installation:
         command = [*(() if python is None else (python,)), str(copy), "--resume", str(self.folder)]
         around = [Path(entry.path) for entry in self._entries if entry.role == "surrounding folder"]
         if sys.platform == "win32":
-            raise OSError("There is no way back on Windows.")
-        way = choose_return(self.folder, copy, command, around, find_manager())
-        self._entries = [known for known in self._entries if known.role not in ("program", *LAST)]
-        self._entries += [Entry(role="program", kind="file", path=str(copy)), *way.entries()]
-        self._note_folders(way.missing)
-        self._save()
-        if not copy.exists() or not copy.samefile(program):
-            copy.unlink(missing_ok=True)
-            write_new(copy, program.read_bytes(), 0o700)
-        way.make()
+            raise OSError("On Windows a service brings the program back (host.windows.installing).")
+        else:
+            way = choose_return(self.folder, copy, command, around, find_manager())
+            self._entries = [known for known in self._entries if known.role not in ("program", *LAST)]
+            self._entries += [Entry(role="program", kind="file", path=str(copy)), *way.entries()]
+            self._note_folders(way.missing)
+            self._save()
+            if not copy.exists() or not copy.samefile(program):
+                copy.unlink(missing_ok=True)
+                write_new(copy, program.read_bytes(), 0o700)
+            way.make()
 
     # Removing
 

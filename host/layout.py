@@ -12,6 +12,7 @@ from host.own_files import OWN_FILE
 
 if sys.platform == "win32":
     from host.windows.folders import program_data
+    from host.windows.rights import make_folder
 
 FOLDER_NAME: Final = "adhoc-host"
 LOCK_NAME: Final = "lock"
@@ -87,7 +88,10 @@ def make_folders(path: Path) -> list[Path]:
     made = []
     for folder in reversed(missing):
         with contextlib.suppress(FileExistsError):
-            folder.mkdir(mode=0o700)
+            if sys.platform == "win32":
+                make_folder(folder)
+            else:
+                folder.mkdir(mode=0o700)
             made.append(folder)
     return made
 

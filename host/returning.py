@@ -6,6 +6,11 @@ then still be there: a few files of known names, folders that are empty. It is a
 Windows `host.windows` has its own. Standard library only.
 """
 
+import sys
+
+if sys.platform == "win32":
+    raise ImportError("not for Windows")
+
 import re
 import shlex
 from collections.abc import Iterable

@@ -1,6 +1,7 @@
 """What the host remembers across restarts of its program or computer: one file, readable by its user only."""
 
 import os
+import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +15,18 @@ from relay.protocol.errors import RemoteProtocolError
 from relay.protocol.hidden import SecretBytes
 from relay.protocol.links import DeploymentLink
 from relay.protocol.maps import Shape, binary, binary_up_to, decode_map, encode_map, integer, text, texts
+
+if sys.platform == "win32":
+    from host.windows.secrets import protect as _sealed
+    from host.windows.secrets import unprotect as _opened
+else:
+
+    def _sealed(data: bytes) -> bytes:
+        return data
+
+    def _opened(data: bytes) -> bytes:
+        return data
+
 
 FILE_NAME: Final = "state"
 MAX_PERMISSIONS: Final = 8
@@ -149,7 +162,7 @@ class HostState:
         temporary.unlink(missing_ok=True)
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | OWN_FILE, 0o600)
         with open(descriptor, "wb") as file:
-            file.write(encode_map(fields))
+            file.write(_sealed(encode_map(fields)))
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(directory / FILE_NAME)
@@ -162,7 +175,7 @@ class HostState:
             StateError: there is none, or it is damaged.
         """
         try:
-            data = (directory / FILE_NAME).read_bytes()
+            data = _opened((directory / FILE_NAME).read_bytes())
             return cls(**decode_map(data, _SHAPE, "state file", _LATER))
         except (OSError, RemoteProtocolError) as exc:
             raise StateError("The support program's memory of its session cannot be read.") from exc

@@ -5,6 +5,11 @@ there is. Only what the running manager knows beside files needs the manager: to
 one. Standard library only; Linux.
 """
 
+import sys
+
+if sys.platform == "win32":
+    raise ImportError("not for Windows")
+
 import contextlib
 import os
 import shutil

@@ -12,6 +12,9 @@ from typing import Final
 
 _COMMON_DATA: Final = 0x0023
 """CSIDL_COMMON_APPDATA."""
+_PROGRAMS: Final = 0x0026
+_PROGRAMS_32_BIT: Final = 0x002A
+_SYSTEM: Final = 0x0025
 
 _shell32 = ctypes.WinDLL("shell32")
 _shell32.SHGetFolderPathW.argtypes = (
@@ -25,7 +28,21 @@ _shell32.SHGetFolderPathW.argtypes = (
 
 def program_data() -> Path:
     """``C:\\ProgramData``, as Windows says and not as the environment does, which anybody may have set."""
+    return _folder(_COMMON_DATA)
+
+
+def program_files(*, is_32_bit: bool = False) -> Path:
+    """``C:\\Program Files``, or the one of 32-bit programs."""
+    return _folder(_PROGRAMS_32_BIT if is_32_bit else _PROGRAMS)
+
+
+def system_folder() -> Path:
+    """``C:\\Windows\\System32``."""
+    return _folder(_SYSTEM)
+
+
+def _folder(number: int) -> Path:
     buffer = ctypes.create_unicode_buffer(wintypes.MAX_PATH)
-    if _shell32.SHGetFolderPathW(None, _COMMON_DATA, None, 0, buffer) != 0:
+    if _shell32.SHGetFolderPathW(None, number, None, 0, buffer) != 0:
         raise OSError("Windows does not say where programs keep their data.")
     return Path(buffer.value)

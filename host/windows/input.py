@@ -127,11 +127,15 @@ class Keyboard:
         stroke = self._down.get(name) or _choose(keysym, scancode)
         if stroke is not None:
             self._down[name] = stroke
-            for key, is_down in stroke.around:
-                _send([_key_event(key, _scan_of(key), is_down=is_down)])
-            _send_stroke(stroke, is_down=True)
-            for key, is_down in reversed(stroke.around):
-                _send([_key_event(key, _scan_of(key), is_down=not is_down)])
+            around = [(key, _scan_of(key), is_down) for key, is_down in stroke.around]
+            # All at once, so that nothing of the customer's comes in between.
+            _send(
+                [
+                    *(_key_event(key, scan, is_down=is_down) for key, scan, is_down in around),
+                    *_events(stroke, is_down=True),
+                    *(_key_event(key, scan, is_down=not is_down) for key, scan, is_down in reversed(around)),
+                ]
+            )
 
     def release(self, keysym: int, scancode: int | None) -> None:
         """Release a key, under whatever symbol it was pressed; nothing if it is not down."""
@@ -144,13 +148,13 @@ class Keyboard:
                     stroke = self._down.pop(name)
                     break
         if stroke is not None:
-            _send_stroke(stroke, is_down=False)
+            _send(_events(stroke, is_down=False))
 
     def release_all(self) -> None:
         """Release every key that is down."""
         while self._down:
             _, stroke = self._down.popitem()
-            _send_stroke(stroke, is_down=False)
+            _send(_events(stroke, is_down=False))
 
 
 class Pointer:
@@ -310,12 +314,11 @@ def _is_shortcut() -> bool:
     return _is_held(_CONTROL) != _is_held(_MENU) and not _is_held(_RIGHT_ALT)
 
 
-def _send_stroke(stroke: _Stroke, *, is_down: bool) -> None:
+def _events(stroke: _Stroke, *, is_down: bool) -> list[_Input]:
     if stroke.key is not None:
-        _send([_key_event(stroke.key, stroke.scan, is_down=is_down)])
-    else:
-        flags = _CHARACTER | (0 if is_down else _UP)
-        _send([_keyboard(0, unit, flags) for unit in stroke.units])
+        return [_key_event(stroke.key, stroke.scan, is_down=is_down)]
+    flags = _CHARACTER | (0 if is_down else _UP)
+    return [_keyboard(0, unit, flags) for unit in stroke.units]
 
 
 def _key_event(key: Key, scan: int, *, is_down: bool) -> _Input:
