@@ -5,13 +5,19 @@ to say that it is too old. Native packages cannot be imported from a zip; what c
 needs, is imported from the zip once, so that a manifest exists before anything is unpacked.
 """
 
+import contextlib
 import json
 import os
 import platform
+import re
 import sys
+import urllib.request
 import zipfile
 from typing import Any, Optional
 
+MARKER = b"ADHOC-LINK-BLOB1"
+TAIL_BYTES = 64 * 1024
+"""As in relay/protocol/link_blob.py, which an old Python would not understand."""
 ANY = "any/"
 """Prefix of files for every Python in the zip; those of one version are below its tag, as in ``cp311/``."""
 
@@ -33,6 +39,25 @@ def find_problem(facts: Any, version: Any, system: str, machine: str) -> Optiona
     return None
 
 
+def report(archive: str) -> None:
+    """Tell the relay that this computer's system is in the way (docs/protocol.md §13), if there is a link."""
+    text = " ".join(sys.argv[1:2])
+    if not text:
+        with open(archive, "rb") as file:
+            file.seek(max(0, os.path.getsize(archive) - TAIL_BYTES))
+            text = file.read().rpartition(MARKER)[2][2:].decode("ascii", "ignore")
+    link = re.match("(https?://[^/?#@]+)/d/([A-Za-z0-9_-]{22})#", text)
+    if link is None:
+        return
+    request = urllib.request.Request(  # noqa: S310 - of these two schemes
+        "%s/api/v1/links/%s/refused" % link.groups(),  # noqa: UP031 - see above
+        b'{"code": "old_system"}',
+        {"Content-Type": "application/json", "X-Adhoc-Csrf": "1"},
+    )
+    with contextlib.suppress(OSError, ValueError):
+        urllib.request.urlopen(request, timeout=4).close()  # noqa: S310
+
+
 def main() -> int:
     """Returns the exit code."""
     archive = os.path.dirname(os.path.abspath(__file__))
@@ -41,6 +66,7 @@ def main() -> int:
         problem = find_problem(facts, sys.version_info, platform.system(), platform.machine())
         if problem is not None:
             sys.stderr.write("adhoc-host: " + problem + "\n")
+            report(archive)
             return 2
         return become_host(archive, file)
 

@@ -15,10 +15,12 @@ from typing import Final, NoReturn
 from host.arguments import PROGRAM_NAME, parse_arguments
 from host.installation import Installation
 from host.last_words import complain
+from host.preflight import report_refusal
 from host.starting import CannotStart, fail, go_on_removing, start
 from host.texts import Texts
 from relay.protocol.link_blob import TAIL_BYTES, read_link
 from relay.protocol.links import LinkError
+from relay.protocol.refusals import Refusal
 
 EXIT_UNUSABLE: Final = 2
 """As for a command line that cannot be used."""
@@ -54,6 +56,8 @@ def run(file: Path, arguments: Sequence[str], unpack: Callable[[Installation], N
             if is_new:
                 started.remove()
             if isinstance(exc, OSError):
+                if given.link is not None:
+                    report_refusal(given.link.origin, given.link.invite, Refusal.CANNOT_INSTALL)
                 return fail(texts.get("cannot_install", why=exc.strerror or exc))
             if isinstance(exc, KeyboardInterrupt):
                 return 1

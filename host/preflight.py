@@ -8,6 +8,7 @@ Standard library only.
 
 import contextlib
 import json
+import os
 import platform
 import ssl
 import sys
@@ -15,8 +16,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Final
 
+from host.layout import FOLDER_NAME, SYSTEM_UNITS
 from host.managed import KNOWN, Computer, find_managed
 from host.relay_http import Answer, ask
 from host.texts import Texts
@@ -42,12 +45,19 @@ class Obstacle:
     sentence: str
 
 
-def find_obstacle_here(texts: Texts) -> Obstacle | None:
-    """What this computer lacks, whatever link it is for."""
+def find_obstacle_here(texts: Texts, units: Path = SYSTEM_UNITS) -> Obstacle | None:
+    """What this computer lacks, whatever link it is for; or that it has another one already, for everybody.
+
+    Args:
+        texts: in the customer's language.
+        units: where systemd keeps what the administrator has it start.
+    """
     if not is_system_supported():
         return Obstacle(Refusal.OLD_SYSTEM, texts.get("old_system"))
     if not has_rights():
         return Obstacle(Refusal.NO_RIGHTS, texts.get("no_rights"))
+    if sys.platform != "win32" and os.geteuid() != 0 and any(units.glob(f"{FOLDER_NAME}-*.service")):
+        return Obstacle(Refusal.OTHER_HOST, texts.get("already_running"))
     return None
 
 
@@ -72,7 +82,7 @@ def find_obstacle_with(
     except OSError:
         pass
     else:
-        if answer.status == 404:
+        if answer.status == 404 and _is_relays_word(answer):
             return Obstacle(Refusal.DEAD_LINK, texts.get("dead_link"))
         if answer.status == 200:
             with contextlib.suppress(ValueError, LookupError, TypeError, RecursionError):
@@ -132,6 +142,13 @@ def has_rights() -> bool:
 
 def _path(invite: bytes, door: str) -> str:
     return f"/api/v1/links/{encode_base64url(invite)}/{door}"
+
+
+def _is_relays_word(answer: Answer) -> bool:
+    """Whether a relay's program answered (RFC 9457), and not a proxy before it that knows no such path."""
+    with contextlib.suppress(ValueError, LookupError, TypeError, RecursionError):
+        return bool(json.loads(answer.body)["status"] == answer.status)
+    return False
 
 
 def _read_traits(facts: dict[str, Any]) -> tuple[Trait, ...]:

@@ -22,12 +22,11 @@ from typing import Final, Literal
 
 from host.deletion import opened_folder
 from host.exits import EXIT_AGAIN, EXIT_LEFT
-from host.layout import is_for_system, xdg_folder
+from host.layout import SYSTEM_UNITS, is_for_system, xdg_folder
 
 CALL_TIMEOUT: Final = 20.0
 PROGRAM_PATH: Final = "/usr/bin:/bin:/usr/sbin:/sbin"
 """Where systemctl is looked for: root follows nobody's ``PATH``."""
-SYSTEM_UNITS: Final = Path("/etc/systemd/system")
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trio
 
 import relay
 from bundles.bootstrap import find_problem
@@ -98,6 +99,31 @@ def test_a_computer_that_it_cannot_run_on_is_told_so(
 ) -> None:
     facts: dict[str, Any] = {"system": "Linux", "machine": "x86_64", "python": ["3.11", "3.12"]}
     assert find_problem(facts, version, system, machine) == problem
+
+
+@pytest.mark.parametrize("is_in_the_file", [False, True])
+async def test_a_system_that_is_too_old_is_told_to_the_relay(
+    host_file: Path, tmp_path: Path, is_in_the_file: bool
+) -> None:
+    async with open_relay(tmp_path / "relay") as house:
+        prepared = await house.relay.prepare(CUSTOMER)
+        file = tmp_path / "adhoc-host.pyz"
+        shutil.copy(host_file, file)
+        arguments = [] if is_in_the_file else [prepared.link.url()]
+        if is_in_the_file:
+            blob = json.loads(host_file.with_name(f"{host_file.name}.json").read_text())["blob"]
+            write_link_into(file, blob, prepared.link.url())
+        # The file's own first code, for a computer of another kind.
+        program = (
+            "import platform, runpy, sys; platform.machine = lambda: 'vax'; "
+            "sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
+        )
+        command = [*BARE_PYTHON, "-c", program, str(file), *arguments]
+        done = await trio.run_process(command, env={"HOME": str(tmp_path)}, check=False, capture_stderr=True)
+        session = await house.relay.session(prepared.session.id)
+    assert done.returncode == 2
+    assert b"This file is for computers of the kind" in done.stderr
+    assert [step.step for step in session.funnel] == ["refused_old_system"]
 
 
 def test_help_and_mistakes_unpack_nothing(host_file: Path, tmp_path: Path) -> None:

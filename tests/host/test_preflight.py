@@ -1,6 +1,7 @@
 """What keeps a session from beginning on a computer, whatever the relay says to it."""
 
 import json
+import os
 import platform
 import ssl
 import time
@@ -88,6 +89,8 @@ def test_a_relay_out_of_reach_is_no_obstacle(computer: LinuxComputer) -> None:
         Answer(200, facts(managed=["service:acme"] * 65)),
         Answer(200, facts(managed=7)),
         Answer(302, facts(state="used")),
+        Answer(404, b"<html>nginx"),
+        Answer(404, b"[]"),
         Answer(500, b""),
     ],
 )
@@ -95,7 +98,7 @@ def test_whatever_is_no_answer_of_a_relay_is_ignored(computer: LinuxComputer, an
     assert refusal(answer, computer) is None
 
 
-@pytest.mark.parametrize("answer", [Answer(404, b""), Answer(200, facts(state="used"))])
+@pytest.mark.parametrize("answer", [Answer(404, b'{"status": 404}'), Answer(200, facts(state="used"))])
 def test_a_link_that_is_used_or_over(computer: LinuxComputer, answer: Answer) -> None:
     assert refusal(answer, computer) is Refusal.DEAD_LINK
 
@@ -151,6 +154,18 @@ def test_what_the_computer_lacks(monkeypatch: pytest.MonkeyPatch, name: str, wor
     found = find_obstacle_here(EN)
     assert found is not None
     assert found.refusal is word
+
+
+def test_a_host_that_root_installed_is_everybodys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert find_obstacle_here(EN, tmp_path) is None
+    (tmp_path / "adhoc-host-0123456789abcdef.service").touch()
+    found = find_obstacle_here(EN, tmp_path)
+    assert found is not None
+    assert found.refusal is Refusal.OTHER_HOST
+    # Root's next start finds it by its lock, and goes on with a removal that was cut short.
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert find_obstacle_here(EN, tmp_path) is None
 
 
 @pytest.mark.parametrize(
