@@ -9,6 +9,7 @@ from typing import NoReturn
 
 import trio
 
+from host.brand import Brand
 from host.consent import Consent, Duration
 from host.customer import Asker, Wish
 from relay.protocol.claims import PairClaims
@@ -16,6 +17,8 @@ from relay.protocol.claims import PairClaims
 
 class AbsentCustomer:
     """A `host.customer.Customer` who is not there."""
+
+    shows_brand = False
 
     async def ask_code(self, asker: Asker, sentence: str) -> str:
         """Never returns."""
@@ -59,6 +62,9 @@ class AbsentCustomer:
 
     def ask_to_end(self) -> None:
         """Nothing: who can send this program a signal has other means."""
+
+    def show_brand(self, brand: Brand) -> None:
+        """Nothing."""
 
     def show_connecting(self) -> None:
         """Nothing."""

@@ -22,6 +22,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from enum import Enum, auto
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -29,6 +30,7 @@ import trio
 
 from host.absent import AbsentCustomer
 from host.arguments import Arguments, parse_arguments
+from host.brand import fetch_brand
 from host.customer import Customer, clean
 from host.exits import EXIT_AGAIN, EXIT_LEFT
 from host.installation import Removal
@@ -263,6 +265,8 @@ async def _live_with(
     async with trio.open_nursery() as nursery:
         nursery.start_soon(obey_signals)
         nursery.start_soon(wait_gone)
+        if customer.shows_brand:
+            nursery.start_soon(_show_brand, host.state, customer)
         if host.started.is_unattended:
             nursery.start_soon(wait_desktop)
         outcome = await life.run()
@@ -270,6 +274,14 @@ async def _live_with(
     if outcome is None:
         raise AssertionError("a host stops for a reason")
     return outcome, life.obstacle
+
+
+async def _show_brand(state: HostState, customer: Customer) -> None:
+    """Ask the relay once; what cannot be had by then is not missed."""
+    asked = partial(fetch_brand, state.origin, bytes(state.invite))
+    brand = await trio.to_thread.run_sync(asked, abandon_on_cancel=True)
+    if brand is not None:
+        customer.show_brand(brand)
 
 
 async def _wait_desktop() -> None:

@@ -6,6 +6,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:  # the single file's bootstrap needs this module before it has unpacked msgpack
+    from host.brand import Brand
     from host.consent import Consent, Duration
     from relay.protocol.claims import PairClaims
 
@@ -40,6 +41,9 @@ class Customer(Protocol):
     Concurrency: called from the host's tasks; one `ask_…` at a time, and every call but the `ask_…`s, the
     `next_…`s and the `wait_…`s returns at once.
     """
+
+    shows_brand: bool
+    """Whether `show_brand` has anywhere to show it: only then is the relay asked for it."""
 
     async def ask_code(self, asker: Asker, sentence: str) -> str:
         """Ask for the security code; 9 digits. `sentence` says what was wrong with the last one, or "".
@@ -97,6 +101,9 @@ class Customer(Protocol):
 
     def ask_to_end(self) -> None:
         """The customer wants to end, as was learned in another way (Ctrl+C)."""
+
+    def show_brand(self, brand: "Brand") -> None:
+        """Whose technicians these are, as the relay says; where `shows_brand` is true."""
 
     def show_connecting(self) -> None:
         """The relay is being dialled for the first time."""

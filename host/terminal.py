@@ -16,6 +16,7 @@ from typing import Final, TextIO
 
 import trio
 
+from host.brand import Brand
 from host.consent import CHOICES, CannotChoose, Consent, Duration, choose_folder, has_files
 from host.customer import Asker, Wish, clean
 from host.notices import Bell
@@ -100,6 +101,8 @@ class _Lines:
 
 class TerminalCustomer:
     """A `host.customer.Customer` on standard input and output; made by `open_terminal`."""
+
+    shows_brand = False
 
     def __init__(self, texts: Texts, lines: _Lines, output: TextIO) -> None:
         self._texts = texts
@@ -257,6 +260,9 @@ class TerminalCustomer:
     def ask_to_end(self) -> None:
         """See `host.customer.Customer`."""
         self._wants_to_end.set()
+
+    def show_brand(self, brand: Brand) -> None:
+        """See `host.customer.Customer`: never called."""
 
     def show_connecting(self) -> None:
         """See `host.customer.Customer`."""

@@ -6,9 +6,7 @@ person does comes back through Trio's token.
 
 import gc
 import logging
-import os
 import queue
-import sys
 import threading
 import time
 import tkinter as tk
@@ -20,10 +18,12 @@ from typing import Final
 
 import trio
 
+from host.brand import Brand
 from host.consent import Consent, Duration, has_files
 from host.customer import Asker, Wish, clean
 from host.notices import DesktopNotices
 from host.texts import Texts
+from host.window_platform import Waker, prepare_display
 from host.window_view import Handlers, WindowView
 from relay.protocol.claims import PairClaims
 
@@ -32,8 +32,6 @@ log = logging.getLogger(__name__)
 FAREWELL_SECONDS: Final = 60.0
 """How long the last page stays if nobody closes it."""
 CLOSE_TIMEOUT: Final = 2.0
-LOOK_INTERVAL: Final = 30
-"""Milliseconds between two looks at what the session says, where it cannot wake the window."""
 
 
 class WindowUnavailable(Exception):
@@ -42,6 +40,8 @@ class WindowUnavailable(Exception):
 
 class WindowCustomer:
     """See `host.customer.Customer`; made by `open_window`."""
+
+    shows_brand = True
 
     def __init__(self, texts: Texts, thread: "_WindowThread") -> None:
         self._texts = texts
@@ -147,6 +147,10 @@ class WindowCustomer:
         """See `host.customer.Customer`."""
         self._wants_to_end.set()
 
+    def show_brand(self, brand: Brand) -> None:
+        """See `host.customer.Customer`."""
+        self._thread.do(lambda view: view.show_brand(brand))
+
     def show_connecting(self) -> None:
         """See `host.customer.Customer`."""
         self._show_wait("connecting")
@@ -243,9 +247,7 @@ class _WindowThread:
         self._display = display
         self._texts = texts
         self._work: queue.SimpleQueue[Callable[[WindowView], object] | None] = queue.SimpleQueue()
-        if sys.platform != "win32":
-            self._wake_reader, self._wake_writer = os.pipe()
-            os.set_blocking(self._wake_writer, False)
+        self._waker = Waker()
         self._token = trio.lowlevel.current_trio_token()
         self._ready = trio.Event()
         self._has_failed = False
@@ -261,15 +263,11 @@ class _WindowThread:
     def do(self, work: Callable[[WindowView], object] | None) -> None:
         """Have something done in the window's thread; None closes the window."""
         self._work.put(work)
-        if sys.platform != "win32":
-            with suppress(BlockingIOError):  # it is being woken already
-                os.write(self._wake_writer, b"\0")
+        self._waker.wake()
 
     def close(self) -> None:
         """To be called once the thread has ended."""
-        if sys.platform != "win32":
-            os.close(self._wake_reader)
-            os.close(self._wake_writer)
+        self._waker.close()
 
     # The window's thread
 
@@ -294,16 +292,12 @@ class _WindowThread:
         self._tell(self.ended.set)
 
     def _loop(self, handlers: Handlers) -> None:
+        prepare_display()
         root = tk.Tk(screenName=self._display, className="Adhoc-host")
         notices = DesktopNotices(self._texts.get("title"))
         try:
             view = WindowView(root, self._texts, handlers, notices)
-            if sys.platform == "win32":  # where Tk's loop can wait for nothing but its own events
-                self._look(root, view)
-            else:
-                root.tk.createfilehandler(
-                    self._wake_reader, tk.READABLE, lambda *_: self._work_off(root, view)
-                )
+            self._waker.attach(root, lambda: self._work_off(root, view))
             root.report_callback_exception = _report
             view.tick()
             self._tell(self._ready.set)
@@ -312,18 +306,11 @@ class _WindowThread:
             notices.close()
             root.destroy()
 
-    def _look(self, root: tk.Tk, view: WindowView) -> None:
-        root.after(LOOK_INTERVAL, self._look, root, view)
-        self._work_off(root, view)
-
     def _work_off(self, root: tk.Tk, view: WindowView) -> None:
-        if sys.platform != "win32":
-            os.read(self._wake_reader, 4096)
         while not self._work.empty():
             work = self._work.get()
             if work is None:
-                if sys.platform != "win32":
-                    root.tk.deletefilehandler(self._wake_reader)
+                self._waker.detach(root)
                 view.close()
                 root.quit()
                 return

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import trio
 
+from host.brand import Brand
 from host.consent import Consent, Duration
 from host.customer import Asker, Wish
 from host.pairing import ComputerFacts
@@ -152,6 +153,11 @@ class ScriptedCustomer:
 
     def ask_to_end(self) -> None:
         self._wants_to_end.set()
+
+    shows_brand = False
+
+    def show_brand(self, brand: Brand) -> None:
+        raise AssertionError("not asked for")
 
     def show_connecting(self) -> None:
         self._show("connecting")

@@ -14,12 +14,16 @@ import pytest
 import trio
 import trio.testing
 
+from host.brand import Brand, clean_png
 from host.consent import CHOICES, Consent, Duration
 from host.customer import Asker, Wish
 from host.texts import Texts
 from host.window import WindowCustomer, WindowUnavailable, open_window
-from host.window_view import WindowView, _digits, _Page
+from host.window_pages import QuestionPage, digits_of
+from host.window_style import ACCENT, readable_accent
+from host.window_view import WindowView, _Page
 from relay.protocol.claims import PairClaims
+from tests.helpers.pictures import picture
 from tests.helpers.xvfb import Xvfb, open_xvfb
 
 pytestmark = pytest.mark.slow
@@ -113,8 +117,13 @@ def _title(view: WindowView) -> str:
 
 
 @asynccontextmanager
-async def open_screen(language: str = "en") -> AsyncIterator[Screen]:
-    async with open_xvfb(900, 700) as desktop, open_window(Texts(language), desktop.display) as customer:
+async def open_screen(
+    language: str = "en", *, size: tuple[int, int] = (900, 700), dpi: int = 96
+) -> AsyncIterator[Screen]:
+    async with (
+        open_xvfb(*size, dpi=dpi) as desktop,
+        open_window(Texts(language), desktop.display) as customer,
+    ):
         screen = Screen(customer, desktop)
         # There is no window manager that would give it the keyboard.
         await screen.look(lambda view: view._root.update())
@@ -137,7 +146,7 @@ async def test_a_code_is_typed_and_sent_with_enter() -> None:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(type_code)
             assert await screen.customer.ask_code(ASKER, "") == "123456789"
-        assert await screen.look(lambda view: view._code.get()) == "123 456 789"
+        assert await screen.look(lambda view: view._code.entry.get()) == "123 456 789"
 
 
 async def test_a_digit_can_be_corrected_in_the_middle() -> None:
@@ -146,9 +155,9 @@ async def test_a_digit_can_be_corrected_in_the_middle() -> None:
         await screen.type("129456789")
         await screen.press("Home", "Right", "Right", "Delete")
         await screen.type("3")
-        assert await screen.look(lambda view: view._code.get()) == "123 456 789"
+        assert await screen.look(lambda view: view._code.entry.get()) == "123 456 789"
         await screen.type("0")  # a tenth digit pushes nothing out but the last
-        assert await screen.look(lambda view: view._code.get()) == "123 045 678"
+        assert await screen.look(lambda view: view._code.entry.get()) == "123 045 678"
         nursery.cancel_scope.cancel()
 
 
@@ -160,7 +169,7 @@ async def test_a_pasted_code_is_understood_and_sent_with_the_button() -> None:
                 view._root.clipboard_clear()
                 view._root.clipboard_append("Your code: 123-456-789.")
                 view._root.update()
-                view._code_entry.event_generate("<<Paste>>")
+                view._code.entry.event_generate("<<Paste>>")
 
             await screen.look(paste)
             await screen.click("Continue")
@@ -176,7 +185,7 @@ async def test_an_incomplete_code_cannot_be_sent() -> None:
         await screen.type("12345678x")
         await screen.press("Return")
         assert "That code is not right." in await screen.read()
-        assert await screen.look(lambda view: view._continue.instate(["disabled"]))
+        assert await screen.look(lambda view: view._code._continue.instate(["disabled"]))
         nursery.cancel_scope.cancel()
 
 
@@ -376,11 +385,11 @@ async def test_nothing_in_the_chat_can_be_clicked() -> None:
         screen.customer.show_chat("Tess", "see https://example.com/ <a href='https://example.com'>x</a>")
 
         def tags(view: WindowView) -> dict[str, str]:
-            text = view._chat._text
+            text = view._active.chat._text
             return {tag: str(text.tk.call(str(text), "tag", "bind", tag)) for tag in text.tag_names()}
 
         assert await screen.look(tags) == {"sel": "", "author": ""}
-        shown = await screen.look(lambda view: view._chat._text.get("1.0", "end-1c"))
+        shown = await screen.look(lambda view: view._active.chat._text.get("1.0", "end-1c"))
         assert shown == "Tess: see https://example.com/ <a href='https://example.com'>x</a>"
 
 
@@ -413,11 +422,11 @@ async def test_no_display_is_an_error() -> None:
 
 
 def test_digits_of_any_script_count() -> None:
-    assert _digits("٠١٢ a 3-4") == "01234"
+    assert digits_of("٠١٢ a 3-4") == "01234"
 
 
 def _choose(kind: str, duration: Duration, page: str) -> Callable[[WindowView], None]:
-    return lambda view: vars(view)[page]._rows[kind][1].current(CHOICES.index(duration))
+    return lambda view: vars(view)[page].tools._rows[kind][1].current(CHOICES.index(duration))
 
 
 async def _wait_read(screen: Screen, words: str) -> None:
@@ -426,9 +435,13 @@ async def _wait_read(screen: Screen, words: str) -> None:
             await trio.lowlevel.checkpoint()
 
 
-async def _wait_answerable(screen: Screen, buttons: str) -> None:
+def _page(name: str) -> Callable[[WindowView], QuestionPage]:
+    return lambda view: vars(view)[name]
+
+
+async def _wait_answerable(screen: Screen, page: str) -> None:
     with trio.fail_after(PATIENCE):
-        while await screen.look(lambda view: vars(view)[buttons][1].instate(["disabled"])):
+        while not await screen.look(lambda view: _page(page)(view).is_answerable):
             await trio.lowlevel.checkpoint()
 
 
@@ -439,7 +452,7 @@ async def test_each_tool_is_allowed_for_as_long_as_the_customer_says() -> None:
         async def choose() -> None:
             await _wait_read(screen, "Remote Control")
             assert "Dashboard" not in await screen.read()
-            await screen.look(_choose("files", Duration.HALF_HOUR, "_allowed_tools"))
+            await screen.look(_choose("files", Duration.HALF_HOUR, "_allow"))
             await screen.click("Allow")
 
         async with trio.open_nursery() as nursery:
@@ -458,11 +471,11 @@ async def test_a_question_about_a_tool_cannot_be_answered_by_a_click_on_its_way(
         async def reply() -> None:
             await _wait_read(screen, "Tess asks to use this computer again: Remote Control")
             # Clicked before anybody could have read it.
-            await screen.look(lambda view: view._hold_answers(view._question_buttons))
-            await screen.look(lambda view: [each.invoke() for each in view._question_buttons])
+            await screen.look(lambda view: view._question.hold())
+            await screen.look(lambda view: [each.invoke() for each in view._question.buttons])
             await screen.press("Escape")
             assert screen.customer._permission is None
-            await _wait_answerable(screen, "_question_buttons")
+            await _wait_answerable(screen, "_question")
             await screen.click(button)
 
         async with trio.open_nursery() as nursery:
@@ -492,8 +505,8 @@ async def test_what_they_may_do_is_changed_and_the_session_paused() -> None:
 
         async def change() -> None:
             await _wait_read(screen, "What technicians may do")
-            await screen.look(_choose("files", Duration.NEVER, "_changed_tools"))
-            await _wait_answerable(screen, "_changes_buttons")
+            await screen.look(_choose("files", Duration.NEVER, "_changes"))
+            await _wait_answerable(screen, "_changes")
             await screen.click("Save")
 
         before = {"control": Duration.ONCE, "files": Duration.SESSION}
@@ -559,3 +572,85 @@ async def test_nothing_lies_over_anything_else() -> None:
         shown = await screen.look(rows)
         assert len(shown) >= 7
         assert len(set(shown)) == len(shown)
+
+
+async def test_the_companys_name_and_colour_are_shown_and_a_picture_that_can_be_read() -> None:
+    async with open_screen() as screen:
+        screen.customer.show_brand(Brand("Acme Support", "#fefefe"))
+        assert "Acme Support" in await screen.read()
+
+        def main_colour(view: WindowView) -> str:
+            return str(ttk.Style(view._root).lookup("Main.TButton", "background"))
+
+        # White letters on it can be read, whatever the company likes.
+        assert await screen.look(main_colour) == readable_accent("#fefefe") != "#fefefe"
+        screen.customer.show_brand(Brand("Acme Support", "", b"no picture"))
+        assert await screen.look(main_colour) == ACCENT
+        logo = clean_png(picture())
+        assert logo is not None
+        screen.customer.show_brand(Brand("Acme Support", "#112233", logo))
+
+        def size(view: WindowView) -> tuple[int, int]:
+            image = view._brand._image
+            assert image is not None
+            return image.width(), image.height()
+
+        assert await screen.look(size) == (240, 80)
+
+
+async def test_every_button_has_a_letter_that_presses_it_with_alt() -> None:
+    async with open_screen() as screen:
+        screen.customer.show_active(3600)
+
+        def letters(view: WindowView) -> dict[str, str]:
+            view._root.update()
+            buttons = [each for each in _visible(view._root) if isinstance(each, ttk.Button)]
+            words = [(str(each.cget("text")), int(str(each.cget("underline")))) for each in buttons]
+            return {text: text[place].lower() for text, place in words}
+
+        found = await screen.look(letters)
+        assert len(found) == len(set(found.values())) == 4
+        await screen.press(f"alt+{found['Pause now']}")
+        assert await screen.customer.next_wish() is Wish.PAUSE
+        await screen.press(f"alt+{found['Write to the technician']}")
+        assert "Send" in await screen.look(letters)
+        await screen.press(f"alt+{(await screen.look(letters))['End session and remove']}")
+        assert "End the session now?" in await screen.read()
+
+
+async def test_with_text_twice_as_large_the_last_button_is_reached_by_tab() -> None:
+    async with open_screen(size=(1280, 800), dpi=192) as screen:
+        screen.customer.show_active(3600)
+        screen.customer.show_viewers({"Tess": ["control", "files"]})
+        screen.customer.show_paused(True)
+        screen.customer.show_chat("Tess", "hello")
+        screen.customer.show_trouble("The support service cannot be reached. " * 4)
+        screen.customer.show_brand(Brand("Acme Support"))
+
+        def ending(view: WindowView) -> tuple[bool, bool, int]:
+            view._root.update()
+            (button,) = (
+                each
+                for each in _visible(view._root)
+                if isinstance(each, ttk.Button) and str(each.cget("text")).startswith("End session")
+            )
+            bottom = button.winfo_rooty() + button.winfo_height()
+            edge = view._pane._canvas.winfo_rooty() + view._pane._canvas.winfo_height()
+            return view._pane.scrolls, bottom <= edge, edge
+
+        scrolls, _, edge = await screen.look(ending)
+        assert scrolls
+        assert edge <= 800
+        await screen.look(lambda view: view._pane.to_top())
+        assert not (await screen.look(ending))[1]
+
+        def focused(view: WindowView) -> str:
+            widget = view._root.focus_get()
+            return str(widget.cget("text")) if isinstance(widget, ttk.Button) else ""
+
+        for _ in range(8):
+            await screen.press("Tab")
+            if await screen.look(focused) == "End session and remove":
+                break
+        assert await screen.look(focused) == "End session and remove"
+        assert (await screen.look(ending))[1]
