@@ -232,7 +232,10 @@ class PeerConnection:
         """Ping, or close a peer that is dead or stalled. Called about once a second for every connection."""
         if self._closing is not None:
             return
-        if now - self._last_heard > self._settings.dead_timeout:
+        silence = now - self._last_heard
+        if silence > self._settings.dead_timeout / 4:
+            self._transport.expect(0)  # a large frame that comes slowly is a sign of life
+        if silence > self._settings.dead_timeout:
             self.close(CloseReason.DEAD)
         elif self._sending is not None and now - self._last_progress > self._settings.stall_timeout:
             self.close(CloseReason.STALLED)
@@ -462,6 +465,7 @@ class PeerConnection:
             forward(events[0])
         else:
             self._events += events
+        self._transport.expect(self._codec.missing_bytes)
         self._last_heard = trio.current_time()
 
     def _handle_control_event(self, event: object) -> None:

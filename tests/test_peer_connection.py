@@ -26,6 +26,7 @@ from relay.protocol.streams import MAX_CONTROL_BYTES, Priority
 from relay.protocol.websocket import CloseReceived, Ping, WebSocketCodec
 from relay.transport import MEMORY_BYTES, Chunk, memory_transport_pair
 from tests.helpers.far_end import FarEnd
+from tests.helpers.transports import open_socket_transports
 
 STREAM = 1 << 16 | 1
 SETTINGS = PeerSettings()
@@ -201,6 +202,32 @@ async def test_a_silent_peer_is_dead_after_its_timeout(autojump_clock: trio.test
         it.peer.check_health(trio.current_time())
         it.peer.check_health(trio.current_time())
         assert it.peer.close_reason is CloseReason.DEAD
+
+
+@pytest.mark.sockets
+@pytest.mark.slow
+async def test_a_large_frame_that_comes_slowly_keeps_its_peer_alive(nursery: trio.Nursery) -> None:
+    """The kernel is told to wake us when all of it is there: longer than a silent peer may live."""
+    near, far = await open_socket_transports()
+    codec = WebSocketCodec(is_client=False, max_message_bytes=1 << 21, take_run=take_run)
+    settings = PeerSettings(dead_timeout=0.6)
+    peer = PeerConnection(near, codec, number=1, settings=settings, relaying=Relaying(nursery))
+    forwarded: list[Run] = []
+    nursery.start_soon(peer.run, lambda message: None, forwarded.append)
+    client = WebSocketCodec(is_client=True, max_message_bytes=1 << 21)
+    frame = client.encode_binary(encode_frame(Data(STREAM, bytes(60_000))))
+    for start in range(0, len(frame), 2000):
+        await far.send_all(frame[start : start + 2000])
+        await trio.sleep(0.05)
+        peer.check_health(trio.current_time())
+        assert peer.close_reason is None
+    assert [run.frames for run in forwarded] == [1]
+    while peer.close_reason is None:
+        await trio.sleep(0.05)
+        peer.check_health(trio.current_time())
+    assert peer.close_reason is CloseReason.DEAD
+    far.abort()
+    near.abort()
 
 
 async def test_a_peer_that_reads_nothing_is_stalled_and_let_go(

@@ -165,6 +165,74 @@ async def test_bytes_put_back_come_first_without_waiting(pair: Pair) -> None:
     assert await receive_exactly(other, 5) == b"later"
 
 
+@pytest.mark.parametrize("count", [0, 1, 5000, 60_000, 200_000])
+async def test_whoever_expects_much_is_woken_when_all_of_it_has_come(pair: Pair, count: int) -> None:
+    one, other = pair
+    received = 0
+
+    async def receive_all() -> None:
+        nonlocal received
+        while received < count:
+            other.expect(count - received)
+            await other.wait_to_receive()
+            received += len(other.receive_some_now() or b"")
+        other.expect(0)
+        await other.wait_to_receive()
+        assert other.receive_some_now() == b"!"
+
+    with trio.fail_after(5):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(receive_all)
+            for start in range(0, count, 7000):
+                await one.send_all(bytes(min(7000, count - start)))
+            while received < count:
+                await trio.lowlevel.checkpoint()
+            await one.send_all(b"!")
+
+
+async def test_the_end_is_learnt_of_whatever_was_expected(pair: Pair) -> None:
+    one, other = pair
+    await one.send_all(b"too little")
+    assert await receive_exactly(other, 10) == b"too little"
+    other.expect(60_000)
+
+    async def read_end() -> None:
+        while (data := other.receive_some_now()) is None:
+            await other.wait_to_receive()
+        assert data == b""
+        await other.aclose()
+
+    with trio.fail_after(5):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(read_end)
+            await one.aclose()
+    other.expect(60_000)  # to no effect on what is closed
+
+
+@pytest.mark.sockets
+async def test_a_large_frame_wakes_its_reader_only_when_most_of_it_is_there() -> None:
+    one, other = await open_socket_transports()
+    other.expect(30_000)
+    woken: list[int] = []
+    assert other.receive_some_now() is None  # so that it has to wait
+
+    async def receive() -> None:
+        await other.wait_to_receive()
+        woken.append(len(other.receive_some_now() or b""))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(receive)
+        for _ in range(20):
+            await one.send_all(bytes(1400))
+        await wait_all_tasks_blocked(0.01)
+        assert woken == []
+        other.expect(0)  # for example to see whether anything comes at all
+        await wait_all_tasks_blocked(0.01)
+    assert woken == [28_000]
+    for end in (one, other):
+        end.abort()
+
+
 async def test_who_receives_without_waiting_learns_of_the_end(pair: Pair) -> None:
     one, other = pair
 

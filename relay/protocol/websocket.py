@@ -198,6 +198,11 @@ class WebSocketCodec:
         self._tail += data[position:]
         return events
 
+    @property
+    def missing_bytes(self) -> int:
+        """How many bytes at least must come until there can be another event; 0 if any byte may do it."""
+        return max(0, self._needed - len(self._tail)) if self._tail else 0
+
     def _complete_tail(self, data: Bytes, events: list[Event]) -> int:
         """Moves just enough of `data` behind the tail to complete its frame; returns how much.
 

@@ -148,6 +148,13 @@ class Transport(ABC):
         except CONNECTION_ERRORS as error:
             raise peer_gone(error) from error
 
+    def expect(self, count: int) -> None:  # noqa: B027 - a hint, for those who can use it
+        """Tells that nothing can be done until `count` more bytes are there; 0 takes that back.
+
+        `wait_to_receive` may then return later than at the first byte, but never later than when all of them
+        have come, or the end.
+        """
+
     def unread(self, data: bytes) -> None:
         """Puts bytes back: they are received first. For a reader that read past a request's end."""
         self._already_read = data + self._already_read

@@ -27,6 +27,12 @@ UNACKNOWLEDGED_TIMEOUT = 30.0
 DISCARD_BYTES = 65536
 """One read of what nobody will look at any more."""
 
+LEAST_EXPECTED_BYTES = 4096
+MOST_EXPECTED_BYTES = 65536
+"""A large frame is of no use before it is whole: on a path that brings 1,400 bytes at a time, a frame of
+64 KiB would wake us 46 times. Fewer bytes than the least are not worth a system call; more than the most
+might be more than the kernel wants to hold."""
+
 # sendmsg takes at most IOV_MAX (1024 on Linux) buffers.
 _MAX_BUFFERS = 512
 
@@ -44,7 +50,7 @@ class KernelTransport(Transport):
         PeerGone: the socket is no longer connected; it is closed then.
     """
 
-    __slots__ = ("_is_drained", "_sock")
+    __slots__ = ("_is_drained", "_least", "_sock")
 
     def __init__(
         self, sock: socket.socket, *, is_tls: bool, peer_address: tuple[str, int] | None = None
@@ -61,6 +67,7 @@ class KernelTransport(Transport):
         self._sock = sock
         # The receiver's: the last read left nothing, so that the next would only find out by failing.
         self._is_drained = False
+        self._least = 1  # bytes that wake it
 
     def local_address(self) -> tuple[str, int] | None:
         try:
@@ -74,6 +81,18 @@ class KernelTransport(Transport):
         if option is not None and not self._is_closed:
             with suppress(OSError):  # of a connection that was lost meanwhile: the next send says so
                 self._sock.setsockopt(socket.IPPROTO_TCP, option, size)
+
+    def expect(self, count: int) -> None:
+        count -= self._held_back_bytes()
+        least = min(count, MOST_EXPECTED_BYTES) if count >= LEAST_EXPECTED_BYTES else 1
+        if least != self._least and not self._is_closed:
+            with suppress(OSError):  # it is a hint: not every platform can, and the connection may be lost
+                self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, least)
+                self._least = least
+
+    def _held_back_bytes(self) -> int:
+        """Bytes that the kernel may have handed over already of what is still expected."""
+        return 0
 
     async def _wait_to_receive(self) -> None:
         if self._is_drained:

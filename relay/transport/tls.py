@@ -151,6 +151,10 @@ class TlsTransport(KernelTransport):
             raise self._ending
         return 0
 
+    def _held_back_bytes(self) -> int:
+        # OpenSSL may have the beginning of the next record, up to all but its last byte.
+        return _RECORD_BYTES + _RECORD_OVERHEAD
+
     async def _wait_to_receive(self) -> None:
         if self._is_drained and self._ending is None:
             await self._wanted_by_read.wait()

@@ -1,5 +1,6 @@
 """The WebSocket codec against its own promises, and against wsproto."""
 
+import contextlib
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
@@ -16,6 +17,7 @@ from wsproto.events import Pong as WsprotoPong
 from relay.protocol.close_reasons import CloseReason
 from relay.protocol.errors import LocalProtocolError
 from relay.protocol.masking import apply_mask
+from relay.protocol.runs import take_run
 from relay.protocol.websocket import (
     MAX_EMPTY_FRAGMENTS,
     CloseReceived,
@@ -168,6 +170,35 @@ def test_any_bytes_give_events_or_a_protocol_error_and_nothing_else(
     events, error = receive_all(make_codec(is_client, allow_text=True, max_bytes=200), chunks)
     assert all(isinstance(event, bytes | Ping | Pong | CloseReceived | Text) for event in events)
     assert error is None or error.close_reason in (CloseReason.BAD_WEBSOCKET, CloseReason.TOO_LARGE)
+
+
+@both_roles
+@given(data=streams, place=st.integers(0, 400), taking_runs=st.booleans())
+def test_nothing_comes_of_fewer_bytes_than_are_missing(
+    is_client: bool, data: bytes, place: int, taking_runs: bool
+) -> None:
+    codec = make_codec(is_client)
+    if taking_runs and not is_client:
+        codec = WebSocketCodec(is_client=False, max_message_bytes=1 << 16, take_run=take_run)
+    with contextlib.suppress(WebSocketError):
+        codec.receive_data(data[:place])
+        rest = data[place:]
+        missing = codec.missing_bytes
+        assert missing >= 0
+        if missing > 1:
+            assert codec.receive_data(rest[: missing - 1]) == []
+
+
+def test_of_a_whole_frame_nothing_is_missing_and_of_a_cut_one_its_rest() -> None:
+    codec = make_codec(max_bytes=1 << 20)
+    frame = make_frame(BINARY, b"x" * 50_000)
+    assert codec.missing_bytes == 0
+    assert codec.receive_data(frame + frame[:20]) == [b"x" * 50_000]
+    assert codec.missing_bytes == len(frame) - 20
+    assert codec.receive_data(frame[20:-1]) == []
+    assert codec.missing_bytes == 1
+    assert codec.receive_data(frame[-1:]) == [b"x" * 50_000]
+    assert codec.missing_bytes == 0
 
 
 def test_a_long_message_may_come_byte_by_byte() -> None:
