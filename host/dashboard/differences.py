@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgpack
 
-from host.dashboard import facts, inventory, services
+from host.dashboard.system import facts, inventory, services
 from host.own_files import OWN_FILE
 from host.problems import RequestProblem
 

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import psutil
 
+from host.dashboard.measuring import name_of
 from host.dashboard.programs import ProgramUnavailable, run
 from host.dashboard.services import timers
 from host.problems import RequestProblem
@@ -137,7 +138,7 @@ def ports() -> list[dict[str, Any]]:
         if pid is not None and pid not in names:
             names[pid] = ""
             with suppress(psutil.Error):
-                names[pid] = psutil.Process(pid).name()
+                names[pid] = name_of(psutil.Process(pid))
         protocol = "tcp" if is_tcp else "udp"
         found[protocol, each.laddr.ip, each.laddr.port] = {
             "protocol": protocol,

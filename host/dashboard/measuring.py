@@ -3,12 +3,22 @@
 psutil gives counters that only grow; a rate is their difference over the time between two measurements.
 """
 
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
 import psutil
+
+if sys.platform == "win32":
+    from host.windows.processes import name_of as name_of
+else:
+
+    def name_of(process: psutil.Process) -> str:
+        """Raises psutil.Error."""
+        return process.name()
+
 
 MAX_TOP: Final = 10
 TOP_SHARE: Final = 0.01
@@ -172,7 +182,7 @@ class ProcessMeter:
         found = []
         for process, use in busiest:
             try:
-                name = process.name()
+                name = name_of(process)
             except psutil.Error:
                 continue
             found.append({"pid": process.pid, "name": name, "cpu": round(use.cpu, 1), "memory": use.memory})

@@ -5,16 +5,38 @@ technician saw may have gone.
 """
 
 import os
+import sys
 import time
 from collections.abc import Iterable
 from typing import Any, Final
 
 import psutil
 
-from host.dashboard.measuring import ProcessMeter
+from host.dashboard.measuring import ProcessMeter, name_of
 from host.problems import RequestProblem
 
-PRIORITIES: Final = {"low": 10, "normal": 0, "high": -5}
+if sys.platform == "win32":
+    from host.windows.processes import PRIORITIES, close_windows, describe, is_critical
+    from host.windows.words import nice_of
+else:
+    PRIORITIES: Final = {"low": 10, "normal": 0, "high": -5}
+    _ASKED: Final = ("ppid", "name", "username", "cmdline", "status", "nice", "create_time")
+
+    def nice_of(priority: int) -> int:
+        """What is shown of a priority: itself."""
+        return priority
+
+    def describe(processes: list[psutil.Process]) -> dict[int, dict[str, Any]]:
+        """Facts of each process that is there still, by its number; None for what is not told."""
+        found = {}
+        for process in processes:
+            try:
+                found[process.pid] = process.as_dict(_ASKED, ad_value=None)
+            except psutil.Error:
+                continue
+        return found
+
+
 END_TIMEOUT: Final = 3.0
 """Seconds a process has to end by itself when it is asked."""
 MAX_COMMAND: Final = 2000
@@ -38,12 +60,11 @@ class Processes:
             self._meter.measure()
             time.sleep(FIRST_LOOK)
         found = []
-        for process, use in self._meter.measure().items():
-            try:
-                known = process.as_dict(
-                    ("ppid", "name", "username", "cmdline", "status", "nice", "create_time"), ad_value=None
-                )
-            except psutil.Error:
+        uses = self._meter.measure()
+        described = describe(list(uses))
+        for process, use in uses.items():
+            known = described.get(process.pid)
+            if known is None:
                 continue
             found.append(
                 {
@@ -73,7 +94,7 @@ def end(pid: int, started: int, *, with_tree: bool, is_forced: bool) -> dict[str
     """
     process = _find(pid, started)
     try:
-        name = process.name()
+        name = name_of(process)
         chosen = [process, *(process.children(recursive=True) if with_tree else ())]
     except psutil.Error as exc:
         raise problem_of_process(exc) from exc
@@ -81,7 +102,7 @@ def end(pid: int, started: int, *, with_tree: bool, is_forced: bool) -> dict[str
     refusal: psutil.Error | None = None
     for each in reversed(chosen):  # children first, so that none is taken over by another parent
         try:
-            each.terminate()
+            _ask_to_end(each)
         except psutil.NoSuchProcess:
             pass
         except psutil.Error as exc:
@@ -110,7 +131,7 @@ def set_priority(pid: int, started: int, priority: str) -> dict[str, Any]:
     process = _find(pid, started)
     try:
         process.nice(PRIORITIES[priority])
-        return {"name": process.name(), "priority": int(process.nice())}
+        return {"name": name_of(process), "priority": nice_of(int(process.nice()))}
     except psutil.Error as exc:
         raise problem_of_process(exc) from exc
 
@@ -136,6 +157,18 @@ def _spare_ourselves(chosen: Iterable[psutil.Process]) -> None:
     ours = {os.getpid(), 1, *(parent.pid for parent in psutil.Process().parents())}
     if any(process.pid in ours for process in chosen):
         raise RequestProblem("own", "The support program itself runs in it; end the session instead.")
+    if sys.platform == "win32" and any(is_critical(process.pid) for process in chosen):
+        raise RequestProblem("denied", "Windows itself would stop without it.")
+
+
+def _ask_to_end(process: psutil.Process) -> None:
+    """So that it can tidy up: by a signal, or by closing its windows; what has none is ended outright.
+
+    Raises:
+        psutil.Error: it has gone, or may not be asked.
+    """
+    if sys.platform != "win32" or not close_windows(process.pid):
+        process.terminate()
 
 
 def _milliseconds(seconds: float) -> int:

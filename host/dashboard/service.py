@@ -10,12 +10,11 @@ from typing import Any, Final, TypeVar
 
 import trio
 
-from host.dashboard import facts, inventory, services
 from host.dashboard.differences import Baseline, take_snapshot
-from host.dashboard.events import MAX_PAGE, follow_events, read_events
 from host.dashboard.history import History
 from host.dashboard.measuring import Load, LoadMeter, ProcessMeter
 from host.dashboard.processes import Processes, end, set_priority
+from host.dashboard.system import events, facts, inventory, services
 from host.problems import RequestProblem, problem_of
 from host.record import SessionRecord
 from host.requests import Request, showable
@@ -173,8 +172,8 @@ class _Service:
     async def _events(self, request: Request) -> None:
         fields = request.fields
         look = partial(
-            read_events,
-            limit=fields.number("limit", at_least=1, at_most=MAX_PAGE),
+            events.read_events,
+            limit=fields.number("limit", at_least=1, at_most=events.MAX_PAGE),
             before=_argument(request, "before", max_length=500),
             boot=request.fields.optional_flag("boot"),
             **_event_filters(request),
@@ -182,9 +181,9 @@ class _Service:
         await self._rows(look, request)
 
     async def _follow(self, request: Request) -> None:
-        async with follow_events(**_event_filters(request)) as events:
+        async with events.follow_events(**_event_filters(request)) as followed:
             await self._stream.send({"id": request.id, "begins": {}})
-            async for event in events:
+            async for event in followed:
                 await self._stream.send({"id": request.id, "rows": [showable(event)]})
         raise RequestProblem("unavailable", "The event log ended.")
 

@@ -77,14 +77,12 @@ class PseudoTerminal:
         """What it exited with, 0 … 255; 255 for the larger numbers that Windows knows."""
         return min(self._program.exit_code or 0, 255)
 
-    @property
-    def is_running(self) -> bool:
-        """Whether the shell has not exited."""
-        return self._program.exit_code is None
-
     async def read(self) -> bytes:
         """What the terminal shows next, at most `MAX_OUTPUT_BYTES`; b"" once the shell has exited."""
-        return await self._thread(partial(_read, self._shown))
+        data = await self._thread(partial(_read, self._shown))
+        if not data:
+            await trio.lowlevel.WaitForSingleObject(self._program.handle)
+        return data
 
     async def write(self, data: bytes) -> None:
         """Type `data`; returns once the terminal has taken all of it, or nobody is there to read it."""

@@ -15,12 +15,11 @@ if sys.platform != "win32":
 
 import ctypes
 import uuid
-from collections.abc import Callable
 from ctypes import wintypes
-from functools import partial
 from typing import Any, Final
 
 from host.problems import RequestProblem
+from host.windows import com
 from host.windows.codes import error_of
 
 _FILE_OPERATION: Final = "3ad05575-8857-4850-9277-11b85bdb8e09"
@@ -33,13 +32,9 @@ _FLAGS: Final = 0x4 | 0x10 | 0x400 | 0x200 | 0x0008_0000 | 0x2000_0000
 """FOF_SILENT, _NOCONFIRMATION, _NOERRORUI, _NOCONFIRMMKDIR, FOFX_RECYCLEONDELETE, FOFX_ADDUNDORECORD."""
 _RECYCLES: Final = 0x80
 """TSF_DELETE_RECYCLE_IF_POSSIBLE, in what the listener is told."""
-_NOT_IMPLEMENTED: Final = frozenset({0x8000_4001, 0x8004_0154, 0x8000_4002})
 _FORBIDDEN: Final = 0x8000_4005
-_NO_INTERFACE: Final = 0x8000_4002
-_APARTMENT: Final = 0x2
 
 # Places in the tables of methods (shobjidl_core.h), IUnknown's three first.
-_RELEASE: Final = 2
 _ADVISE: Final = 3
 _SET_FLAGS: Final = 5
 _DELETE_ITEM: Final = 18
@@ -48,17 +43,7 @@ _ANY_ABORTED: Final = 22
 _SINK_METHODS: Final = 19
 _SINK_PRE_DELETE: Final = 11
 
-_HRESULT = ctypes.c_ulong
-_ole32 = ctypes.WinDLL("ole32")
 _shell32 = ctypes.WinDLL("shell32")
-
-
-class _Guid(ctypes.Structure):
-    _fields_ = (("bytes", ctypes.c_ubyte * 16),)
-
-
-def _guid(text: str) -> _Guid:
-    return _Guid((ctypes.c_ubyte * 16)(*uuid.UUID(text).bytes_le))
 
 
 class _Operation(ctypes.Structure):
@@ -83,74 +68,49 @@ def recycle(path: str) -> None:
         RequestProblem: ``no_trash``.
         OSError: the shell could not do it.
     """
-    started = _ole32.CoInitializeEx(None, _APARTMENT)
-    try:
+    with com.apartment():
         if not _recycle_listening(path):
             _recycle_plainly(path)
-    finally:
-        if started >= 0:
-            _ole32.CoUninitialize()
 
 
 def _recycle_listening(path: str) -> bool:
     """False where the shell has no such operation."""
-    operation = ctypes.c_void_p()
-    code = _create(_FILE_OPERATION, _IFILE_OPERATION, operation)
-    if code in _NOT_IMPLEMENTED:
+    code, operation = com.create(_FILE_OPERATION, _IFILE_OPERATION)
+    if code in com.NOT_IMPLEMENTED:
         return False
-    _check(code)
+    com.check(code)
     listener = _Listener()
     item = ctypes.c_void_p()
     try:
-        wanted = _guid(_ISHELL_ITEM)
+        wanted = com.guid(_ISHELL_ITEM)
         parse = _shell32.SHCreateItemFromParsingName
         parse.restype, parse.argtypes = (
-            _HRESULT,
+            com.HRESULT,
             (wintypes.LPCWSTR, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p),
         )
-        _check(parse(path, None, ctypes.byref(wanted), ctypes.byref(item)))
+        com.check(parse(path, None, ctypes.byref(wanted), ctypes.byref(item)))
         cookie, aborted = wintypes.DWORD(), wintypes.BOOL()
         for code in (
-            _method(operation, _SET_FLAGS, wintypes.DWORD)(_FLAGS),
-            _method(operation, _ADVISE, ctypes.c_void_p, ctypes.c_void_p)(
+            com.method(operation, _SET_FLAGS, wintypes.DWORD)(_FLAGS),
+            com.method(operation, _ADVISE, ctypes.c_void_p, ctypes.c_void_p)(
                 listener.pointer, ctypes.byref(cookie)
             ),
         ):
-            if code in _NOT_IMPLEMENTED:
+            if code in com.NOT_IMPLEMENTED:
                 return False
-            _check(code)
-        _check(_method(operation, _DELETE_ITEM, ctypes.c_void_p, ctypes.c_void_p)(item, None))
-        code = _method(operation, _PERFORM)()
+            com.check(code)
+        com.check(com.method(operation, _DELETE_ITEM, ctypes.c_void_p, ctypes.c_void_p)(item, None))
+        code = com.method(operation, _PERFORM)()
         if listener.has_forbidden:
             raise RequestProblem("no_trash", "the Recycle Bin of this drive cannot take it")
-        _check(code)
-        _check(_method(operation, _ANY_ABORTED, ctypes.c_void_p)(ctypes.byref(aborted)))
+        com.check(code)
+        com.check(com.method(operation, _ANY_ABORTED, ctypes.c_void_p)(ctypes.byref(aborted)))
         if aborted.value:
             raise error_of(5)
     finally:
-        for each in (item, operation):
-            if each:
-                _method(each, _RELEASE)()
+        com.release(item)
+        com.release(operation)
     return True
-
-
-def _create(class_id: str, interface: str, found: ctypes.c_void_p) -> int:
-    made_of, wanted, in_process = _guid(class_id), _guid(interface), 1
-    create = _ole32.CoCreateInstance
-    create.restype = _HRESULT
-    return int(create(ctypes.byref(made_of), None, in_process, ctypes.byref(wanted), ctypes.byref(found)))
-
-
-def _method(thing: ctypes.c_void_p, place: int, *kinds: Any) -> Callable[..., int]:
-    """A method of a COM object, by its place in the table."""
-    table = ctypes.cast(thing, ctypes.POINTER(ctypes.POINTER(ctypes.c_void_p))).contents
-    return partial(ctypes.WINFUNCTYPE(_HRESULT, ctypes.c_void_p, *kinds)(table[place] or 0), thing)
-
-
-def _check(code: int) -> None:
-    if code & 0x8000_0000:
-        # HRESULT_FROM_WIN32, or the shell's own words.
-        raise error_of(code & 0xFFFF if code >> 16 == 0x8007 else 5)
 
 
 class _Listener:
@@ -163,11 +123,11 @@ class _Listener:
 
     def __init__(self) -> None:
         self.has_forbidden = False
-        fine = ctypes.WINFUNCTYPE(_HRESULT, ctypes.c_void_p)
+        fine = ctypes.WINFUNCTYPE(com.HRESULT, ctypes.c_void_p)
         query = ctypes.WINFUNCTYPE(
-            _HRESULT, ctypes.c_void_p, ctypes.POINTER(_Guid), ctypes.POINTER(ctypes.c_void_p)
+            com.HRESULT, ctypes.c_void_p, ctypes.POINTER(com.Guid), ctypes.POINTER(ctypes.c_void_p)
         )
-        before = ctypes.WINFUNCTYPE(_HRESULT, ctypes.c_void_p, wintypes.DWORD, ctypes.c_void_p)
+        before = ctypes.WINFUNCTYPE(com.HRESULT, ctypes.c_void_p, wintypes.DWORD, ctypes.c_void_p)
         # On x86-64 and ARM64 the caller clears the stack: a method need not declare what it does not look at.
         methods: list[Any] = [fine(lambda _this: 0) for _ in range(_SINK_METHODS)]
         methods[0] = query(self._query)
@@ -185,7 +145,7 @@ class _Listener:
             found[0] = this
             return 0
         found[0] = None
-        return _NO_INTERFACE
+        return com.NO_INTERFACE
 
     def _before_delete(self, _this: int, flags: int, _item: int) -> int:
         if flags & _RECYCLES:

@@ -26,8 +26,13 @@ def play(wine: Wine, scene: str) -> Any:
     return json.loads(said.splitlines()[-1])[scene]
 
 
-def test_folders_are_listed_as_windows_has_them(wine: Wine) -> None:
-    said = play(wine, "looking")
+@pytest.fixture(scope="module")
+def looked(wine: Wine) -> Any:
+    return play(wine, "looking")
+
+
+def test_folders_are_listed_as_windows_has_them(looked: Any) -> None:
+    said = looked
     assert said["kinds"] == {
         "café ☃.txt": "file",
         "inner": "folder",
@@ -43,8 +48,8 @@ def test_folders_are_listed_as_windows_has_them(wine: Wine) -> None:
     assert {said["missing"], said["no folder"], said["other drive"]} == {"missing"}
 
 
-def test_looking_begins_at_home_and_the_drives(wine: Wine) -> None:
-    said = play(wine, "looking")
+def test_looking_begins_at_home_and_the_drives(looked: Any) -> None:
+    said = looked
     assert "C:" in said["computer"]
     assert said["drive"]
     roots = {root["path"]: root for root in said["roots"]}
