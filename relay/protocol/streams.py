@@ -29,6 +29,10 @@ LEAST_ROUND_TRIP: Final = 0.005
 does not show. Without it windows over loopback stayed at their first size, and half of the path idle."""
 
 
+_GROWTH: Final = ((1 / 8, 8), (1 / 4, 4), (1, 2))
+"""By what a window grows, by what its turn took beyond one round trip, at most, in round trips."""
+
+
 class Priority(IntEnum):
     """Classes of outbound data, most urgent first. Frames other than DATA go before all of them."""
 
@@ -127,6 +131,9 @@ class ReceiveWindow:
     a whole window was *consumed* within two round trips: less than that would be consumed if the path, the
     sender or whoever consumes were the limit, and a window of twice bandwidth x round trip is enough.
     Dynamic right-sizing of TCP (Fisk and Feng, 2001) and the flow control of QUIC's implementations do this.
+    A window that is the limit is consumed in a round trip and the time that the path takes for it. So if it
+    took less than 1 + 1/4 round trips, four such windows still fit into bandwidth x round trip, and if less
+    than 1 + 1/8, eight: then it grows to that at once.
 
     The round trip is measured by credit itself: from a grant to the first frame that could not have been sent
     without it; OPEN or ACCEPT, with the first credit, begins the first measurement. The smallest counts, so
@@ -176,12 +183,17 @@ class ReceiveWindow:
     def granted_first(self, now: float) -> None:
         """OPEN or ACCEPT leaves with the first credit."""
         self._asked_at, self._unasked = now, 0
+        self._turn_at = now
 
     def answered_first(self, now: float) -> None:
-        """The other side has seen the first credit: its ACCEPT, or its first frame, is there."""
+        """The other side has seen the first credit: its ACCEPT is there, and what we ask for can come."""
         if self._unasked >= 0:
-            self.round_trip = min(self.round_trip, now - self._asked_at)
-            self._unasked = -1
+            self._end_measurement(now)
+            self._turn_at = now
+
+    def _end_measurement(self, now: float) -> None:
+        self.round_trip = min(self.round_trip, now - self._asked_at)
+        self._unasked = -1
 
     def received(self, frame_bytes: int, now: float) -> None:
         """A DATA frame arrived.
@@ -194,7 +206,7 @@ class ReceiveWindow:
         self._outstanding -= frame_bytes
         if self._unasked >= 0:
             if frame_bytes > self._unasked:
-                self.answered_first(now)
+                self._end_measurement(now)
             else:
                 self._unasked -= frame_bytes
 
@@ -224,8 +236,11 @@ class ReceiveWindow:
         if self._turn_bytes < self.size:
             return 0
         round_trip = max(self.round_trip, LEAST_ROUND_TRIP)
-        is_limit = now - self._turn_at < 2 * round_trip < math.inf
-        growth = allowance.take(min(self.size, MAX_WINDOW_BYTES - self.size)) if is_limit else 0
+        factor = 1
+        if round_trip < math.inf:
+            beyond = (now - self._turn_at) / round_trip - 1  # what the path took for it, in round trips
+            factor = next((factor for most, factor in _GROWTH if beyond < most), 1)
+        growth = allowance.take(min((factor - 1) * self.size, MAX_WINDOW_BYTES - self.size))
         self.size += growth
         self._turn_at, self._turn_bytes = now, 0
         return growth

@@ -104,6 +104,25 @@ def test_a_window_grows_until_the_path_is_full_and_no_further(
     assert path.window.round_trip == pytest.approx(round_trip, abs=1e-6)
 
 
+@pytest.mark.parametrize("frame_bytes", FRAME_BYTES)
+@pytest.mark.parametrize(("round_trip", "wanted"), [(0.050, 0.93), (0.150, 0.71), (0.300, 0.44)])
+def test_of_the_first_two_seconds_little_is_lost_to_growing(
+    round_trip: float, wanted: float, frame_bytes: int
+) -> None:
+    # A window that doubled each time would reach 0.89, 0.46 and 0.08 with frames of 64 KiB.
+    assert Path(100 * MBIT, round_trip, frame_bytes).run(2) > wanted
+
+
+@pytest.mark.parametrize(("took", "factor"), [(1.05, 8), (1.2, 4), (1.9, 2), (2.1, 1)])
+def test_a_window_grows_to_what_its_turn_proves_to_fit(took: float, factor: int) -> None:
+    window = ReceiveWindow(1000, allowance=GrowthAllowance())
+    window.granted_first(0.0)
+    window.answered_first(1.0)
+    window.received(1000, 1.0 + took)
+    assert window.consumed(1000, 1.0 + took) == factor * 1000
+    assert window.size == factor * 1000
+
+
 def test_a_window_stops_at_its_cap() -> None:
     path = Path(1000 * MBIT, 0.150)
     path.run(5)

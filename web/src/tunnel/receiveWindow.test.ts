@@ -64,6 +64,19 @@ describe("a window", () => {
     expect(window.roundTrip).toBeCloseTo(roundTripMs, 6);
   });
 
+  it.each([
+    [105, 8],
+    [120, 4],
+    [190, 2],
+    [210, 1],
+  ])("grows after a turn of %i hundredths of a round trip to %i times its size", (took, factor) => {
+    const window = new ReceiveWindow(new GrowthAllowance());
+    window.grantedFirst(0);
+    window.answeredFirst(100);
+    window.received(INITIAL_WINDOW_BYTES, 100 + took);
+    expect(window.consumed(INITIAL_WINDOW_BYTES, 100 + took)).toBe(factor * INITIAL_WINDOW_BYTES);
+  });
+
   it("stops at its cap", () => {
     const window = new ReceiveWindow(new GrowthAllowance());
     run(window, { rate: 1000 * MBIT, roundTripMs: 150 }, 5000);

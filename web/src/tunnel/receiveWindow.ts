@@ -13,6 +13,13 @@ export const MAX_GROWTH_BYTES = 16 * 1024 * 1024;
 /** What a round trip counts at least: programs on the way wait for their turn. */
 export const LEAST_ROUND_TRIP_MS = 5;
 
+/** By what a window grows, by what its turn took beyond one round trip, at most, in round trips. */
+const GROWTH: readonly (readonly [most: number, factor: number])[] = [
+  [1 / 8, 8],
+  [1 / 4, 4],
+  [1, 2],
+];
+
 /** What the windows of one connection may grow by: an amount to take from and give back to. */
 export class GrowthAllowance {
   left = MAX_GROWTH_BYTES;
@@ -58,11 +65,17 @@ export class ReceiveWindow {
   grantedFirst(now: number): void {
     this.#askedAt = now;
     this.#unasked = 0;
+    this.#turnAt = now;
   }
 
-  /** The other side has seen the first credit. */
+  /** The other side has seen the first credit: its ACCEPT is there, and what we ask for can come. */
   answeredFirst(now: number): void {
     if (this.#unasked < 0) return;
+    this.#endMeasurement(now);
+    this.#turnAt = now;
+  }
+
+  #endMeasurement(now: number): void {
     this.roundTrip = Math.min(this.roundTrip, now - this.#askedAt);
     this.#unasked = -1;
   }
@@ -74,7 +87,7 @@ export class ReceiveWindow {
     }
     this.#outstanding -= frameBytes;
     if (this.#unasked < 0) return;
-    if (frameBytes > this.#unasked) this.answeredFirst(now);
+    if (frameBytes > this.#unasked) this.#endMeasurement(now);
     else this.#unasked -= frameBytes;
   }
 
@@ -106,8 +119,10 @@ export class ReceiveWindow {
     this.#turnBytes += consumed;
     if (this.#turnBytes < this.#size) return 0;
     const roundTrip = Math.max(this.roundTrip, LEAST_ROUND_TRIP_MS);
-    const isLimit = roundTrip < Infinity && now - this.#turnAt < 2 * roundTrip;
-    const growth = isLimit ? allowance.take(Math.min(this.#size, MAX_WINDOW_BYTES - this.#size)) : 0;
+    // What the path took for it, in round trips; not a number before the first was measured.
+    const beyond = (now - this.#turnAt) / roundTrip - 1;
+    const factor = roundTrip < Infinity ? (GROWTH.find(([most]) => beyond < most)?.[1] ?? 1) : 1;
+    const growth = allowance.take(Math.min((factor - 1) * this.#size, MAX_WINDOW_BYTES - this.#size));
     this.#size += growth;
     this.#turnAt = now;
     this.#turnBytes = 0;
