@@ -5,10 +5,15 @@ around it, so there is none with a limit; what is done by Remote Control is seen
 """
 
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
+
+if sys.platform == "win32":
+    from host.problems import RequestProblem
+    from host.windows.names import names_of
 
 MAX_FOLDERS: Final = 16
 MAX_FOLDERS_BYTES: Final = 1024
@@ -88,7 +93,7 @@ def choose_folder(typed: str, chosen: Sequence[str]) -> tuple[str, ...]:
         CannotChoose: it is no folder of this computer, its name is no text, or there are too many.
     """
     path = os.path.realpath(os.path.expanduser(typed.strip()))
-    if not typed.strip() or not os.path.isdir(path):
+    if not typed.strip() or not os.path.isdir(path) or not _can_be_walked_to(path):
         raise CannotChoose("no_such_folder")
     try:
         path.encode()
@@ -104,4 +109,17 @@ def choose_folder(typed: str, chosen: Sequence[str]) -> tuple[str, ...]:
 
 def is_within(path: str, folder: str) -> bool:
     """Whether `path` is `folder` or lies in it; both absolute and without links."""
-    return os.path.commonpath((path, folder)) == folder
+    try:
+        return os.path.commonpath((path, folder)) == folder
+    except ValueError:  # on different drives
+        return False
+
+
+def _can_be_walked_to(path: str) -> bool:
+    """Whether the File Manager finds a folder by its name; on Windows not those of other computers."""
+    if sys.platform == "win32":
+        try:
+            names_of(path)
+        except RequestProblem:
+            return False
+    return True

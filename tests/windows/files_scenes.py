@@ -323,8 +323,32 @@ async def trees(folder: Path) -> Any:
     return {**said, "left": os.listdir(folder)}
 
 
+async def recycling(folder: Path) -> Any:
+    """With an IFileOperation (``C:\\file_operation.dll``), as Windows has one and wine has none."""
+    import winreg
+
+    name = r"Software\Classes\CLSID\{3AD05575-8857-4850-9277-11B85BDB8E09}\InprocServer32"
+    with winreg.CreateKey(winreg.HKEY_CURRENT_USER, name) as key:
+        winreg.SetValueEx(key, None, 0, winreg.REG_SZ, r"C:\file_operation.dll")
+        winreg.SetValueEx(key, "ThreadingModel", 0, winreg.REG_SZ, "Both")
+    top = wire(folder)
+    for each in ("small \u2603.txt", "large.bin", "beneath"):
+        (folder / each).write_bytes(b"x")
+    said = {}
+    try:
+        async with served() as it:
+            said["small"] = await tried(lambda: it.client.delete(f"{top}/small \u2603.txt", final=False))
+            said["large"] = await tried(lambda: it.client.delete(f"{top}/large.bin", final=False))
+            said["missing"] = await tried(lambda: it.client.delete(f"{top}/nothing", final=False))
+        async with served(limit=[folder]) as it:
+            said["beneath"] = await tried(lambda: it.client.delete(f"{top}/beneath", final=False))
+    finally:
+        winreg.DeleteKey(winreg.HKEY_CURRENT_USER, name)
+    return {**said, "left": sorted(os.listdir(folder)), "bin": sorted(os.listdir("C:/recycled"))}
+
+
 SCENES: Final = {
-    scene.__name__: scene for scene in (looking, changing, transfers, in_use, limits, race, trees)
+    scene.__name__: scene for scene in (looking, changing, transfers, in_use, limits, race, trees, recycling)
 }
 
 

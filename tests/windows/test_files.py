@@ -133,6 +133,21 @@ def test_nothing_leads_out_of_the_chosen_folders(wine: Wine, mounted: Path) -> N
     assert [each.name for each in mounted.iterdir()] == ["file"]
 
 
+def test_what_the_recycle_bin_cannot_take_stays(wine: Wine) -> None:
+    source = Path(__file__).parent / "shims" / "file_operation.c"
+    library = wine.drive / "file_operation.dll"
+    compiler = ["x86_64-w64-mingw32-gcc", "-O2", "-s", "-shared", "-o", str(library), str(source)]
+    subprocess.run([*compiler, "-lole32", "-lshlwapi", "-luuid"], check=True)
+    assert play(wine, "recycling") == {
+        "small": "done",
+        "large": "no_trash",
+        "missing": "missing",
+        "beneath": "done",
+        "left": ["large.bin"],
+        "bin": ["beneath", "small ☃.txt"],
+    }
+
+
 def test_a_folder_that_is_swapped_meanwhile_leads_nowhere_else(wine: Wine) -> None:
     assert play(wine, "race") == {"read": "own"}
 

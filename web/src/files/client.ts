@@ -36,6 +36,8 @@ export interface Entry {
 export interface Root {
   readonly path: Name;
   readonly kind: string;
+  /** What the disk is called; empty where it has no name. */
+  readonly name: string;
   /** Bytes of its disk, where they are known. */
   readonly total: number | null;
   readonly free: number | null;
@@ -251,7 +253,8 @@ export function readEntry(fields: MessageFields): Entry {
 function readRoot(value: unknown): Root {
   const fields = MessageFields.of(value);
   const size = (name: string): number | null => (fields.has(name) ? fields.number(name, 0, MAX_SIZE) : null);
-  return { path: fields.name("path"), kind: fields.text("kind", 16), total: size("total"), free: size("free") };
+  const name = fields.has("name") ? fields.text("name", 256) : "";
+  return { path: fields.name("path"), kind: fields.text("kind", 16), name, total: size("total"), free: size("free") };
 }
 
 function isKind(kind: string): kind is Kind {

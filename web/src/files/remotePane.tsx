@@ -19,6 +19,7 @@ import {
 import { useRef } from "preact/hooks";
 import { counted, language, t } from "../i18n/text";
 import { RequestRefused } from "../tools/requests";
+import { clean } from "../text/clean";
 import { formatBytes } from "../text/format";
 import { Button } from "../ui/buttons";
 import { Dialog } from "../ui/dialog";
@@ -206,7 +207,8 @@ function RootChoice({ folder, onOpen }: { folder: RemoteFolder; onOpen: (path: N
     const space = root.free === null ? "" : ` (${t("space_free", { size: formatBytes(root.free, language.value) })})`;
     if (root.kind === "home") return `${t("root_home")}${space}`;
     if (root.kind === "root") return `${t("root_whole")}${space}`;
-    return `${shownPath(root.path)}${space}`;
+    const drive = /^\/([A-Z]:)$/.exec(shownPath(root.path))?.[1]; // of Windows
+    return `${clean([drive ?? shownPath(root.path), root.name].filter(Boolean).join(" "), 300)}${space}`;
   };
   return (
     <select
