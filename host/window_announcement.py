@@ -6,12 +6,12 @@ Runs in the window's own thread. The technician's input does not reach the deskt
 
 import tkinter as tk
 from collections.abc import Callable
+from tkinter import ttk
 from typing import Final
 
 from host.texts import Texts
+from host.window_style import GAP, WRAP, text_factor
 
-WRAP: Final = 440
-"""Pixels."""
 KEEP_INTERVAL: Final = 1000
 """Milliseconds between putting it back before everything else."""
 
@@ -34,11 +34,12 @@ class Announcement:
         self._window.resizable(False, False)
         self._window.protocol("WM_DELETE_WINDOW", refuse)
         self._window.attributes("-topmost", True)
-        frame = tk.Frame(self._window, padx=24, pady=20)
+        frame = ttk.Frame(self._window, padding=(GAP, GAP, GAP, GAP))
         frame.pack()
-        self._label = tk.Label(frame, justify="left", anchor="w", wraplength=WRAP)
-        self._label.pack(fill="x", pady=(0, 16))
-        self._button = tk.Button(frame, text=texts.get("restart_refuse_button"), command=refuse)
+        wrap = round(WRAP * text_factor(root))
+        self._label = ttk.Label(frame, justify="left", wraplength=wrap)
+        self._label.pack(fill="x", pady=(0, GAP))
+        self._button = ttk.Button(frame, text=texts.get("restart_refuse_button"), command=refuse)
         self._button.pack(anchor="e")
         self._window.bind("<Escape>", lambda _: refuse())
         self._window.bind("<Return>", lambda _: refuse())
