@@ -28,7 +28,7 @@ def build_host(target: str, out: Path, *options: str) -> str:
         out,
         *options,
     ]
-    done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True, timeout=800)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

@@ -25,7 +25,7 @@ from tests.helpers.relays import CUSTOMER, House, open_relay
 from tests.helpers.xvfb import open_xvfb
 from tests.host.host_program import open_host
 
-pytestmark = [pytest.mark.slow, pytest.mark.sockets]
+pytestmark = [pytest.mark.slow, pytest.mark.sockets, pytest.mark.timeout(300)]
 
 BARE_PYTHON = (str(Path(sys.executable).resolve()), "-I", "-S")
 """An interpreter that finds no installed package and none of the project's folders."""

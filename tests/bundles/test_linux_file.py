@@ -37,7 +37,7 @@ BAD_LINKS: Final = [
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.sockets,
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(900),
     pytest.mark.skipif(not can_make_roots(), reason="this user may not change the root, even in a namespace"),
 ]
 
