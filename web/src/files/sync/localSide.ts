@@ -4,7 +4,7 @@
  * A browser cannot set a file's time. What it writes is as new as the writing, so that for each such file it is kept what
  * time it stands for (`Times`); with it the planner sees the tree as the terminal would have left it.
  */
-import { entriesOf, isFile, problemOf } from "../localFiles";
+import { entriesOf, isFile, problemOf, writeAll } from "../localFiles";
 import { sentenceOfProblem } from "../jobs";
 import { LocalProblem } from "../workerLink";
 import { isOurs } from "./names";
@@ -110,7 +110,7 @@ export class LocalSide {
       const isNew = (await this.node(path)) === undefined;
       const handle = await this.#file(path, true);
       try {
-        await content.stream().pipeTo(await handle.createWritable());
+        await writeAll(handle, content);
       } catch (error) {
         if (isNew) await this.#remove(path).catch(() => undefined);
         throw error;

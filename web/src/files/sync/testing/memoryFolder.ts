@@ -88,9 +88,9 @@ export class MemoryFolder {
         return new File([found.data], name, { lastModified: found.modified });
       },
       createWritable: async () => {
-        const pieces: Uint8Array<ArrayBuffer>[] = [];
-        return new WritableStream<Uint8Array<ArrayBuffer>>({
-          write: (piece) => {
+        const pieces: Blob[] = [];
+        return {
+          write: async (piece: Blob) => {
             if (this.full.has(name)) throw new DOMException("", "QuotaExceededError");
             pieces.push(piece);
           },
@@ -98,7 +98,8 @@ export class MemoryFolder {
             const data = new Uint8Array(await new Blob(pieces).arrayBuffer());
             this.inner.set(name, { data, modified: (clock += 1) });
           },
-        });
+          abort: async () => undefined,
+        };
       },
     };
   }
