@@ -11,11 +11,12 @@ import json
 import os
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from threading import Lock
 from typing import Final
 
-from host.record import append_line, read_lines
+from host.record import append_lines, read_lines
 
 if sys.platform == "win32":
     from host.windows.deletion import NotOurs, folder_path, opened_folder, remove_file
@@ -59,22 +60,33 @@ class Parts:
         Raises:
             OSError: it cannot be written down, or there are too many (EBUSY).
         """
-        # Its real path, whatever links led to it: the removal follows none.
-        path = str(folder_path(folder) / name)
-        with self._lock:
-            if path not in self._known:
-                if len(self._known) >= MAX_PARTS:
-                    raise OSError(errno.EBUSY, "There are too many unfinished files.")
-                if self._path is not None:
-                    append_line(self._path, [path])
-                self._known[path] = None
+        (path,) = self.begin_all(folder, [name])
         return path
+
+    def begin_all(self, folder: int, names: Sequence[str]) -> list[str]:
+        """As `begin`, for several parts in one folder: all of them are written down, or none."""
+        # The real path, whatever links led to it: the removal follows none.
+        top = folder_path(folder)
+        paths = [os.path.join(top, name) for name in names]
+        with self._lock:
+            new = [path for path in paths if path not in self._known]
+            if len(self._known) + len(new) > MAX_PARTS:
+                raise OSError(errno.EBUSY, "There are too many unfinished files.")
+            if self._path is not None and new:
+                append_lines(self._path, [[path] for path in new])
+            self._known.update(dict.fromkeys(new))
+        return paths
 
     def forget(self, path: str) -> None:
         """The part is finished or gone."""
+        self.forget_all([path])
+
+    def forget_all(self, paths: Sequence[str]) -> None:
+        """As `forget`, for several parts."""
         with self._lock:
-            self._known.pop(path, None)
-            self._stale_lines += 1
+            for path in paths:
+                self._known.pop(path, None)
+            self._stale_lines += len(paths)
             if self._path is not None and self._stale_lines >= MAX_STALE_LINES:
                 with contextlib.suppress(OSError):  # a list that is too long is as good
                     self._write_anew(self._path)

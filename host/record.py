@@ -10,7 +10,7 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -88,10 +88,19 @@ def append_line(path: Path, values: list[Any]) -> None:
     Raises:
         OSError: it cannot be written.
     """
+    append_lines(path, [values])
+
+
+def append_lines(path: Path, lines: Sequence[list[Any]]) -> None:
+    """As `append_line`, several lines in one go.
+
+    Raises:
+        OSError: they cannot be written.
+    """
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | OWN_FILE
     descriptor = os.open(path, flags, 0o600)
     try:
-        os.write(descriptor, json.dumps(values).encode() + b"\n")
+        os.write(descriptor, b"".join(json.dumps(values).encode() + b"\n" for values in lines))
     finally:
         os.close(descriptor)
 

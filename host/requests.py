@@ -38,14 +38,27 @@ class Request:
 
     def path(self, name: str = "path") -> str:
         """The path in the field `name`: text, or bytes that are none."""
+        return path_of(self._head.get(name))
+
+    def rows(self, name: str, *, at_most: int) -> list[Any]:
+        """The list in the field `name`, whose members are still to be checked."""
         value = self._head.get(name)
-        if isinstance(value, bytes) and len(value) <= _MAX_PATH:
-            return os.fsdecode(value)
-        return self.fields.text(name, max_length=_MAX_PATH)
+        if not isinstance(value, list) or len(value) > at_most:
+            raise RemoteProtocolError(f"the field {name!r} must be a list of at most {at_most}")
+        return value
 
     def has(self, name: str) -> bool:
         """Whether there is a field `name`."""
         return self._head.get(name) is not None
+
+
+def path_of(value: object) -> str:
+    """A path as a viewer sent it: text, or bytes that are none."""
+    if isinstance(value, bytes) and len(value) <= _MAX_PATH:
+        return os.fsdecode(value)
+    if not isinstance(value, str) or len(value) > _MAX_PATH:
+        raise RemoteProtocolError("a path is text or bytes")
+    return value
 
 
 def wire_name(name: str) -> str | bytes:

@@ -8,7 +8,7 @@ _HAS_GATHERING: Final = hasattr(os, "writev")
 _MAX_GATHERED: Final = 1024  # IOV_MAX of every usual system
 
 
-def write_pieces(descriptor: int, pieces: Sequence[bytes]) -> None:
+def write_pieces(descriptor: int, pieces: Sequence[bytes | memoryview]) -> None:
     """Append all of them.
 
     Raises:

@@ -32,6 +32,7 @@ _SENTENCES: Final = {
     "changed": "The file was changed while it was on its way.",
     "no_trash": "There is no trash for it; it can only be deleted for good.",
     "other_disk": "It is on another disk.",
+    "large": "The file has grown meanwhile.",
     "dropped": "The transfer was given up.",
     "bad_value": "That computer does not know what this means.",
     "own": "The support program itself runs in it.",

@@ -182,32 +182,44 @@ def put(
     part = part_name(place.name, os.urandom(TRANSFER_CHARACTERS // 2).hex())
     known_as = parts.begin(place.folder, part)
     try:
-        _put_part(part, data, place, modified=modified, mode=mode, overwrite=overwrite, keep=keep)
-    except BaseException:
-        with suppress(FileNotFoundError):
-            system.remove_file(part, place.folder)
-        raise
+        put_part(part, data, place, modified=modified, mode=mode, overwrite=overwrite, keep=keep)
     finally:
         parts.forget(known_as)
 
 
-def _put_part(
+def put_part(
     part: str,
-    data: bytes,
+    data: bytes | memoryview,
     place: Place,
     *,
     modified: int,
     mode: int | None,
     overwrite: bool,
-    keep: Place | None,
+    keep: Place | None = None,
 ) -> None:
+    """Write a part in one go, and give it its name; nothing of it stays if it fails.
+
+    Args:
+        part: its name, which was written down (`host.parts`).
+        data: what was checked already.
+
+    Raises:
+        RequestProblem, OSError: as for `Writing`.
+    """
     descriptor = system.create(part, place.folder, is_new=True)
     try:
-        write_pieces(descriptor, [data])
-        system.set_facts(descriptor, modified, mode)
-    finally:
-        os.close(descriptor)
-    _give_name(part, place, overwrite=overwrite, keep=keep)
+        try:
+            write_pieces(descriptor, [data])
+            system.set_facts(descriptor, modified, mode)
+        finally:
+            os.close(descriptor)
+        _give_name(part, place, overwrite=overwrite, keep=keep)
+    except BaseException as exc:
+        with suppress(FileNotFoundError):
+            system.remove_file(part, place.folder)
+        if isinstance(exc, FileExistsError):
+            _check_target(place, overwrite=overwrite)  # which may have a better word for it
+        raise
 
 
 def _check_target(place: Place, *, overwrite: bool) -> None:

@@ -10,7 +10,7 @@ loses its stream.
 
 import errno
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import ExitStack
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -18,6 +18,7 @@ from typing import Any, Final, TypeVar
 import trio
 
 from host.files import changes, listing
+from host.files.bulk import get_all, new_files_of, put_all, wanted_of
 from host.files.places import Place, Places
 from host.files.receiving import Writing
 from host.files.sending import Reading
@@ -88,6 +89,8 @@ class _Service:
             "read": self._read,
             "write": self._write,
             "put": self._small,
+            "gets": self._gets,
+            "puts": self._puts,
             "digest": self._digest,
         }
 
@@ -340,6 +343,29 @@ class _Service:
                 return {**reading.facts(), "sha256": reading.finish()}
 
         await self._done(request, **await self._at(request, work))
+
+    async def _gets(self, request: Request) -> None:
+        """Many small files down, the next message being read while one is on its way."""
+        messages = get_all(wanted_of(request), self._places)
+
+        async def following() -> tuple[Mapping[str, object], bytes] | None:
+            return await self._thread(partial(next, messages, None))
+
+        message = await following()
+        while message is not None:
+            head, body = message
+            message = await beside(partial(self._stream.send, {"id": request.id, **head}, body), following)
+        await self._done(request)
+
+    async def _puts(self, request: Request) -> None:
+        """Many small files up."""
+        files = new_files_of(request)
+        failed = await self._thread(partial(put_all, files, self._places, self._parts))
+        is_missing = {index for index, *_ in failed}
+        for index, file in enumerate(files):
+            if index not in is_missing:
+                self._tell("written", file.path)
+        await self._done(request, failed=failed)
 
     async def _small(self, request: Request) -> None:
         """A file that fits a message, and those that wait behind it already, in few goes of a thread."""

@@ -206,6 +206,20 @@ def parse_facts(value: object) -> RemoteFile:
     )
 
 
+def parse_row(value: object) -> tuple[int, RemoteFile, bytes]:
+    """A file among many, as the host sends it: its number, facts and SHA-256. One line a file counts here.
+
+    Raises:
+        RemoteProtocolError: it is none.
+    """
+    match value:
+        case [int(index), int(size), int(modified), int(mode), bytes(sha256)]:
+            is_good = index >= 0 and 0 <= size <= MAX_SIZE and -MAX_TIME <= modified <= MAX_TIME
+            if is_good and 0 <= mode <= 0o7777 and len(sha256) == 32:
+                return index, RemoteFile(size=size, modified=modified, mode=mode), sha256
+    raise RemoteProtocolError("a file is told by five facts")
+
+
 def wire_name(name: str) -> str | bytes:
     """A path as it travels: text, or bytes where it is none."""
     try:

@@ -15,6 +15,7 @@ from typing import Final
 import trio
 
 from peer.errors import PeerError
+from relay.protocol.messages import MAX_BODY_BYTES
 from technician.errors import TechnicianError
 from technician.files.client import FilesClient
 from technician.files.parts import LocalProblem
@@ -24,7 +25,8 @@ from technician.requests import RequestRefused
 
 STREAMS: Final = 3
 """While one stream's batch is on the disk of either side, another's is on its way."""
-MAX_BATCH_BYTES: Final = 2 << 20
+MAX_BATCH_BYTES: Final = MAX_BODY_BYTES - MAX_SMALL_BYTES
+"""With one file more they still fit a message."""
 
 OpenClient = Callable[[], Awaitable[FilesClient]]
 """Opens one more stream."""
@@ -199,9 +201,8 @@ async def _move(client: FilesClient, job: Job, tally: Tally) -> Transferred | Te
             )
             has_arrived = True
             return sent
-        keep = None if job.keep is None else Path(job.keep)
         fetched = await download(
-            client, job.there, job.here, overwrite=job.overwrite, keep=keep, progress=progress
+            client, job.there, job.here, overwrite=job.overwrite, keep=job.keep_here, progress=progress
         )
         has_arrived = True
         return fetched

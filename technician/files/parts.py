@@ -77,7 +77,7 @@ class Part:
 
 
 def write_small(
-    target: Path, data: bytes, facts: RemoteFile, *, overwrite: bool, keep: Path | None = None
+    target: Path, data: bytes | memoryview, facts: RemoteFile, *, overwrite: bool, keep: Path | None = None
 ) -> None:
     """Write a file whose whole content is at hand, with its time and the user's own permissions.
 

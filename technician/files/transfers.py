@@ -34,9 +34,9 @@ class Transferred:
     sha256: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Job:
-    """A file to be moved.
+    """A file to be moved. Each is one of its own, whatever others say the same.
 
     Attributes:
         here: its path on this computer.
@@ -53,6 +53,11 @@ class Job:
     size: int
     overwrite: bool = False
     keep: str | None = None
+
+    @property
+    def keep_here(self) -> Path | None:
+        """`keep`, of a file that is fetched."""
+        return None if self.keep is None else Path(self.keep)
 
 
 def no_progress(done: int, total: int) -> None:
@@ -105,33 +110,6 @@ async def download(
         part.close()
     facts, resumed_at, sha256 = arrived
     return Transferred(size=facts.size, resumed_at=resumed_at, sha256=sha256)
-
-
-async def download_begun(
-    client: FilesClient,
-    number: int,
-    message: Message,
-    target: Path,
-    *,
-    overwrite: bool,
-    keep: Path | None,
-    progress: Progress,
-) -> Transferred:
-    """As `download`, of a file that was asked for from its beginning by the request `number`, and whose first
-    answer is `message`.
-    """
-    part = await trio.to_thread.run_sync(Part, target)
-    try:
-        await trio.to_thread.run_sync(part.restart)
-        facts, _, sha256 = await _take(client, number, message, part, progress)
-        name = partial(part.give_name, target, facts, overwrite=overwrite, keep=keep)
-        await trio.to_thread.run_sync(name)
-    except RequestRefused:
-        part.drop()
-        raise
-    finally:
-        part.close()
-    return Transferred(size=facts.size, resumed_at=0, sha256=sha256)
 
 
 async def _take(

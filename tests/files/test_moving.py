@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import trio
 
+import technician.files.jobs
 from peer.errors import StreamClosed
 from peer.messages import MessageStream
 from peer.together import beside
@@ -85,7 +86,7 @@ MANY = {f"folder {number % 7}/deep/{number}": os.urandom(number * 20) for number
 # Trees, both ways
 
 
-@pytest.mark.parametrize("breaks", [[], [3], [30, 100, 5], [120, 0, 0, 7]])
+@pytest.mark.parametrize("breaks", [[], [3], [33, 2, 5], [36, 0, 0, 7]])
 @pytest.mark.parametrize("move", [get_all, put_all])
 async def test_a_tree_arrives_whatever_happens_to_the_connection(
     tmp_path: Path, move: Callable[..., Any], breaks: list[int]
@@ -346,7 +347,10 @@ async def test_a_replica_is_the_same_and_what_was_there_is_in_the_undo_folder(
     assert (await run_mirror(pair, source)).actions == []
 
 
-async def test_an_interrupted_replica_is_finished_by_running_it_again(pair: Pair) -> None:
+async def test_an_interrupted_replica_is_finished_by_running_it_again(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(technician.files.jobs, "MAX_AT_ONCE", 32)  # so that some are left
     make_tree(pair.local, MANY, NEW)
     make_tree(Path(pair.remote), {"folder 1/deep/1": b"old", "gone": b"gone"})
     it = moving()
