@@ -241,8 +241,10 @@ class Channels:
             async with open_desktop(self._display) as desktop:
                 with self._desk.gate.guard(desktop) as guarded:
                     watched = _WatchedStream(sealed, self._on_first_picture)
+                    # Who may only watch has nothing that could be held back.
+                    gate = None if viewer.is_view_only else self._desk.gate
                     shown = ViewOnlyDesktop(desktop) if viewer.is_view_only else guarded
-                    await serve_rfb(watched, shown, name=self._computer)
+                    await serve_rfb(watched, shown, name=self._computer, gate=gate)
         except trio.BrokenResourceError as exc:
             raise StreamClosed(sealed.stream.close_reason or CloseReason.DETACHED) from exc
         except RfbProtocolError:

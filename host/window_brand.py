@@ -5,8 +5,11 @@ from tkinter import ttk
 from typing import Final
 
 from host.brand import Brand
-from host.window_style import GAP, PAPER, readable_accent, set_accent
+from host.window_style import GAP, PAPER, readable_accent, set_accent, text_factor
 
+HEIGHT: Final = 48
+WIDTH: Final = 240
+"""Pixels that a logo may have beside text of the usual size."""
 STRIPE: Final = 4
 """Pixels of the company's colour above everything."""
 
@@ -22,7 +25,7 @@ class BrandHead:
         self._parent = parent
         self._image: tk.PhotoImage | None = None
         self._frame = ttk.Frame(parent)
-        self._frame.grid(row=0, sticky="ew", pady=(0, GAP))
+        self._frame.grid(row=0, sticky="ew", pady=(0, GAP // 2))
         self._frame.columnconfigure(0, weight=1)
         self._stripe = tk.Frame(self._frame, height=STRIPE, background=PAPER)
         self._stripe.grid(row=0, sticky="ew", pady=(0, GAP // 2))
@@ -43,7 +46,10 @@ class BrandHead:
                 self._image = tk.PhotoImage(master=self._parent, data=brand.logo, format="png")
             except tk.TclError:  # Tk's reader is narrower than the format: the name will do
                 return
-            factor = max(1, -(-self._image.height() // 80), -(-self._image.width() // 240))
-            if factor > 1:
-                self._image = self._image.subsample(factor)
+            size = round(text_factor(self._parent))
+            parts = max(
+                -(-self._image.height() // (HEIGHT * size)), -(-self._image.width() // (WIDTH * size))
+            )
+            if parts > 1:
+                self._image = self._image.subsample(parts)
             self._shown.configure(image=self._image)

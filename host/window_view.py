@@ -106,7 +106,7 @@ class WindowView:
         self._brand = BrandHead(self._frame)
         self._make_pages()
         self._trouble = ttk.Label(self._frame, style="Care.TLabel", wraplength=WRAP, padding=8)
-        self._trouble.grid(row=2, sticky="ew", pady=(GAP // 2, 0))
+        self._trouble.grid(row=1, sticky="ew", pady=(0, GAP // 2))
         self._trouble.grid_remove()
         self.announcement = Announcement(root, texts, handlers.refuse)
         self._mark = Mark(root, background=DANGER, foreground=PAPER, click=root.deiconify)
@@ -267,7 +267,7 @@ class WindowView:
         self._root.title(f"({count}) {title}" if count else title)
 
     def show_trouble(self, sentence: str) -> None:
-        """A line below every page; "" takes it away."""
+        """A line above every page, where no scrolling hides it; "" takes it away."""
         self._trouble.configure(text=sentence)
         show_if(self._trouble, bool(sentence))
 
@@ -348,7 +348,7 @@ class WindowView:
         for other, frame in self._pages.items():
             if other is not page:
                 frame.grid_remove()
-        self._pages[page].grid(row=1, sticky="nsew")
+        self._pages[page].grid(row=2, sticky="nsew")
         self._pane.to_top()
         self._letters.assign()
         focus = {

@@ -16,6 +16,7 @@ DESKTOP_SIZE: Final = -223
 LAST_RECT: Final = -224
 CURSOR: Final = -239
 QEMU_EXTENDED_KEY: Final = -258
+DESKTOP_NAME: Final = -307
 EXTENDED_DESKTOP_SIZE: Final = -308
 FENCE: Final = -312
 CONTINUOUS_UPDATES: Final = -313
@@ -86,13 +87,17 @@ def build_copy_rectangle(x: int, y: int, width: int, height: int, source_x: int,
 
 def build_server_init(width: int, height: int, pixel_format: PixelFormat, name: str) -> bytes:
     """ServerInit (RFC 6143 §7.3.2)."""
+    return struct.pack(">HH", width, height) + pixel_format.to_bytes() + _build_name(name)
+
+
+def build_desktop_name(name: str) -> bytes:
+    """The rectangle of DesktopName: the desktop has another name from now on."""
+    return build_rectangle_head(0, 0, 0, 0, DESKTOP_NAME) + _build_name(name)
+
+
+def _build_name(name: str) -> bytes:
     encoded = name.encode()[:255].decode("utf-8", "ignore").encode()  # no half character at the end
-    return (
-        struct.pack(">HH", width, height)
-        + pixel_format.to_bytes()
-        + struct.pack(">I", len(encoded))
-        + encoded
-    )
+    return struct.pack(">I", len(encoded)) + encoded
 
 
 def build_fence(flags: int, payload: bytes) -> bytes:

@@ -20,6 +20,7 @@ class InputGate:
 
     def __init__(self) -> None:
         self._holds = 0
+        self._changed = trio.Event()
         self._guarded: set[GuardedDesktop] = set()
 
     @property
@@ -27,10 +28,21 @@ class InputGate:
         """True while somebody holds it closed."""
         return self._holds > 0
 
+    async def wait_changed(self) -> None:
+        """Return when it was opened or closed next."""
+        await self._changed.wait()
+
+    def _hold(self, change: int) -> None:
+        before = self.is_closed
+        self._holds += change
+        if self.is_closed is not before:
+            self._changed.set()
+            self._changed = trio.Event()
+
     @asynccontextmanager
     async def closed(self) -> AsyncIterator[None]:
         """Hold it closed for the block, which begins once nothing is pressed through it any more."""
-        self._holds += 1
+        self._hold(1)
         try:
             with trio.move_on_after(RELEASE_TIMEOUT):
                 for desktop in list(self._guarded):
@@ -38,7 +50,7 @@ class InputGate:
                         await desktop.release_all()
             yield
         finally:
-            self._holds -= 1
+            self._hold(-1)
 
     @contextmanager
     def guard(self, desktop: Desktop) -> Iterator["GuardedDesktop"]:

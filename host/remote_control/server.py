@@ -27,6 +27,7 @@ from host.remote_control.clipboard import Action
 from host.remote_control.desktop import Desktop
 from host.remote_control.encodings import ViewerEncodings
 from host.remote_control.errors import DesktopUnavailable, RfbProtocolError
+from host.remote_control.guarded import InputGate
 from host.remote_control.messages import (
     ClientMessage,
     ClientParser,
@@ -65,12 +66,20 @@ _EXPECTED: Final = (
 )
 """What ends a connection; raised to the caller as it is, not inside an exception group."""
 
+HELD_MARK: Final = " (waits for the customer)"
+"""Behind the desktop's name while no input is taken; docs/protocol.md §6."""
+
 _UPDATE_NUMBER: Final = struct.Struct(">Q")
 """Payload of the fence that follows an update."""
 
 
 async def serve_rfb(
-    stream: ByteStream, desktop: Desktop, *, settings: RfbSettings | None = None, name: str
+    stream: ByteStream,
+    desktop: Desktop,
+    *,
+    settings: RfbSettings | None = None,
+    name: str,
+    gate: InputGate | None = None,
 ) -> None:
     """Show `desktop` to the viewer at the other end of `stream`, until that ends.
 
@@ -79,6 +88,7 @@ async def serve_rfb(
         desktop: may be shared with other viewers; its keys and buttons are released at the end.
         settings: the defaults if None.
         name: the desktop's name as the viewer shows it; at most 255 bytes of it are used.
+        gate: holds the input back, which `HELD_MARK` behind the name tells the viewer; None: nothing does.
 
     Raises:
         RfbProtocolError: the viewer broke the protocol or did not finish the handshake in time.
@@ -87,7 +97,7 @@ async def serve_rfb(
 
     Cancellation: at any time; keys and buttons are released all the same.
     """
-    connection = _Connection(stream, desktop, settings or RfbSettings(), name)
+    connection = _Connection(stream, desktop, settings or RfbSettings(), name, gate)
     try:
         await connection.run()
     finally:
@@ -117,12 +127,20 @@ class _Area:
 class _Connection:
     """State of one viewer's connection; its fields are used in the Trio thread only."""
 
-    def __init__(self, stream: ByteStream, desktop: Desktop, settings: RfbSettings, name: str) -> None:
+    def __init__(
+        self,
+        stream: ByteStream,
+        desktop: Desktop,
+        settings: RfbSettings,
+        name: str,
+        gate: InputGate | None,
+    ) -> None:
         # Never changed.
         self._stream = stream
         self._desktop = desktop
         self._settings = settings
         self._name = name
+        self._gate = gate
         self._clipping_before = desktop.clipping.serial
         self._pacer = Pacer(settings)
         # The reader's.
@@ -140,6 +158,7 @@ class _Connection:
         self._owes_resize_refusal = False
         self._owes_text = False
         self._cursor_shown: int | None = None
+        self._is_shown_held = False
         self._active_at = -math.inf
         # The writer's.
         self._size = desktop.size
@@ -163,13 +182,13 @@ class _Connection:
         if messages is None:
             return
         async with trio.open_nursery() as nursery:
-            for task in (partial(self._read, messages), self._write, self._watch):
+            for task in (partial(self._read, messages), self._write, self._watch, self._follow_gate):
                 nursery.start_soon(self._guard, task, nursery.cancel_scope)
         if self._failure is not None:
             raise self._failure
 
     async def _guard(self, task: Callable[[], Awaitable[None]], scope: trio.CancelScope) -> None:
-        """Run one of the three tasks; its end is the end of all."""
+        """Run one of the tasks; its end is the end of all."""
         try:
             await task()
         except _EXPECTED as error:
@@ -312,6 +331,14 @@ class _Connection:
             self._wake.set()
             await self._desktop.wait_changed(seen)
 
+    async def _follow_gate(self) -> None:
+        """Wake the writer when the input is held back, and when it is not any more."""
+        if self._gate is None:
+            await trio.sleep_forever()
+        while True:
+            await self._gate.wait_changed()
+            self._wake.set()
+
     async def _tell_of(self, text: str) -> None:
         if text == self._received_text:
             return  # its own
@@ -433,6 +460,12 @@ class _Connection:
         if self._owes_key_support:
             self._owes_key_support = False
             extras.append(encodings.build_rectangle_head(0, 0, 0, 0, encodings.QEMU_EXTENDED_KEY))
+        is_held = self._gate is not None and self._gate.is_closed
+        if is_held is not self._is_shown_held and encodings.DESKTOP_NAME in self._encodings:
+            self._is_shown_held = is_held
+            extras.append(
+                encodings.build_desktop_name(self._name[:50] + HELD_MARK if is_held else self._name)
+            )
         cursor = self._desktop.cursor
         if cursor.serial != self._cursor_shown:
             self._cursor_shown = cursor.serial

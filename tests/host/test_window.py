@@ -595,7 +595,7 @@ async def test_the_companys_name_and_colour_are_shown_and_a_picture_that_can_be_
             assert image is not None
             return image.width(), image.height()
 
-        assert await screen.look(size) == (240, 80)
+        assert await screen.look(size) == (120, 40)
 
 
 async def test_every_button_has_a_letter_that_presses_it_with_alt() -> None:

@@ -22,6 +22,7 @@ DESKTOP_SIZE: Final = -223
 LAST_RECT: Final = -224
 CURSOR: Final = -239
 EXTENDED_KEY: Final = -258
+DESKTOP_NAME: Final = -307
 EXTENDED_DESKTOP_SIZE: Final = -308
 FENCE: Final = -312
 CONTINUOUS_UPDATES: Final = -313
@@ -82,6 +83,8 @@ class RfbClient:
         """Hot spot x and y, and the shape as (height, width, 4): R, G, B, A."""
         self.size_changes: list[tuple[int, int, int, int]] = []
         """Reason, status, width and height of each desktop size rectangle."""
+        self.names: list[str] = []
+        """Of the desktop, that came after the first."""
         self.has_extended_keys = False
         self.may_be_continuous = False
         self.cut_texts: list[str | bytes] = []
@@ -257,6 +260,9 @@ class RfbClient:
                     self.cursor = x, y, data.reshape(height, width, 4)
                 case -258:
                     self.has_extended_keys = True
+                case -307:
+                    (length,) = await self._unpack("I")
+                    self.names.append((await self.receive_exactly(length)).decode())
                 case -223:
                     self._resize(0, 0, width, height)
                 case -308:

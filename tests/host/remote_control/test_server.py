@@ -13,12 +13,14 @@ import trio.testing
 from host.remote_control import Cursor, RfbProtocolError, RfbSettings, serve_rfb
 from host.remote_control.clipboard import Action, build_caps, build_notify, build_provide, build_request
 from host.remote_control.desktop import Desktop
+from host.remote_control.guarded import InputGate
 from host.remote_control.view_only import ViewOnlyDesktop
 from tests.host.remote_control.fake_desktop import FakeDesktop
 from tests.host.remote_control.rfb_client import (
     CONTINUOUS_UPDATES,
     CURSOR,
     CURSOR_WITH_ALPHA,
+    DESKTOP_NAME,
     DESKTOP_SIZE,
     EXTENDED_CLIPBOARD,
     EXTENDED_DESKTOP_SIZE,
@@ -41,12 +43,13 @@ async def open_viewer(
     *encodings: int,
     settings: RfbSettings = ONLY_ON_DAMAGE,
     version: bytes = b"RFB 003.008\n",
+    gate: InputGate | None = None,
 ) -> AsyncIterator[RfbClient]:
     """A client connected to a server of `desktop`; the server must end by itself when the client does."""
     ours, theirs = trio.testing.memory_stream_pair()
 
     async def serve() -> None:
-        await serve_rfb(TrioByteStream(theirs), desktop, settings=settings, name="Anna's computer")
+        await serve_rfb(TrioByteStream(theirs), desktop, settings=settings, name="Anna's computer", gate=gate)
 
     with trio.fail_after(10):
         async with trio.open_nursery() as nursery:
@@ -375,3 +378,24 @@ async def test_viewer_that_asks_but_does_not_read_is_not_read_either() -> None:
 async def test_end_of_the_stream_ends_the_server(encoding: int) -> None:
     async with open_viewer(FakeDesktop(), encoding) as client:
         await client.request(incremental=False)
+
+
+async def test_the_viewer_is_told_while_its_input_is_held_back() -> None:
+    desktop, gate = FakeDesktop(), InputGate()
+    async with open_viewer(desktop, RAW, DESKTOP_NAME, FENCE, CONTINUOUS_UPDATES, gate=gate) as client:
+        await see_all(client)
+        assert client.names == []
+        await client.enable_continuous_updates()
+        async with gate.closed():
+            await client.receive_update()
+            async with gate.closed():
+                pass
+        await client.receive_update()
+    assert client.names == ["Anna's computer (waits for the customer)", "Anna's computer"]
+
+
+async def test_a_viewer_that_knows_no_names_is_not_told() -> None:
+    gate = InputGate()
+    async with gate.closed(), open_viewer(FakeDesktop(), RAW, FENCE, gate=gate) as client:
+        await see_all(client)
+    assert client.names == []

@@ -204,6 +204,7 @@ export const en = {
   viewer_no_session: "There is no such session.",
   viewer_unavailable: "This tool cannot run on that computer.",
   viewer_declined: "The customer declined.",
+  viewer_input_held: "The customer is being asked. Until they answer, your mouse and keyboard do nothing there.",
   viewer_customer_refuses: "The customer does not allow this now. Speak with them, then try again.",
   viewer_paused: "The customer has paused the session.",
   viewer_plan: "Your company’s plan does not include this tool.",

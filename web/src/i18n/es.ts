@@ -196,6 +196,7 @@ export const es: Catalogue = {
   viewer_no_session: "Esa sesión no existe.",
   viewer_unavailable: "Esta herramienta no puede funcionar en ese equipo.",
   viewer_declined: "El cliente no lo permitió.",
+  viewer_input_held: "Se está preguntando al cliente. Hasta que responda, su ratón y su teclado no hacen nada allí.",
   viewer_customer_refuses: "El cliente no permite esto ahora. Hable con él y vuelva a intentarlo.",
   viewer_paused: "El cliente ha puesto la sesión en pausa.",
   viewer_plan: "El plan de su empresa no incluye esta herramienta.",

@@ -14,6 +14,9 @@ export interface ScreenOptions {
   readonly isViewOnly: boolean;
 }
 
+/** Behind the computer's name while the host takes no input (docs/protocol.md §6). */
+const HELD_MARK = " (waits for the customer)";
+
 /** What one computer may put into another's clipboard, characters. */
 export const MAX_CLIPBOARD_CHARACTERS = 256 * 1024;
 
@@ -41,7 +44,7 @@ export class Screen {
     target: HTMLElement,
     channel: RfbChannel,
     options: ScreenOptions,
-    handlers: { onPicture: () => void; onClipboard: (text: string) => void },
+    handlers: { onPicture: () => void; onClipboard: (text: string) => void; onHeld: (isHeld: boolean) => void },
   ) {
     const rfb = new CountingRfb(target, channel, { shared: true });
     this.#rfb = rfb;
@@ -52,6 +55,10 @@ export class Screen {
     rfb.addEventListener("connect", () => {
       handlers.onPicture();
       rfb.focus({ preventScroll: true });
+    });
+    rfb.addEventListener("desktopname", (event) => {
+      const name = (event as CustomEvent<{ name?: unknown }>).detail.name;
+      handlers.onHeld(typeof name === "string" && name.endsWith(HELD_MARK));
     });
     rfb.addEventListener("disconnect", () => (this.#isOver = true));
     rfb.addEventListener("clipboard", (event) => {

@@ -42,6 +42,7 @@ export function ViewerPage({ me, sessionId, onSignedOut }: { me: Me; sessionId: 
   const isEnding = useSignal(false);
   const isRestarting = useSignal(false);
   const opened = useRef<OpenTool | null>(null);
+  const isHeld = useSignal(false);
   const showsHelp = useSignal(false);
   const clipboard = useMemo(() => new Clipboard((text) => screen.peek()?.setClipboard(text)), []);
 
@@ -66,6 +67,7 @@ export function ViewerPage({ me, sessionId, onSignedOut }: { me: Me; sessionId: 
         screen.value = new Screen(place.current, channel, made.limited(options.peek()), {
           onPicture: () => made.showed(),
           onClipboard: (text) => clipboard.receive(text),
+          onHeld: (held) => (isHeld.value = held),
         });
         if (made.session.peek()?.access !== "view") chat.follow(() => tool.openStream("chat"));
       },
@@ -73,6 +75,7 @@ export function ViewerPage({ me, sessionId, onSignedOut }: { me: Me; sessionId: 
         channel = null;
         opened.current = null;
         link.value = null;
+        isHeld.value = false;
         chat.stop();
         const shown = screen.peek();
         screen.value = null;
@@ -154,6 +157,9 @@ export function ViewerPage({ me, sessionId, onSignedOut }: { me: Me; sessionId: 
       {state.kind !== "connected" && (
         <Overlay state={state} computer={computer.value} connection={control} chat={chat} onStart={start} />
       )}
+      <p class="held" role="status">
+        {isHeld.value && state.kind === "connected" ? t("viewer_input_held") : ""}
+      </p>
       {hasToolbar && session !== null && (
         <Toolbar
           computer={computer.value}
