@@ -1,14 +1,10 @@
 """The customer's window on a virtual desktop, used by keyboard and pointer as a person would."""
 
 import os
-import subprocess
-import tkinter as tk
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from tkinter import filedialog, ttk
-from typing import TypeVar
 
 import pytest
 import trio
@@ -18,118 +14,27 @@ from host.brand import Brand, clean_png
 from host.consent import CHOICES, Consent, Duration
 from host.customer import Asker, Wish
 from host.texts import Texts
-from host.window import WindowCustomer, WindowUnavailable, open_window
-from host.window_pages import QuestionPage, digits_of
+from host.window import WindowUnavailable, open_window
+from host.window_pages import digits_of
 from host.window_style import ACCENT, readable_accent
 from host.window_view import WindowView, _Page
 from relay.protocol.claims import PairClaims
 from tests.helpers.pictures import picture
-from tests.helpers.xvfb import Xvfb, open_xvfb
+from tests.host.window_screen import (
+    PATIENCE,
+    Screen,
+    has_focus,
+    open_screen,
+    texts_of,
+    title_of,
+    visible,
+    wait_answerable,
+)
 
 pytestmark = pytest.mark.slow
 
 ASKER = Asker("Tess", "Acme", "+34 600 000 000")
 CLAIMS = PairClaims(technician="Tess", company="Acme", kinds=["control"], lifetime=86_400)
-PATIENCE = 20.0
-
-_T = TypeVar("_T")
-
-
-class Screen:
-    """The window, and the hands and eyes before it."""
-
-    def __init__(self, customer: WindowCustomer, desktop: Xvfb) -> None:
-        self.customer = customer
-        self._desktop = desktop
-
-    async def type(self, text: str) -> None:
-        """Type with the keyboard, into whatever has the focus."""
-        await self._use("type", "--delay", "1", text)
-
-    async def press(self, *keys: str) -> None:
-        await self._use("key", "--delay", "1", *keys)
-
-    async def click(self, words: str) -> None:
-        """Click in the middle of the button that says `words`."""
-
-        def find(view: WindowView) -> tuple[int, int]:
-            view._root.update()
-            (button,) = (
-                widget
-                for widget in _visible(view._root)
-                if isinstance(widget, ttk.Button | ttk.Checkbutton) and widget.cget("text") == words
-            )
-            x, y = button.winfo_rootx(), button.winfo_rooty()
-            return x + button.winfo_width() // 2, y + button.winfo_height() // 2
-
-        x, y = await self.look(find)
-        await self._use("mousemove", str(x), str(y), "click", "1")
-
-    async def read(self) -> str:
-        """Everything that can be read now, the mark included."""
-        return "\n".join(await self.look(_texts))
-
-    async def look(self, question: Callable[[WindowView], _T]) -> _T:
-        """Ask the window something, after everything it was told before."""
-        answers, answered = list[_T](), trio.Event()
-        token = trio.lowlevel.current_trio_token()
-
-        def answer(view: WindowView) -> None:
-            answers.append(question(view))
-            token.run_sync_soon(answered.set)
-
-        self.customer._thread.do(answer)
-        with trio.fail_after(PATIENCE):
-            await answered.wait()
-        return answers[0]
-
-    async def _use(self, *command: str) -> None:
-        # What other tasks have just asked the window for is shown first: keys go to what has the focus.
-        await trio.testing.wait_all_tasks_blocked()
-        await self.look(lambda view: view._root.update())
-        with trio.fail_after(PATIENCE):
-            await trio.run_process(
-                ["xdotool", *command], env=self._desktop.environment, stdout=subprocess.DEVNULL
-            )
-
-
-def _visible(widget: tk.Misc) -> Iterator[tk.Misc]:
-    if widget.winfo_viewable():
-        yield widget
-    for child in widget.winfo_children():
-        yield from _visible(child)
-
-
-def _texts(view: WindowView) -> list[str]:
-    view._root.update()
-    labels = (ttk.Label, ttk.Button, tk.Label)
-    return [str(widget.cget("text")) for widget in _visible(view._root) if isinstance(widget, labels)]
-
-
-def _has_focus(view: WindowView) -> bool:
-    view._root.update()
-    return view._has_focus()
-
-
-def _title(view: WindowView) -> str:
-    view._root.update()
-    return view._root.title()
-
-
-@asynccontextmanager
-async def open_screen(
-    language: str = "en", *, size: tuple[int, int] = (900, 700), dpi: int = 96
-) -> AsyncIterator[Screen]:
-    async with (
-        open_xvfb(*size, dpi=dpi) as desktop,
-        open_window(Texts(language), desktop.display) as customer,
-    ):
-        screen = Screen(customer, desktop)
-        # There is no window manager that would give it the keyboard.
-        await screen.look(lambda view: view._root.update())
-        await screen.look(lambda view: view._root.focus_force())
-        with trio.fail_after(60):
-            yield screen
 
 
 async def test_a_code_is_typed_and_sent_with_enter() -> None:
@@ -286,7 +191,7 @@ async def test_the_folder_picker_goes_with_the_question_and_with_the_window() ->
 async def test_enter_pressed_once_more_allows_nothing() -> None:
     async with open_screen() as screen, trio.open_nursery() as nursery:
         nursery.start_soon(screen.customer.ask_allow, CLAIMS)
-        await screen.look(_texts)
+        await screen.look(texts_of)
         await screen.press("Return", "Return")
         assert "Allow" in await screen.read()
         assert screen.customer._answer is None
@@ -361,7 +266,7 @@ async def test_who_looks_elsewhere_is_called_to_the_chat(
         assert await screen.look(lambda view: view._root.title()) == "Remote support"
         await screen.look(lambda view: view._root.withdraw())  # there is no window manager to minimise it
         with trio.fail_after(PATIENCE):
-            while await screen.look(_has_focus):
+            while await screen.look(has_focus):
                 await trio.lowlevel.checkpoint()
         customer.show_chat("Tess", "are <b>you</b> there?")
         customer.show_chat("", "mine")
@@ -375,7 +280,7 @@ async def test_who_looks_elsewhere_is_called_to_the_chat(
         assert await screen.look(lambda view: view._root.state()) == "normal"
         await screen.look(lambda view: view._root.focus_force())
         with trio.fail_after(PATIENCE):
-            while await screen.look(_title) != "Remote support":
+            while await screen.look(title_of) != "Remote support":
                 await trio.lowlevel.checkpoint()
 
 
@@ -435,16 +340,6 @@ async def _wait_read(screen: Screen, words: str) -> None:
             await trio.lowlevel.checkpoint()
 
 
-def _page(name: str) -> Callable[[WindowView], QuestionPage]:
-    return lambda view: vars(view)[name]
-
-
-async def _wait_answerable(screen: Screen, page: str) -> None:
-    with trio.fail_after(PATIENCE):
-        while not await screen.look(lambda view: _page(page)(view).is_answerable):
-            await trio.lowlevel.checkpoint()
-
-
 async def test_each_tool_is_allowed_for_as_long_as_the_customer_says() -> None:
     claims = replace(CLAIMS, kinds=["control", "files", "chat"])
     async with open_screen() as screen:
@@ -475,7 +370,7 @@ async def test_a_question_about_a_tool_cannot_be_answered_by_a_click_on_its_way(
             await screen.look(lambda view: [each.invoke() for each in view._question.buttons])
             await screen.press("Escape")
             assert screen.customer._permission is None
-            await _wait_answerable(screen, "_question")
+            await wait_answerable(screen, "_question")
             await screen.click(button)
 
         async with trio.open_nursery() as nursery:
@@ -506,7 +401,7 @@ async def test_what_they_may_do_is_changed_and_the_session_paused() -> None:
         async def change() -> None:
             await _wait_read(screen, "What technicians may do")
             await screen.look(_choose("files", Duration.NEVER, "_changes"))
-            await _wait_answerable(screen, "_changes")
+            await wait_answerable(screen, "_changes")
             await screen.click("Save")
 
         before = {"control": Duration.ONCE, "files": Duration.SESSION}
@@ -604,7 +499,7 @@ async def test_every_button_has_a_letter_that_presses_it_with_alt() -> None:
 
         def letters(view: WindowView) -> dict[str, str]:
             view._root.update()
-            buttons = [each for each in _visible(view._root) if isinstance(each, ttk.Button)]
+            buttons = [each for each in visible(view._root) if isinstance(each, ttk.Button)]
             words = [(str(each.cget("text")), int(str(each.cget("underline")))) for each in buttons]
             return {text: text[place].lower() for text, place in words}
 
@@ -631,7 +526,7 @@ async def test_with_text_twice_as_large_the_last_button_is_reached_by_tab() -> N
             view._root.update()
             (button,) = (
                 each
-                for each in _visible(view._root)
+                for each in visible(view._root)
                 if isinstance(each, ttk.Button) and str(each.cget("text")).startswith("End session")
             )
             bottom = button.winfo_rooty() + button.winfo_height()
