@@ -1,6 +1,5 @@
 """``relay up``: run a relay until it is told to stop."""
 
-import gc
 import os
 import resource
 import signal
@@ -11,6 +10,7 @@ from typing import Annotated
 import trio
 import typer
 
+from relay.cli import garbage
 from relay.cli.common import EXIT_FAILED, ConfigFile, Data, PublicUrl, Setting, refuse
 from relay.config import Config, load
 from relay.errors import ConfigError, RelayError
@@ -76,7 +76,8 @@ async def _run(config: Config, print_link: bool) -> None:
         try:
             async with trio.open_nursery() as nursery:
                 running = await nursery.start(_serve, config, print_link, nursery.cancel_scope)
-                _settle_memory()
+                garbage.settle()
+                nursery.start_soon(garbage.run_passes)
                 _announce(running)
                 async for _ in signals:
                     if running.is_stopping:
@@ -95,17 +96,6 @@ def _raise_descriptor_limit() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(ValueError, OSError):  # unlimited in name, and less in the kernel: it stays as it was
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
-def _settle_memory() -> None:
-    """Spare the garbage collector what start-up made: modules and routes stay until the end.
-
-    With them in it, each full collection held the event loop for 65 ms and more; without, for 1 ms and what
-    the connections are. And it need not look so often: by default it did at every 700 new objects, some two
-    connections, and took a third of the CPU that a connection costs.
-    """
-    gc.freeze()
-    gc.set_threshold(10_000, 20, 20)
 
 
 async def _serve(
