@@ -68,31 +68,31 @@ def _tasks_below(top: ctypes.c_void_p) -> Iterator[dict[str, Any]]:
     while waiting:
         folder = waiting.popleft()
         try:
-            if told < MAX_TASKS:
-                for task in _items(folder, _FOLDER_GET_TASKS, _HIDDEN_TOO, MAX_TASKS - told):
-                    with suppress(OSError, ValueError):
-                        yield _row(task)
-                        told += 1
-                    com.release(task)
-            if folders < MAX_FOLDERS:
-                found = list(_items(folder, _FOLDER_GET_FOLDERS, 0, MAX_FOLDERS - folders))
-                folders += len(found)
-                waiting.extend(found)
+            for task in _items(folder, _FOLDER_GET_TASKS, _HIDDEN_TOO, MAX_TASKS - told):
+                with suppress(OSError, ValueError):
+                    yield _row(task)
+                    told += 1
+                com.release(task)
+            found = list(_items(folder, _FOLDER_GET_FOLDERS, 0, MAX_FOLDERS - folders))
+            folders += len(found)
+            waiting.extend(found)
+        except OSError:
+            if not folders:  # the first one is everybody's to read
+                raise
         finally:
             com.release(folder)
 
 
 def _items(folder: ctypes.c_void_p, place: int, flags: int, most: int) -> Iterator[ctypes.c_void_p]:
-    """The objects of a collection that a folder gives; none of what it does not."""
-    with suppress(OSError):
-        collection = com.get_object(folder, place, (wintypes.LONG, flags))
-        try:
-            count = wintypes.LONG()
-            com.check(com.method(collection, _COUNT, ctypes.c_void_p)(ctypes.byref(count)))
-            for number in range(1, min(count.value, most) + 1):
-                yield com.get_object(collection, _ITEM, (com.Variant, com.number(number)))
-        finally:
-            com.release(collection)
+    """The objects of a collection that a folder gives. Raises OSError: it does not."""
+    collection = com.get_object(folder, place, (wintypes.LONG, flags))
+    try:
+        count = wintypes.LONG()
+        com.check(com.method(collection, _COUNT, ctypes.c_void_p)(ctypes.byref(count)))
+        for number in range(1, min(count.value, most) + 1):
+            yield com.get_object(collection, _ITEM, (com.Variant, com.number(number)))
+    finally:
+        com.release(collection)
 
 
 def _row(task: ctypes.c_void_p) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 `tests.windows.test_dashboard` starts them and judges.
 """
 
+import faulthandler
 import json
 import os
 import subprocess
@@ -24,13 +25,6 @@ from technician.requests import RequestRefused
 from tests.helpers.tool_pairs import MemoryEnd, joined
 
 PATIENCE: Final = 60.0
-TASK: Final = """<?xml version="1.0"?>
-<Task version="1.2" xmlns="http://schemas.microsoft.com/windows/2004/02/mit/task">
-  <RegistrationInfo/><Triggers/>
-  <Settings><Enabled>true</Enabled></Settings>
-  <Actions><Exec><Command>C:\\backup.exe</Command><Arguments>/all</Arguments></Exec></Actions>
-</Task>
-"""
 
 
 def made() -> Dashboard:
@@ -101,10 +95,6 @@ async def lists() -> Any:
         winreg.SetValueEx(key, "Off", 0, winreg.REG_SZ, r"C:\off.exe")
     with winreg.CreateKey(winreg.HKEY_CURRENT_USER, rf"{current}\Explorer\StartupApproved\Run") as key:
         winreg.SetValueEx(key, "Off", 0, winreg.REG_BINARY, b"\x03" + bytes(11))
-    with open("C:\\task.xml", "w", encoding="utf-8") as file:  # noqa: ASYNC230
-        file.write(TASK)
-    asked = ["schtasks", "/create", "/tn", "Folder\\Backup", "/xml", "C:\\task.xml"]
-    subprocess.run(asked, stdin=subprocess.PIPE, capture_output=True, check=False, timeout=PATIENCE)  # noqa: ASYNC221
 
     async def ask(client: DashboardClient) -> Any:
         names = ("software", "startup", "services", "schedule", "environment", "ports")
@@ -199,6 +189,7 @@ SCENES: Final = {
 
 
 def main(wanted: list[str]) -> None:
+    faulthandler.dump_traceback_later(PATIENCE + 20, exit=True)  # rather than no word at all
     print(json.dumps({name: trio.run(SCENES[name]) for name in wanted}))
 
 

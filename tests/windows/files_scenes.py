@@ -328,7 +328,8 @@ async def recycling(folder: Path) -> Any:
     import winreg
 
     name = r"Software\Classes\CLSID\{3AD05575-8857-4850-9277-11B85BDB8E09}\InprocServer32"
-    with winreg.CreateKey(winreg.HKEY_CURRENT_USER, name) as key:
+    with winreg.CreateKey(winreg.HKEY_LOCAL_MACHINE, name) as key:
+        before = winreg.QueryValue(key, None)
         winreg.SetValueEx(key, None, 0, winreg.REG_SZ, r"C:\file_operation.dll")
         winreg.SetValueEx(key, "ThreadingModel", 0, winreg.REG_SZ, "Both")
     top = wire(folder)
@@ -343,8 +344,12 @@ async def recycling(folder: Path) -> Any:
         async with served(limit=[folder]) as it:
             said["beneath"] = await tried(lambda: it.client.delete(f"{top}/beneath", final=False))
     finally:
-        winreg.DeleteKey(winreg.HKEY_CURRENT_USER, name)
-    return {**said, "left": sorted(os.listdir(folder)), "bin": sorted(os.listdir("C:/recycled"))}
+        winreg.SetValue(winreg.HKEY_LOCAL_MACHINE, name, winreg.REG_SZ, before)
+    return {
+        **said,
+        "left": sorted(os.listdir(folder)),
+        "bin": sorted(os.listdir("C:/recycled")),
+    }
 
 
 SCENES: Final = {
