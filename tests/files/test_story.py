@@ -1,8 +1,9 @@
 """Files through the real thing: a relay's process, a host's process, and the technician's command line."""
 
+import hashlib
 import json
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -19,7 +20,7 @@ from technician.errors import RelayRefused
 from technician.files import FilesClient
 from technician.files.connection import FilesConnection
 from technician.files.jobs import Tally
-from technician.files.moving import Moving, put_all
+from technician.files.moving import Moving, get_all, put_all
 from technician.files.transfers import download, upload
 from technician.requests import RequestRefused
 from tests.helpers.active_story import ActiveSession, open_active_session, run_technician
@@ -231,3 +232,47 @@ async def test_a_tree_put_while_the_computer_is_offline_arrives_when_it_is_back_
         copied = await technician("replicate", f":{theirs}", tmp_path / "copy", "--yes", "--json")
         assert copied.returncode == 0, copied.stderr
         assert len(list((tmp_path / "copy" / "deep").iterdir())) == 100
+
+
+@pytest.mark.parametrize("move", [get_all, put_all])
+async def test_a_transfer_goes_on_after_the_relay_was_killed_in_the_middle_of_it(
+    tmp_path: Path, desktop: Desktop, move: Callable[..., Any]
+) -> None:
+    size = 48 << 20
+    source, target = tmp_path / "source", tmp_path / "target"
+    source.write_bytes(os.urandom(1 << 20) * (size >> 20))
+    said: list[str] = []
+    killed_at: list[int] = []
+    async with open_active_session(tmp_path, desktop) as session:
+        is_killed = trio.Event()
+        tally = Tally()
+
+        def look() -> None:
+            if not killed_at and tally.bytes > size // 3:
+                killed_at.append(tally.bytes)
+                session.relay.kill()
+                is_killed.set()
+
+        tally.changed = look
+
+        async def start_again() -> None:
+            await is_killed.wait()
+            await trio.to_thread.run_sync(session.relay.start_again)
+
+        password = session.prepared.link.access_password
+        connection = FilesConnection(
+            session.client, session.id, session.pairing_key, password, say=said.append
+        )
+        ends = (source, str(target)) if move is put_all else (str(source), target)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(start_again)
+            (row,) = await move(Moving(connection, tally), *ends, overwrite=False)
+        assert killed_at
+        assert killed_at[0] < size
+        assert "problem" not in row
+        assert 0 < row["resumed_at"] < size, "what was there was not sent again"
+        assert row["sha256"] == hashlib.sha256(source.read_bytes()).hexdigest()
+        assert target.read_bytes() == source.read_bytes()
+        assert any("by itself" in sentence for sentence in said)
+        assert said[-1] == "It goes on."
+        assert [name for name in os.listdir(tmp_path) if name.endswith(".part")] == []

@@ -61,6 +61,20 @@ class ActiveSession:
         assert (facts.width, facts.height) == (WIDTH, HEIGHT)
 
 
+def technician_environment(session: ActiveSession, folder: Path) -> dict[str, str]:
+    """In which the ``technician`` command is signed in and knows the session's key; its settings are in
+    `folder`.
+    """
+    keyring = Keyring(folder / "adhoc-technician")
+    keyring.keep_sign_in(SignIn(origin=session.client.origin, cookie=session.client.cookie or ""))
+    secrets = SessionSecrets(origin=session.client.origin, pairing_key=session.pairing_key)
+    keyring.keep_session(session.id, secrets)
+    return os.environ | {
+        "ADHOC_ACCESS_PASSWORD": session.prepared.link.access_password,
+        "XDG_CONFIG_HOME": str(folder),
+    }
+
+
 async def run_technician(
     session: ActiveSession, folder: Path, *arguments: str | Path, stdin: str = ""
 ) -> subprocess.CompletedProcess[str]:
@@ -72,14 +86,7 @@ async def run_technician(
         arguments: of the command line.
         stdin: what is typed.
     """
-    keyring = Keyring(folder / "adhoc-technician")
-    keyring.keep_sign_in(SignIn(origin=session.client.origin, cookie=session.client.cookie or ""))
-    secrets = SessionSecrets(origin=session.client.origin, pairing_key=session.pairing_key)
-    keyring.keep_session(session.id, secrets)
-    environment = os.environ | {
-        "ADHOC_ACCESS_PASSWORD": session.prepared.link.access_password,
-        "XDG_CONFIG_HOME": str(folder),
-    }
+    environment = technician_environment(session, folder)
     return await trio.to_thread.run_sync(
         lambda: subprocess.run(
             [sys.executable, "-m", "technician", *map(str, arguments)],
