@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final
 
 CALL_TIMEOUT: Final = 3.0
@@ -46,13 +47,17 @@ def read_desktop_proxy() -> DesktopProxy:
     if sys.platform == "win32":
         return DesktopProxy(script=script or _windows_script())
     program = shutil.which("gsettings")
-    if program is None:
+    if program is None or not _has_settings():
         return DesktopProxy(script=script)
+    # Without a folder for what runs, it would make one in the customer's home.
+    has_place = "XDG_RUNTIME_DIR" in os.environ
+    environment = {**os.environ} if has_place else {**os.environ, "XDG_CACHE_HOME": os.devnull}
     try:
         done = subprocess.run(  # noqa: S603 - a program of the desktop, as the customer's own shell finds it
             [program, "list-recursively", _SCHEMA],
             stdin=subprocess.DEVNULL,
             capture_output=True,
+            env=environment,
             timeout=CALL_TIMEOUT,
             check=False,
         )
@@ -61,6 +66,12 @@ def read_desktop_proxy() -> DesktopProxy:
     found = parse_gsettings(done.stdout.decode("utf-8", "replace"))
     found.script = script or found.script
     return found
+
+
+def _has_settings() -> bool:
+    """Whether anybody has set anything: else there is nothing to ask for, and asking leaves a trace."""
+    home = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    return (home / "dconf" / "user").exists() or Path("/etc/dconf/profile/user").exists()
 
 
 def parse_gsettings(text: str) -> DesktopProxy:

@@ -73,6 +73,9 @@ def test_gsettings_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     program.write_text(f"#!/bin/sh\ncat <<'END'\n{MANUAL}END\n")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    (tmp_path / "dconf").mkdir()
+    (tmp_path / "dconf/user").touch()
     for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "auto_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
