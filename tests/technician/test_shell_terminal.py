@@ -1,4 +1,4 @@
-"""``technician shell`` at a real terminal: keys go as they are, the size follows, and all is undone at the end."""
+"""``technician shell`` at a real terminal: keys go as they are, the size follows, the end undoes it all."""
 
 import fcntl
 import os
