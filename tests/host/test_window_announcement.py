@@ -5,7 +5,7 @@ import trio
 
 from host.texts import Texts
 from host.window_view import WindowView
-from tests.host.test_window import PATIENCE, open_screen
+from tests.host.window_screen import PATIENCE, open_screen
 
 pytestmark = pytest.mark.slow
 
