@@ -11,6 +11,7 @@ if sys.platform != "win32":
     raise ImportError("only for Windows")
 
 import ctypes
+import math
 import msvcrt
 import os
 from collections.abc import AsyncIterator, Callable
@@ -30,6 +31,9 @@ MAX_SIDE: Final = 1000
 MAX_OUTPUT_BYTES: Final = 32 * 1024
 HANG_UP_TIMEOUT: Final = 3.0
 """Seconds that programs have to end by themselves after their console was closed."""
+LAST_OUTPUT_TIMEOUT: Final = 2.0
+"""Seconds that each piece of output is waited for after the shell's exit: a pipe that somebody else holds as
+well has no end."""
 PIPE_BYTES: Final = 64 * 1024
 
 _POWERSHELL: Final = r"WindowsPowerShell\v1.0\powershell.exe"
@@ -41,6 +45,7 @@ _kernel32 = ctypes.WinDLL("kernel32", use_last_error=True)
 _kernel32.CreatePipe.argtypes = (_HANDLE_POINTER, _HANDLE_POINTER, ctypes.c_void_p, wintypes.DWORD)
 _kernel32.CloseHandle.argtypes = (wintypes.HANDLE,)
 _kernel32.SetHandleInformation.argtypes = (wintypes.HANDLE, wintypes.DWORD, wintypes.DWORD)
+_kernel32.CancelIoEx.argtypes = (wintypes.HANDLE, ctypes.c_void_p)
 _kernel32.GetSystemDirectoryW.argtypes = (wintypes.LPWSTR, wintypes.UINT)
 
 
@@ -71,6 +76,8 @@ class PseudoTerminal:
         self._shown = shown
         # Of its own: threads that wait for a silent shell must not keep others from their work.
         self._limiter = trio.CapacityLimiter(8)
+        self._patience = math.inf
+        self._reading = trio.CancelScope()
 
     @property
     def status(self) -> int:
@@ -79,7 +86,9 @@ class PseudoTerminal:
 
     async def read(self) -> bytes:
         """What the terminal shows next, at most `MAX_OUTPUT_BYTES`; b"" once the shell has exited."""
-        data = await self._thread(partial(_read, self._shown))
+        data = b""
+        with trio.CancelScope(deadline=trio.current_time() + self._patience) as self._reading:
+            data = await self._thread(partial(_read, self._shown))
         if not data:
             await trio.lowlevel.WaitForSingleObject(self._program.handle)
         return data
@@ -103,6 +112,8 @@ class PseudoTerminal:
         await trio.lowlevel.WaitForSingleObject(self._program.handle)
         if self._console is not None:
             await self._thread(self._console.close)
+        self._patience = LAST_OUTPUT_TIMEOUT
+        self._reading.deadline = trio.current_time() + self._patience
 
     async def _hang_up(self) -> None:
         """End everything that the shell started: ask by closing the console, then kill."""
@@ -119,9 +130,10 @@ class PseudoTerminal:
     def _close(self) -> None:
         self._program.wait_gone(HANG_UP_TIMEOUT)
         self._program.close()
-        # Only now: closing waits for a thread that still reads or writes, and that one for the programs.
-        os.close(self._typed)
-        os.close(self._shown)
+        # Closing waits for a thread that still reads or writes.
+        for descriptor in (self._typed, self._shown):
+            _kernel32.CancelIoEx(msvcrt.get_osfhandle(descriptor), None)
+            os.close(descriptor)
 
     async def _drain(self) -> None:
         while await self.read():

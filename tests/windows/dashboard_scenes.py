@@ -3,11 +3,15 @@
 `tests.windows.test_dashboard` starts them and judges.
 """
 
+import sys
+
+if sys.platform != "win32":
+    raise ImportError("only for Windows")
+
 import faulthandler
 import json
 import os
 import subprocess
-import sys
 import winreg
 from collections.abc import Callable
 from typing import Any, Final
@@ -77,18 +81,17 @@ async def system() -> Any:
 async def lists() -> Any:
     """What is set up, with things that this scene puts there."""
     uninstall = r"SOFTWARE\Microsoft\Windows\CurrentVersion\Uninstall"
-    for name, values in (
-        (
-            "Editor",
-            {"DisplayName": "Editor", "DisplayVersion": "3.1", "Publisher": "Example", "EstimatedSize": 5},
-        ),
-        ("Part", {"DisplayName": "A part", "SystemComponent": 1}),
-        ("Nameless", {"DisplayVersion": "1"}),
-    ):
+    editor = {"DisplayName": "Editor", "DisplayVersion": "3.1", "Publisher": "Example", "EstimatedSize": 5}
+    entries: dict[str, dict[str, Any]] = {
+        "Editor": editor,
+        "Part": {"DisplayName": "A part", "SystemComponent": 1},
+        "Nameless": {"DisplayVersion": "1"},
+    }
+    for name, values in entries.items():
         with winreg.CreateKey(winreg.HKEY_CURRENT_USER, f"{uninstall}\\{name}") as key:
             for each, value in values.items():
                 kind = winreg.REG_DWORD if isinstance(value, int) else winreg.REG_SZ
-                winreg.SetValueEx(key, each, 0, kind, value)  # type: ignore[arg-type]
+                winreg.SetValueEx(key, each, 0, kind, value)
     current = r"SOFTWARE\Microsoft\Windows\CurrentVersion"
     with winreg.CreateKey(winreg.HKEY_CURRENT_USER, rf"{current}\Run") as key:
         winreg.SetValueEx(key, "Helper", 0, winreg.REG_SZ, r"C:\helper.exe /quiet")

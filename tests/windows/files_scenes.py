@@ -3,10 +3,14 @@
 `tests.windows.test_files` starts them and judges. Each scene has a folder of its own on drive C.
 """
 
+import sys
+
+if sys.platform != "win32":
+    raise ImportError("only for Windows")
+
 import hashlib
 import json
 import os
-import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final
@@ -20,35 +24,11 @@ from technician.files.client import FilesClient
 from technician.files.transfers import upload
 from technician.requests import RequestRefused
 from tests.helpers.tool_pairs import Served, served
+from tests.windows.ways_out import WAYS_OUT
 
 TOP: Final = Path("C:/scenes")
 TRANSFER: Final = "0123456789abcdef" * 2
 CONTENT: Final = bytes(range(256)) * 16_384
-WAYS_OUT: Final = (
-    "{top}/../Secret/file",
-    "{top}/out/file",
-    "{top}2/file",
-    "{top}/inner/..\\..\\..\\Secret\\file",
-    "{top}\\..\\Secret\\file",
-    "{secret}/file",
-    "/C:/SCENES/limits/secret/file",
-    "/C:/windows/system.ini",
-    "/Z:/etc/passwd",
-    "/",
-    "/C:",
-    "//localhost/C$/windows/system.ini",
-    "//?/C:/windows/system.ini",
-    "//./C:/windows/system.ini",
-    "C:/windows/system.ini",
-    "{top}/NUL",
-    "{top}/com1.txt",
-    "{top}/own:stream",
-    "{top}/own::$DATA",
-    "{top}/own.",
-    "{top}/own ",
-    "{top}/",
-    "",
-)
 
 
 def wire(path: Path) -> str:
@@ -314,7 +294,7 @@ async def trees(folder: Path) -> Any:
     for number in range(300):
         (folder / "tree" / f"{number}").touch()
     handle = open_handle(deep / "bottom", READ, 1)
-    said = {}
+    said: dict[str, Any] = {}
     async with served() as it:
         said["in use"] = await tried(lambda: it.client.delete(f"{top}/tree", final=True))
         said["still there"] = (deep / "bottom").exists()

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.helpers.wine import Wine
-from tests.windows.files_scenes import WAYS_OUT
+from tests.windows.ways_out import WAYS_OUT
 
 pytestmark = [pytest.mark.slow, pytest.mark.windows, pytest.mark.timeout(600)]
 
