@@ -14,7 +14,7 @@ import os
 import subprocess
 import winreg
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import psutil
 import trio
@@ -58,7 +58,7 @@ async def rows(client: DashboardClient, op: str, **fields: object) -> Any:
     found: list[Any] = []
     try:
         while "ok" not in (message := await client.answer_to(number)).head:
-            found += message.head["rows"]  # type: ignore[arg-type]
+            found += cast("list[Any]", message.head["rows"])
     except RequestRefused as refused:
         return refused.code
     return found

@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,6 +36,12 @@ def wire(path: Path) -> str:
     return "/" + path.as_posix()
 
 
+def of(value: object, name: str) -> Any:
+    """What a map of an answer has under a name."""
+    assert isinstance(value, dict)
+    return value[name]
+
+
 async def tried(ask: Callable[[], Awaitable[Any]]) -> str:
     """ "done", or the word with which it was refused."""
     try:
@@ -51,7 +58,7 @@ async def read(client: FilesClient, path: str) -> bytes:
     while "ok" not in (message := await client.answer_to(number)).head:
         data += message.body
     data += message.body
-    assert message.head["ok"]["sha256"] == hashlib.sha256(data).digest()  # type: ignore[index]
+    assert of(message.head["ok"], "sha256") == hashlib.sha256(data).digest()
     return data
 
 
@@ -140,7 +147,7 @@ async def changing(folder: Path) -> Any:
         await put(it.client, f"{top}/b", b"newer", overwrite=True, keep=f"{top}/kept")
         said["kept"] = [(folder / name).read_bytes().decode() for name in ("b", "kept")]
         said["bad names"] = [
-            await tried(lambda name=name: put(it.client, f"{top}/{name}", b"x"))  # type: ignore[misc]
+            await tried(partial(put, it.client, f"{top}/{name}", b"x"))
             for name in ("NUL", "aux.txt", "b:stream", "b.", "b ", "a?b", "x" * 256)
         ]
         said["trashed"] = await tried(lambda: it.client.delete(f"{top}/b", final=False))
@@ -163,7 +170,7 @@ async def transfers(folder: Path) -> Any:
             "read", path=target, offset=1 << 20, prefix=hashlib.sha256(CONTENT[: 1 << 20]).digest()
         )
         message = await it.client.answer_to(number)
-        said["resumed at"] = message.head["begins"]["offset"]  # type: ignore[index]
+        said["resumed at"] = of(message.head["begins"], "offset")
         while "ok" not in (await it.client.answer_to(number)).head:
             pass
         said["digest"] = (await it.client.digest(target))[1] == hashlib.sha256(CONTENT).digest()
@@ -237,14 +244,14 @@ async def limits(folder: Path) -> Any:
         for way in WAYS_OUT:
             path = way.format(top=top, secret=wire(secret))
             said["ways"][way] = [
-                await tried(lambda path=path: read(it.client, path)),  # type: ignore[misc]
-                await tried(lambda path=path: put(it.client, path, b"x", overwrite=True)),  # type: ignore[misc]
-                await tried(lambda path=path: it.client.make(path)),  # type: ignore[misc]
-                await tried(lambda path=path: it.client.copy(path, f"{top}/inner/copy")),  # type: ignore[misc]
-                await tried(lambda path=path: it.client.move(path, f"{top}/moved")),  # type: ignore[misc]
-                await tried(lambda path=path: it.client.move(f"{top}/own", path)),  # type: ignore[misc]
-                await tried(lambda path=path: it.client.delete(path, final=True)),  # type: ignore[misc]
-                await tried(lambda path=path: it.client.delete(path, final=False)),  # type: ignore[misc]
+                await tried(partial(read, it.client, path)),
+                await tried(partial(put, it.client, path, b"x", overwrite=True)),
+                await tried(partial(it.client.make, path)),
+                await tried(partial(it.client.copy, path, f"{top}/inner/copy")),
+                await tried(partial(it.client.move, path, f"{top}/moved")),
+                await tried(partial(it.client.move, f"{top}/own", path)),
+                await tried(partial(it.client.delete, path, final=True)),
+                await tried(partial(it.client.delete, path, final=False)),
             ]
         said["link listed"] = await tried(lambda: names(it, f"{top}/out"))
         said["link kind"] = (await it.client.stat(f"{top}/out")).kind
