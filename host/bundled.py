@@ -51,7 +51,10 @@ def run(file: Path, arguments: Sequence[str], unpack: Callable[[Installation], N
         try:
             installation.note_download(file)
             unpack(installation)
-            from host.cli import run_bundle
+            if sys.platform == "win32":
+                from host.windows.beginning import run_bundle
+            else:
+                from host.cli import run_bundle
         except BaseException as exc:
             if is_new:
                 started.remove()

@@ -21,6 +21,7 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from enum import Enum, auto
 from functools import partial
 from pathlib import Path
@@ -38,6 +39,7 @@ from host.life import HostLife, make_hello
 from host.pairing import ComputerFacts
 from host.preflight import Obstacle, report_refusal
 from host.receipt import hand_in_receipt
+from host.restart import Mode, restart_computer
 from host.starting import CannotStart, Start, fail, go_on_removing, start
 from host.state import HostState, StateError
 from host.terminal import open_terminal
@@ -61,6 +63,7 @@ if sys.platform != "win32":
     from host.desktop_session import find_desktop
 
 Signals = AsyncIterator[int]
+OpenCustomer = Callable[[], AbstractAsyncContextManager[Customer]]
 
 
 class _Stop(Enum):
@@ -87,8 +90,6 @@ def run_bundle(given: Arguments, started: Start, file: Path) -> int:
     """Run the host from its single file `file`, which has been unpacked. Returns the exit code."""
     is_program = getattr(sys, "frozen", False)  # one that brings its Python along
 
-    is_program = getattr(sys, "frozen", False)  # the executable for Linux, which brings its Python
-
     def install() -> None:
         # A host that cannot come back after a restart of the computer is better than none.
         with contextlib.suppress(OSError):
@@ -97,13 +98,23 @@ def run_bundle(given: Arguments, started: Start, file: Path) -> int:
     return run(given, started, Texts.of_environment(), install=install)
 
 
-def run(given: Arguments, started: Start, texts: Texts, *, install: Callable[[], None]) -> int:
+def run(
+    given: Arguments,
+    started: Start,
+    texts: Texts,
+    *,
+    install: Callable[[], None],
+    open_customer: OpenCustomer | None = None,
+    restart: Callable[[Mode], None] = restart_computer,
+) -> int:
     """Run the host of one session to its end. Returns the exit code.
 
     Args:
         given: the command line.
         started: the lock is given back.
         install: makes the program come back after a restart of the computer; blocks.
+        open_customer: the customer; None for one at a window or the terminal of this process.
+        restart: restarts the computer for a technician.
     """
     for output in (sys.stdout, sys.stderr):
         if hasattr(output, "reconfigure"):
@@ -115,7 +126,7 @@ def run(given: Arguments, started: Start, texts: Texts, *, install: Callable[[],
     except (StateError, OSError) as exc:
         started.remove()
         return fail(str(exc))
-    return trio.run(_run, _Host(given, started, texts, state, install))
+    return trio.run(_run, _Host(given, started, texts, state, install, open_customer, restart))
 
 
 def load_state(folder: Path, link: DeploymentLink | None) -> HostState:
@@ -160,13 +171,22 @@ class _Host:
     """What the parts below share. Never changed."""
 
     def __init__(
-        self, given: Arguments, started: Start, texts: Texts, state: HostState, install: Callable[[], None]
+        self,
+        given: Arguments,
+        started: Start,
+        texts: Texts,
+        state: HostState,
+        install: Callable[[], None],
+        open_customer: OpenCustomer | None,
+        restart: Callable[[Mode], None],
     ) -> None:
         self.given = given
         self.started = started
         self.texts = texts
         self.state = state
         self.install = install
+        self.open_customer = open_customer
+        self.restart = restart
         self.facts = learn_facts()
 
     def save(self) -> None:
@@ -208,6 +228,8 @@ async def _open_customer(host: _Host, stack: contextlib.AsyncExitStack) -> Custo
     """The customer at a window, where there is a display and Tk; else at the terminal; or nobody."""
     if host.started.is_unattended:
         return AbsentCustomer()
+    if host.open_customer is not None:
+        return await stack.enter_async_context(host.open_customer())
     if not host.given.is_terminal:
         with contextlib.suppress(ImportError):  # many systems have Python without Tk
             from host.window import WindowUnavailable, open_window
@@ -238,6 +260,7 @@ async def _live_with(
         tools=tools,
         display=host.started.display,
         way_back=lambda: host.started.installation.way_back,
+        restart=host.restart,
     )
     outcome: CloseReason | _Stop | None = None
 
@@ -288,8 +311,9 @@ async def _wait_desktop() -> None:
     """Return when there is a desktop; nothing tells of that."""
     if sys.platform == "win32":
         raise AssertionError("Windows always has one")
-    while await trio.to_thread.run_sync(find_desktop, abandon_on_cancel=True) is None:  # noqa: ASYNC110
-        await trio.sleep(DESKTOP_INTERVAL)
+    else:
+        while await trio.to_thread.run_sync(find_desktop, abandon_on_cancel=True) is None:  # noqa: ASYNC110
+            await trio.sleep(DESKTOP_INTERVAL)
 
 
 def _make_receipt(state: HostState, reason: CloseReason, removal: Removal, acts: dict[str, int]) -> Receipt:
@@ -298,7 +322,7 @@ def _make_receipt(state: HostState, reason: CloseReason, removal: Removal, acts:
         ended_at=int(time.time()),
         reason=reason.wire,
         removed=removal.removed,
-        left=removal.left,
+        left=[*removal.left, *removal.pending],
         acts=acts,
     )
 

@@ -27,6 +27,7 @@ from typing import Any, Final, TypeVar
 import msgpack
 import trio
 
+from host.brand import Brand
 from host.consent import MAX_FOLDERS, Consent, Duration
 from host.customer import Asker, Customer, Wish
 from relay.protocol.claims import PairClaims
@@ -38,6 +39,8 @@ MAX_CALLS: Final = 32
 MAX_CHAT: Final = 200
 """Lines that the next window is shown."""
 MAX_TEXT: Final = 4000
+MAX_LOGO_BYTES: Final = 48 * 1024
+"""Of a company's; a larger one is left out, and its name shown."""
 
 _Value = TypeVar("_Value")
 
@@ -135,6 +138,8 @@ class LinkedCustomer:
     While there is none, questions wait; what is shown is kept for the next.
     """
 
+    shows_brand = True
+
     def __init__(self) -> None:
         self._pipes: MessagePipes | None = None
         self._outbox: list[Mapping[str, Any]] = []
@@ -193,6 +198,10 @@ class LinkedCustomer:
         """See `host.customer.Customer`."""
         return await self._call("next_chat_text", [], _read_text)
 
+    async def wait_refused(self, sentence: str) -> None:
+        """See `host.customer.Customer`."""
+        await self._call("wait_refused", [sentence], _read_nothing)
+
     async def wait_wants_to_end(self) -> None:
         """See `host.customer.Customer`."""
         async with trio.open_nursery() as nursery:
@@ -218,8 +227,13 @@ class LinkedCustomer:
         """See `host.customer.Customer`."""
         self._wants_to_end.set()
 
-    def show_connecting(self) -> None:
+    def show_brand(self, brand: Brand) -> None:
         """See `host.customer.Customer`, as for all of these."""
+        logo = brand.logo if len(brand.logo) <= MAX_LOGO_BYTES else b""
+        self._show("show_brand", brand.company, brand.colour, logo)
+
+    def show_connecting(self) -> None:
+        """The relay is being dialled."""
         self._show("show_connecting")
 
     def show_waiting_for_technician(self) -> None:
@@ -421,6 +435,8 @@ async def _ask(customer: Customer, name: str, args: list[Any]) -> Any:
             return (await customer.next_wish()).name
         case "next_chat_text":
             return await customer.next_chat_text()
+        case "wait_refused":
+            return await customer.wait_refused(*args)
         case "wait_wants_to_end":
             return await customer.wait_wants_to_end()
         case "wait_dismissed":
@@ -432,6 +448,8 @@ def _show(customer: Customer, name: str, args: list[Any]) -> None:
     if name == "show_chat":
         author, text, is_new = args
         customer.show_chat(author, text, is_new=is_new)
+    elif name == "show_brand":
+        customer.show_brand(Brand(*args))
     elif name == "open_chat" or name.startswith("show_"):
         getattr(customer, name)(*args)
 

@@ -32,7 +32,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
@@ -54,6 +54,7 @@ from host.manifest import LAST, ORDER, Entry, Phase, load_manifest, save_manifes
 from host.own_files import is_own
 
 if sys.platform == "win32":
+    from host.windows import safe_mode
     from host.windows.deletion import opened_folder, remove_file, remove_folder, remove_tree
 else:
     from host.deletion import opened_folder, remove_file, remove_folder, remove_link, remove_tree
@@ -73,10 +74,15 @@ class InstallationError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """What came of a removal: names of what is verifiably gone, and of what is not; at most 32 each."""
+    """What came of a removal: names of what is verifiably gone, and of what is not; at most 32 each.
+
+    Attributes:
+        pending: what goes by itself as soon as the program has ended, which runs from it (Windows).
+    """
 
     removed: list[str]
     left: list[str]
+    pending: list[str] = field(default_factory=list)
 
 
 class Installation:
@@ -130,6 +136,11 @@ class Installation:
         return self._phase != "open"
 
     @property
+    def phase(self) -> Phase:
+        """How far its removal has come."""
+        return self._phase
+
+    @property
     def has_state(self) -> bool:
         """True if a session was begun from here."""
         return is_begun(self.folder)
@@ -145,7 +156,9 @@ class Installation:
     def is_service(self) -> bool:
         """True if the system starts the program, not a desktop: there may be none."""
         return any(
-            entry.role == "service registration" and entry.files == ("system",) for entry in self._entries
+            entry.kind == "windows service"
+            or (entry.role == "service registration" and entry.files == ("system",))
+            for entry in self._entries
         )
 
     def start_service(self) -> None:
@@ -238,6 +251,19 @@ class Installation:
                 write_new(copy, program.read_bytes(), 0o700)
             way.make()
 
+    def note_service(self, name: str) -> None:
+        """Write down the service that is about to bring the program back on Windows. Raises OSError."""
+        self._note(Entry(role="service", kind="windows service", path=str(self.folder / name)))
+
+    @property
+    def needs_usual_start(self) -> bool:
+        """True if Windows was made to start in safe mode for this session."""
+        return any(entry.role == "safe mode" for entry in self._entries)
+
+    def note_safe_mode(self, name: str) -> None:
+        """Write down that Windows is about to start in safe mode, with the service `name`. Raises OSError."""
+        self._note(Entry(role="safe mode", kind="safe mode", path=str(self.folder / name)))
+
     # Removing
 
     def remove(self, lock: HostLock | None) -> Removal:
@@ -249,10 +275,13 @@ class Installation:
         Args:
             lock: is given back; None if it is another session's.
         """
-        is_retry = self._phase == "retrying"
+        is_retry = self._phase in ("retrying", "finishing")
         self._set_phase("retrying" if is_retry else "ending")
         outcome = _Outcome()
         own = [entry for entry in self._entries if entry.role in ORDER]
+        runs_from_here = any(entry.kind == "windows service" for entry in self._entries)
+        if runs_from_here:
+            own = [entry for entry in own if entry.role != "packages"]
         for entry in sorted(own, key=lambda entry: ORDER.index(entry.role)):
             if entry.kind != "parts" or os.path.lexists(entry.path):  # else nobody uploaded anything
                 self._try(outcome, entry)
@@ -263,6 +292,11 @@ class Installation:
                 lock.release(remove=False)
             outcome.left += ["program", *(entry.role for entry in last), "program folder"]
             return outcome.removal()
+        if runs_from_here:
+            self._set_phase("finishing")
+            if lock is not None:
+                lock.release(remove=True)
+            return outcome.removal(pending=["program", "service", "program folder"])
         self._remove_last(outcome, sorted(last, key=lambda entry: LAST.index(entry.role)), lock)
         return outcome.removal()
 
@@ -315,6 +349,8 @@ class Installation:
                     remove_tree(path, entry.files)
                 case "parts":
                     self._remove_parts(path)
+                case "safe mode" if sys.platform == "win32":
+                    safe_mode.leave(path.name)
                 case "link" if sys.platform != "win32":
                     with opened_folder(path.parent) as folder:
                         remove_link(path.name, folder, entry.files[0])
@@ -376,9 +412,9 @@ class _Outcome:
         self.removed: list[str] = []
         self.left: list[str] = []
 
-    def removal(self) -> Removal:
+    def removal(self, pending: Iterable[str] = ()) -> Removal:
         gone = (name for name in self.removed if name not in self.left)
-        return Removal(_unique(gone), _unique(self.left))
+        return Removal(_unique(gone), _unique(self.left), list(pending))
 
 
 def finish_removals(base: Path, *, besides: Path) -> None:

@@ -29,7 +29,7 @@ from host.deadline import COMPUTER_CLOCKS, Clocks, Deadline, wait_over
 from host.pairing import ComputerFacts, Pairing
 from host.permissions import Permissions
 from host.preflight import Obstacle, clock_sentence, is_clock_wrong
-from host.restart import Restarts, Way, restart_computer
+from host.restart import Mode, Restarts, Way, restart_computer
 from host.state import HostState
 from host.texts import Texts
 from host.tools import Tools
@@ -67,6 +67,7 @@ class HostLife:
         ssl_context: for a relay at https; by default the system's trust store.
         clocks: what the deadline is measured by.
         way_back: when the program comes back after a restart of the computer.
+        restart: restarts it.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class HostLife:
         ssl_context: ssl.SSLContext | None = None,
         clocks: Clocks = COMPUTER_CLOCKS,
         way_back: Callable[[], Way] = lambda: "",
+        restart: Callable[[Mode], None] = restart_computer,
     ) -> None:
         # Never changed.
         self._state = state
@@ -97,7 +99,7 @@ class HostLife:
         permissions = Permissions(state, save, clocks)
         self._desk = ConsentDesk(permissions, customer)
         self._pairing = Pairing(state, customer, facts, texts, permissions, save=save, install=install)
-        self._restarts = Restarts(record=tools.record, way=way_back, restart=restart_computer)
+        self._restarts = Restarts(record=tools.record, way=way_back, restart=restart)
         self._throttle = FailureThrottle()
         self._backoff = Backoff()
         # Changed by the connection's tasks, without a checkpoint in between.

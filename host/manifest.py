@@ -20,7 +20,7 @@ else:
 
 MAX_MANIFEST_BYTES: Final = 4 * 1024 * 1024
 
-Kind = Literal["file", "folder", "tree", "parts", "link", "registration"]
+Kind = Literal["file", "folder", "tree", "parts", "link", "registration", "windows service", "safe mode"]
 Role = Literal[
     "state",
     "unfinished files",
@@ -32,11 +32,12 @@ Role = Literal[
     "service",
     "service registration",
     "autostart entry",
+    "safe mode",
     "surrounding folder",
 ]
-Phase = Literal["open", "ending", "retrying"]
+Phase = Literal["open", "ending", "retrying", "finishing"]
 """Of an installation: in use; its removal has begun; that found something that it could not remove, and is
-tried once more at the next start."""
+tried once more at the next start; or nothing is left but what runs now, which on Windows goes after that."""
 
 ORDER: Final[tuple[Role, ...]] = (
     "state",
@@ -44,14 +45,17 @@ ORDER: Final[tuple[Role, ...]] = (
     "packages",
     "download",
     "download folder",
+    "safe mode",
 )
 """Of removal: secrets first. What is not in here is last: it starts the program again, or is around it."""
 LAST: Final[tuple[Role, ...]] = ("service link", "service", "service registration", "autostart entry")
 """What starts the program again, in the order of its removal."""
 
 _ROLES: Final[frozenset[str]] = frozenset({*ORDER, *LAST, "program", "surrounding folder"})
-_KINDS: Final = frozenset({"file", "folder", "tree", "parts", "link", "registration"})
-_PHASES: Final = frozenset({"open", "ending", "retrying"})
+_KINDS: Final = frozenset(
+    {"file", "folder", "tree", "parts", "link", "registration", "windows service", "safe mode"}
+)
+_PHASES: Final = frozenset({"open", "ending", "retrying", "finishing"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +66,8 @@ class Entry:
         role: what it is; also its name in the receipt.
         kind: a file; a folder, removed if it is empty; a folder with exactly `files` in it; a list of parts,
             which go with it; a link to `files[0]`; or what the service manager `files[0]` (``system`` or
-            ``user``) knows of a unit.
+            ``user``) knows of a unit; or a service of Windows, which has the
+            path's last name; or what was changed to start that service in safe mode.
         path: absolute, without links at the time of writing.
         files: of a tree: relative paths with slashes.
         identity: device and inode, for a file that is replaced by others under the same name.

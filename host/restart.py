@@ -130,7 +130,7 @@ def restart_computer(mode: Mode) -> None:
     Raises:
         RequestProblem: it does not let us (``denied``), or cannot (``unavailable``).
     """
-    if mode != "normal":
+    if mode != "normal":  # Windows has it, where a service begins it (host.windows.engine)
         raise RequestProblem("unavailable", "safe mode")
     command = _find_command()
     if command is None:

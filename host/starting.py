@@ -108,11 +108,12 @@ def _enter_desktop(wanted: str | None) -> str:
     """The X display that is offered, and that this program may use from now on; "" for none."""
     if sys.platform == "win32":
         return ""
-    desktop = find_desktop(wanted)
-    if desktop is None:
-        return ""
-    desktop.enter()
-    return desktop.display
+    else:  # for the type checker, which looks for names also in what it knows is never reached
+        desktop = find_desktop(wanted)
+        if desktop is None:
+            return ""
+        desktop.enter()
+        return desktop.display
 
 
 def _check_may_begin(link: DeploymentLink, texts: Texts) -> None:

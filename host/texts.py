@@ -1,11 +1,15 @@
 """What the host says to the customer, in the languages there are."""
 
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Final
 
 from host.customer import Asker
 from relay.protocol.close_reasons import CloseReason
+
+if sys.platform == "win32":
+    from host.windows.language import ui_language
 
 _EN: Final[Mapping[str, str]] = {
     "title": "Remote support",
@@ -322,7 +326,10 @@ class Texts:
     def of_environment(cls) -> "Texts":
         """The language of the customer's desktop."""
         names = ("LC_ALL", "LC_MESSAGES", "LANG")
-        return cls(next((os.environ[name] for name in names if os.environ.get(name)), ""))
+        language = next((os.environ[name] for name in names if os.environ.get(name)), "")
+        if sys.platform == "win32":
+            language = language or ui_language()
+        return cls(language)
 
     def get(self, key: str, **values: object) -> str:
         """The sentence `key`, filled in."""

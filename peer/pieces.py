@@ -1,10 +1,10 @@
 """Writing what came in pieces to a file, without putting them together first. Blocks."""
 
 import os
+import sys
 from collections.abc import Sequence
 from typing import Final
 
-_HAS_GATHERING: Final = hasattr(os, "writev")
 _MAX_GATHERED: Final = 1024  # IOV_MAX of every usual system
 
 
@@ -14,7 +14,7 @@ def write_pieces(descriptor: int, pieces: Sequence[bytes | memoryview]) -> None:
     Raises:
         OSError: it cannot be written; some of it may be.
     """
-    if not _HAS_GATHERING or len(pieces) > _MAX_GATHERED:
+    if sys.platform == "win32" or len(pieces) > _MAX_GATHERED:
         for piece in pieces:
             _write_all(descriptor, piece)
         return

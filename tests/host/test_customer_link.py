@@ -52,7 +52,7 @@ async def liar(engine: LinkedCustomer) -> AsyncIterator[tuple[int, int]]:
 
 def pack(message: object) -> bytes:
     data = msgpack.packb(message)
-    return len(data).to_bytes(4, "little") + data
+    return len(data).to_bytes(4, "little") + bytes(data)
 
 
 async def test_what_is_asked_is_answered_by_the_window() -> None:

@@ -31,7 +31,12 @@ def main() -> None:
     line.place(x=0, y=HEIGHT - 40, width=WIDTH, height=40)
     field.bind("<Button>", lambda event: say("clicked", event.num, event.x_root, event.y_root))
     field.bind("<MouseWheel>", lambda event: say("turned", event.delta))
-    line.bind("<Return>", lambda _: (say("line", line.get()), line.delete(0, "end")))
+
+    def take(_: object) -> None:
+        say("line", line.get())
+        line.delete(0, "end")
+
+    line.bind("<Return>", take)
     line.bind("<F9>", lambda _: say("pasted", root.clipboard_get()))
 
     def copy(_: object) -> None:

@@ -1,0 +1,188 @@
+"""The service on Windows, in wine: begun by what was downloaded, alive after a restart, and gone at the end.
+
+What wine does not have is the customer's own rights (WTSQueryUserToken): there the window's process gets the
+service's. It shows a service's programs a screen of their own that nobody sees. And the customer is a script
+in the window's process (`tests.windows.scripted_window`), at the other end of the real pipes.
+"""
+
+import os
+import shutil
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+
+import pytest
+import trio
+
+from bundles.windows import gather
+from relay.protocol.hidden import SecretBytes
+from relay.protocol.link_blob import make_empty_blob
+from technician.models import PreparedSession
+from technician.pairing import PairingEvents, pair
+from technician.relay_client import RelayClient, open_relay_client
+from technician.remote_control import measure_desktop, open_control
+from tests.helpers.programs import wait_until
+from tests.helpers.relay_process import RelayProcess
+from tests.helpers.wine import Wine
+from tests.helpers.wine_story import SLOWLY
+from tests.windows.shims import complex_math
+
+pytestmark = [pytest.mark.sockets, pytest.mark.slow, pytest.mark.windows, pytest.mark.timeout(900)]
+
+SERVICE_SCREEN = (1024, 768)
+"""What wine takes for the screen of programs that a service has started."""
+
+HERE = Path(__file__).parent
+
+SOCKETS = b"""
+def _itself(sock, *, which=None):
+    return _handle(sock if isinstance(sock, int) else sock.fileno())
+_get_underlying_socket = _get_base_socket = _itself
+"""
+TOKENS = b"""
+user_token = system_token
+"""
+
+
+@pytest.fixture(scope="module")
+def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """What the downloaded program unpacks, and what wine lacks."""
+    folder = tmp_path_factory.mktemp("unpacked")
+    files = dict(gather().files)
+    (extension,) = (name for name in files if "/_multiarray_umath.cp" in name)
+    patched = folder / "extension.pyd"
+    patched.write_bytes(files[extension])
+    complex_math.repair(patched, folder)
+    files[extension] = patched.read_bytes()
+    files[f"python/{complex_math.LIBRARY}"] = (folder / complex_math.LIBRARY).read_bytes()
+    files["lib/trio/_core/_io_windows.py"] += SOCKETS
+    files["app/host/windows/sessions.py"] += TOKENS
+    files["app/host/windows/window_process.py"] = (HERE / "scripted_window.py").read_bytes()
+    for name, data in files.items():
+        path = folder / "host" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    yield folder / "host"
+    shutil.rmtree(folder)
+
+
+class Customer:
+    """What the customer sees, and the code that they type."""
+
+    def __init__(self, drive: Path) -> None:
+        self._folder = drive / "customer"
+        self._folder.mkdir()
+
+    def type(self, code: str) -> None:
+        (self._folder / "code").write_text(code)
+
+    @property
+    def shown(self) -> str:
+        file = self._folder / "shown"
+        return file.read_text() if file.exists() else ""
+
+    async def see(self, word: str, count: int = 1) -> None:
+        wait = partial(wait_until, lambda: self.shown.count(word) >= count, word, within=SLOWLY)
+        await trio.to_thread.run_sync(wait)
+
+
+def begin(wine: Wine, unpacked: Path, link: str) -> Path:
+    """Run what the customer downloaded; returns the file when it has ended, and has cleaned up behind it."""
+    here = wine.drive / "unpacked"
+    shutil.copytree(unpacked, here)
+    file = wine.drive / "adhoc-host.exe"
+    file.write_bytes(b"MZ" + bytes(1000) + make_empty_blob())
+    command = [
+        *("wine", str(here / "python" / "python.exe"), "-B", "-X", "utf8"),
+        *("C:\\unpacked\\app\\start.py", "--self", "C:\\adhoc-host.exe", link),
+    ]
+    environment = {**wine.environment, "PYTHONPATH": ""}
+    # What it starts inherits its pipes: reading them to their end would be waiting for the session's.
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, stderr=subprocess.STDOUT)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    code = process.wait(3 * SLOWLY)
+    os.set_blocking(process.stdout.fileno(), False)
+    assert code == 0, process.stdout.read()
+    process.stdin.close()
+    process.stdout.close()
+    shutil.rmtree(here)
+    return file
+
+
+def restart(wine: Wine) -> None:
+    """Windows goes down, without asking anybody, and comes up again."""
+    environment = wine.environment
+    server = shutil.which("wineserver") or "/usr/lib/wine/wineserver"
+    subprocess.run([server, "-k"], env=environment, check=False, capture_output=True, timeout=60)
+    subprocess.run([server, "-w"], env=environment, check=False, capture_output=True, timeout=60)
+
+
+@asynccontextmanager
+async def session_begun(
+    folder: Path, wine: Wine, unpacked: Path, customer: Customer
+) -> AsyncIterator[tuple[RelayClient, PreparedSession, SecretBytes, Path]]:
+    """An active session of the service's."""
+    relay = await trio.to_thread.run_sync(RelayProcess, folder / "relay")
+    try:
+        async with open_relay_client(relay.origin) as client:
+            await client.sign_in_by_token(relay.sign_in_link.partition("#")[2])
+            prepared = await client.prepare("ana@customer.example")
+            begun = partial(begin, wine, unpacked, prepared.link.url())
+            file = await trio.to_thread.run_sync(begun)
+            keys: list[SecretBytes] = []
+            events = PairingEvents(say=lambda _: None, show_code=lambda _: None, store=keys.append)
+            customer.type(prepared.security_code)
+            with trio.fail_after(3 * SLOWLY):
+                await pair(client, prepared.session.id, prepared.link, prepared.security_code, events)
+            yield client, prepared, keys[0], file
+    finally:
+        await trio.to_thread.run_sync(relay.stop)
+
+
+async def look(client: RelayClient, prepared: PreparedSession, key: SecretBytes) -> tuple[int, int]:
+    """The size of the desktop that is seen."""
+    password = prepared.link.access_password
+    async with open_control(client, prepared.session.id, bytes(key), password) as stream:
+        facts = await measure_desktop(stream)
+    return facts.width, facts.height
+
+
+async def wait_online(client: RelayClient, session: str) -> None:
+    with trio.fail_after(SLOWLY):
+        while True:
+            host = (await client.session(session)).host
+            if host is not None and host.online:
+                return
+            await trio.sleep(0.2)
+
+
+async def test_a_session_outlives_a_restart_and_takes_everything_with_it(
+    tmp_path: Path, wine: Wine, unpacked: Path
+) -> None:
+    customer = Customer(wine.drive)
+    before = await trio.to_thread.run_sync(wine.snapshot)
+    async with session_begun(tmp_path, wine, unpacked, customer) as (client, prepared, key, file):
+        await customer.see("active")
+        assert await look(client, prepared, key) == SERVICE_SCREEN
+
+        await trio.to_thread.run_sync(restart, wine)
+        # Any program starts Windows, and with it the services.
+        await trio.to_thread.run_sync(wine.run, "print('up')")
+        await customer.see("active", 2)
+        await wait_online(client, prepared.session.id)
+        assert await look(client, prepared, key) == SERVICE_SCREEN
+
+        await client.end(prepared.session.id)
+        await customer.see("removed []")
+        base = wine.drive / "ProgramData" / "adhoc-host"
+        gone = partial(
+            wait_until, lambda: not base.exists() and not file.exists(), "nothing left", within=SLOWLY
+        )
+        await trio.to_thread.run_sync(gone)
+    after = await trio.to_thread.run_sync(wine.snapshot)
+    left = {name for name in after - before if not name.startswith("customer")}
+    assert left == set()
