@@ -35,7 +35,7 @@ LOOK_INTERVAL: Final = 0.5
 RESTART_DELAY: Final = 5.0
 STOP_TIMEOUT: Final = 15.0
 """Seconds that the engine has to say good-bye."""
-MAX_TRIES: Final = 300
+MAX_TRIES: Final = 90
 """Of taking the program away, one a second: the window may still be read for a minute."""
 _DETACHED: Final = 0x00000008 | 0x00000200 | 0x08000000
 
@@ -103,9 +103,9 @@ def removal_line(folder: Path, name: str) -> str:
 
     Nobody but administrators can put anything into the folder, and links in it are removed, not followed.
     """
-    pause = "ping -n 2 127.0.0.1"
-    again = f'for /l %i in (1,1,{MAX_TRIES}) do @if exist "{folder}" (rmdir /s /q "{folder}" & {pause})'
-    return f'/d /s /c "{again} & rmdir "{folder.parent}" & sc delete {name}"'
+    # Everything up to the bracket is done each time; once the folders are gone it does nothing more.
+    once = f'rmdir /s /q "{folder}" & rmdir "{folder.parent}" & ping -n 2 127.0.0.1'
+    return f'/d /s /c "(for /l %i in (1,1,{MAX_TRIES}) do @{once}) & sc delete {name}"'
 
 
 def _phase(folder: Path) -> str:

@@ -104,8 +104,12 @@ def begin(wine: Wine, unpacked: Path, link: str) -> Path:
     process = subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, stderr=subprocess.STDOUT)
     assert process.stdin is not None
     assert process.stdout is not None
-    code = process.wait(3 * SLOWLY)
     os.set_blocking(process.stdout.fileno(), False)
+    try:
+        code = process.wait(2 * SLOWLY)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        code = process.wait()
     assert code == 0, process.stdout.read()
     process.stdin.close()
     process.stdout.close()
