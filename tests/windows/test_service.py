@@ -144,7 +144,8 @@ async def session_begun(
                 await pair(client, prepared.session.id, prepared.link, prepared.security_code, events)
             yield client, prepared, keys[0], file
     finally:
-        await trio.to_thread.run_sync(relay.stop)
+        with trio.move_on_after(SLOWLY, shield=True):
+            await trio.to_thread.run_sync(relay.stop)
 
 
 async def look(client: RelayClient, prepared: PreparedSession, key: SecretBytes) -> tuple[int, int]:
