@@ -17,6 +17,7 @@ from subprocess import list2cmdline
 from typing import Final
 
 DISPLAY_NAME: Final = "Ad hoc support, temporary"
+"""With the service's own name behind it: no two may be shown alike."""
 IS_NOT_THERE: Final = 1060
 """ERROR_SERVICE_DOES_NOT_EXIST."""
 IS_THERE: Final = 1073
@@ -102,7 +103,15 @@ def create_service(name: str, command: Sequence[str | Path]) -> None:
     line = list2cmdline([str(word) for word in command])
     with _manager(_MANAGER_ALL) as manager:
         service = _advapi32.CreateServiceW(
-            *(manager, name, DISPLAY_NAME, _SERVICE_ALL, _OWN_PROCESS, _AUTOMATIC, _NORMAL_ERRORS),
+            *(
+                manager,
+                name,
+                f"{DISPLAY_NAME} ({name})",
+                _SERVICE_ALL,
+                _OWN_PROCESS,
+                _AUTOMATIC,
+                _NORMAL_ERRORS,
+            ),
             *(line, None, None, None, None, None),
         )
         if not service:

@@ -59,8 +59,12 @@ class Wine:
         template = _built()
         self._folder = Path(tempfile.mkdtemp(prefix="run-", dir=HOME))
         self.prefix = self._folder / "prefix"
-        # Links to files that nobody changes in place; wine writes its registry anew.
+        # Links to files that nobody changes in place; but wine does that to a registry with several names.
         subprocess.run(["cp", "-al", str(template / "prefix"), str(self.prefix)], check=True)
+        for file in self.prefix.glob("*.reg"):
+            data = file.read_bytes()
+            file.unlink()
+            file.write_bytes(data)
         self._template = template
         self._programs: list[Program] = []
         self.desktop = Desktop()

@@ -6,7 +6,7 @@ from tests.helpers.wine import Wine
 
 pytestmark = [pytest.mark.slow, pytest.mark.windows, pytest.mark.timeout(600)]
 
-_LISTED = "Control\\SafeBoot\\Network\\adhoc-host-0123456789abcdef]"
+_LISTED = r"Control\\SafeBoot\\Network\\adhoc-host-0123456789abcdef]"
 
 
 def test_the_service_is_listed_for_safe_mode_and_no_more(wine: Wine) -> None:
@@ -45,22 +45,22 @@ except OSError:
 
 def test_a_trait_of_managed_software_is_found_where_it_is(wine: Wine) -> None:
     said = wine.run(
-        """
+        r"""
 import winreg
 from pathlib import Path
 from host.managed import find_managed
 from relay.protocol.refusals import parse_traits
 traits = parse_traits((
     "service:Managed Agent (*",
-    "file:%ProgramData%\\Managed\\agent.exe",
-    "registry:HKLM\\SOFTWARE\\Managed\\V5"
+    r"file:%ProgramData%\Managed\agent.exe",
+    r"registry:HKLM\SOFTWARE\Managed\V5"
 ))
 print(find_managed(traits))
-services = "SYSTEM\\CurrentControlSet\\Services"
+services = r"SYSTEM\CurrentControlSet\Services"
 disabled, driver = ("Managed Agent (17)", 0x10, 4), ("Managed Agent (18)", 1, 2)
 agent = ("managed agent (19)", 0x10, 2)
 for name, kind, start in (disabled, driver, agent):
-    with winreg.CreateKey(winreg.HKEY_LOCAL_MACHINE, services + "\\" + name) as key:
+    with winreg.CreateKey(winreg.HKEY_LOCAL_MACHINE, rf"{services}\{name}") as key:
         winreg.SetValueEx(key, "Type", 0, winreg.REG_DWORD, kind)
         winreg.SetValueEx(key, "Start", 0, winreg.REG_DWORD, start)
     print(find_managed(traits))
@@ -68,7 +68,7 @@ folder = Path("C:/ProgramData/Managed")
 folder.mkdir()
 (folder / "agent.exe").write_bytes(b"")
 print(find_managed(traits[1:]).kind)
-winreg.CreateKey(winreg.HKEY_LOCAL_MACHINE, "SOFTWARE\\Managed\\V5").Close()
+winreg.CreateKey(winreg.HKEY_LOCAL_MACHINE, r"SOFTWARE\Managed\V5").Close()
 print(find_managed(traits[2:]).kind)
 """
     )

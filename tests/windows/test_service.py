@@ -23,7 +23,7 @@ from technician.models import PreparedSession
 from technician.pairing import PairingEvents, pair
 from technician.relay_client import RelayClient, open_relay_client
 from technician.remote_control import measure_desktop, open_control
-from tests.helpers.programs import wait_until
+from tests.helpers.programs import Program, wait_until
 from tests.helpers.relay_process import RelayProcess
 from tests.helpers.wine import Wine
 from tests.helpers.wine_story import SLOWLY
@@ -117,6 +117,13 @@ def begin(wine: Wine, unpacked: Path, link: str) -> Path:
     return file
 
 
+def sign_in(wine: Wine) -> Program:
+    """Windows comes up, and with it its services; without anybody wine would go down again."""
+    person = wine.start("signed_in")
+    person.out.wait_for("signed in", within=SLOWLY)
+    return person
+
+
 def restart(wine: Wine) -> None:
     """Windows goes down, without asking anybody, and comes up again."""
     environment = wine.environment
@@ -170,13 +177,13 @@ async def test_a_session_outlives_a_restart_and_takes_everything_with_it(
 ) -> None:
     customer = Customer(wine.drive)
     before = await trio.to_thread.run_sync(wine.snapshot)
+    await trio.to_thread.run_sync(sign_in, wine)
     async with session_begun(tmp_path, wine, unpacked, customer) as (client, prepared, key, file):
         await customer.see("active")
         assert await look(client, prepared, key) == SERVICE_SCREEN
 
         await trio.to_thread.run_sync(restart, wine)
-        # Any program starts Windows, and with it the services.
-        await trio.to_thread.run_sync(wine.run, "print('up')")
+        person = await trio.to_thread.run_sync(sign_in, wine)
         await customer.see("active", 2)
         await wait_online(client, prepared.session.id)
         assert await look(client, prepared, key) == SERVICE_SCREEN
@@ -188,6 +195,7 @@ async def test_a_session_outlives_a_restart_and_takes_everything_with_it(
             wait_until, lambda: not base.exists() and not file.exists(), "nothing left", within=SLOWLY
         )
         await trio.to_thread.run_sync(gone)
+        await trio.to_thread.run_sync(person.stop)
     after = await trio.to_thread.run_sync(wine.snapshot)
     left = {name for name in after - before if not name.startswith("customer")}
     assert left == set()
