@@ -151,7 +151,8 @@ class _Handover:
             with _Connection(server.host, server.port, self._timeout, self._dial) as connection:
                 if server.security == "starttls":
                     connection.starttls(context=self._tls)
-                    self._socket = connection.sock
+                    if connection.sock is not None:
+                        self._hold(connection.sock)
                 if server.user:
                     _sign_in(connection, server)
                 connection.send_message(message)
@@ -180,11 +181,19 @@ class _Handover:
             except OSError as error:
                 found = error
                 continue
-            self._socket = dialled
+            held = self._hold(dialled)
             if server.security == "tls":
-                self._socket = self._tls.wrap_socket(dialled, server_hostname=server.host)
-            return self._socket
+                held = self._hold(self._tls.wrap_socket(dialled, server_hostname=server.host))
+            return held
         raise found or TimeoutError
+
+    def _hold(self, connected: socket.socket) -> socket.socket:
+        """Let `abort` reach this socket from here on; one that came before it closes it now."""
+        self._socket = connected
+        if self._is_aborted:  # looked at after the socket is held, as `abort` does it the other way round
+            connected.close()
+            raise TimeoutError
+        return connected
 
 
 class _Connection(smtplib.SMTP):

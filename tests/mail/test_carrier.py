@@ -3,6 +3,7 @@
 import socket
 import ssl
 import stat
+import threading
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import SMTP, default
@@ -230,6 +231,30 @@ async def test_cancelling_leaves_the_server(tmp_path: Path) -> None:
                 nursery.start_soon(carrier(tmp_path).carry, message, server(script.port))
                 await script.visited.wait()
                 scope.cancel()
+        with trio.fail_after(5):
+            await script.is_left.wait()
+
+
+@pytest.mark.sockets
+async def test_cancelling_while_the_connection_is_made_leaves_the_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_cancelled = threading.Event()
+    connect = socket.create_connection
+
+    def connect_slowly(*arguments: Any) -> socket.socket:
+        connected = connect(*arguments)
+        assert is_cancelled.wait(10)  # the server has it; whoever asked for it does not yet
+        return connected
+
+    monkeypatch.setattr(socket, "create_connection", connect_slowly)
+    async with scripted_server(*GREETING) as script:
+        with trio.CancelScope() as scope:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(carrier(tmp_path).carry, message, server(script.port))
+                await script.visited.wait()
+                scope.cancel()
+        is_cancelled.set()
         with trio.fail_after(5):
             await script.is_left.wait()
 
