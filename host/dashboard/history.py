@@ -7,6 +7,7 @@ time, so that one which was written a day earlier, or never, is a gap and needs 
     slot: u32 number of the ten seconds since 1970 | six f32: `FIELDS`       little-endian
 """
 
+import logging
 import math
 import mmap
 import os
@@ -27,6 +28,8 @@ SLOTS: Final = 24 * 3600 // STEP
 FIELDS: Final = ("cpu", "memory", "disk_read", "disk_written", "received", "sent")
 """Per cent, per cent, and bytes a second."""
 FILE_NAME: Final = "history"
+
+log = logging.getLogger(__name__)
 
 _SLOT: Final = Struct("<I6f")
 FILE_BYTES: Final = SLOTS * _SLOT.size
@@ -86,8 +89,14 @@ class History:
 
 
 async def keep_history(history: History) -> None:
-    """Write a slot each ten seconds, for ever. Costs about a millisecond each."""
-    meter = await trio.to_thread.run_sync(LoadMeter)
+    """Write a slot each ten seconds, for ever; what cannot be measured is a gap. Costs a millisecond each."""
+    meter: LoadMeter | None = None
     while True:
+        try:
+            if meter is None:
+                meter = await trio.to_thread.run_sync(LoadMeter)
+            else:
+                history.note(await trio.to_thread.run_sync(meter.measure))
+        except OSError as exc:
+            log.debug("a gap in the history: %s", exc)
         await trio.sleep(STEP)
-        history.note(await trio.to_thread.run_sync(meter.measure))

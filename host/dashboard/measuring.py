@@ -5,7 +5,8 @@ psutil gives counters that only grow; a rate is their difference over the time b
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -36,8 +37,7 @@ class Load:
         cores: per cent of each.
         memory_used, memory_total, swap_used, swap_total: bytes.
         disk_read, disk_written, received, sent: bytes a second since the last measurement, of all disks and
-        of
-            all network adapters but the loopback.
+            of all network adapters but the loopback.
     """
 
     cpu: float
@@ -58,17 +58,28 @@ class Load:
 
 
 class LoadMeter:
-    """Measures the load between two calls. Blocks for a millisecond or two; one caller at a time."""
+    """Measures the load between two calls. Blocks for a millisecond or two; one caller at a time.
+
+    Raises:
+        OSError: the system does not tell, or not in the way that is known.
+    """
 
     def __init__(self, monotonic: MonotonicClock = time.monotonic) -> None:
         self._monotonic = monotonic
         self._at = monotonic()
-        self._busy = _busy_times()
-        self._bytes = _byte_counters()
+        with _questions():
+            self._busy = _busy_times()
+            self._bytes = _byte_counters()
 
     def measure(self) -> Load:
-        """The load since the last call, or since this meter was made."""
-        now, busy, counted = self._monotonic(), _busy_times(), _byte_counters()
+        """The load since the last call that said it, or since this meter was made.
+
+        Raises:
+            OSError: as above. The next call may work again.
+        """
+        with _questions():
+            now, busy, counted = self._monotonic(), _busy_times(), _byte_counters()
+            memory, (swap_used, swap_total) = psutil.virtual_memory(), _swap()
         seconds = max(now - self._at, 1e-3)
         cores = tuple(
             _share(used - used_before, total - total_before)
@@ -77,7 +88,6 @@ class LoadMeter:
         # A counter that went back was reset (an adapter was taken out): nothing is known of that second.
         rates = [max(after - before, 0) / seconds for after, before in zip(counted, self._bytes, strict=True)]
         self._at, self._busy, self._bytes = now, busy, counted
-        memory, (swap_used, swap_total) = psutil.virtual_memory(), _swap()
         return Load(
             cpu=sum(cores) / len(cores) if cores else 0.0,
             cores=cores,
@@ -90,6 +100,15 @@ class LoadMeter:
             received=rates[2],
             sent=rates[3],
         )
+
+
+@contextmanager
+def _questions() -> Iterator[None]:
+    """Whatever psutil fails with where a system is unlike those it knows leaves as an OSError."""
+    try:
+        yield
+    except (psutil.Error, RuntimeError, ValueError, LookupError) as exc:
+        raise OSError(f"This computer does not tell its load: {exc!r}") from exc
 
 
 def _busy_times() -> list[tuple[float, float]]:

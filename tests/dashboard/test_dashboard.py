@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
@@ -10,8 +10,9 @@ from typing import Any
 import psutil
 import pytest
 import trio
+import trio.testing
 
-from host.dashboard import History
+from host.dashboard import History, keep_history
 from host.dashboard.differences import Baseline, take_snapshot
 from host.dashboard.history import SLOTS, STEP
 from host.dashboard.measuring import Load
@@ -281,6 +282,70 @@ def test_a_link_in_the_place_of_the_ring_is_not_followed(tmp_path: Path) -> None
     with pytest.raises(OSError, match=r".*"):
         History(tmp_path / "history")
     assert victim.read_text() == "precious"
+
+
+@pytest.fixture
+def without_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What measures does so at once: the clock would jump while a thread is at it."""
+
+    async def run_at_once(work: Callable[[], object]) -> object:
+        await trio.lowlevel.checkpoint()
+        return work()
+
+    monkeypatch.setattr(trio.to_thread, "run_sync", run_at_once)
+
+
+@pytest.mark.usefixtures("without_threads")
+async def test_what_cannot_be_measured_is_a_gap_and_ends_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.testing.MockClock
+) -> None:
+    began_at = trio.current_time()
+    answers = iter(
+        [psutil.AccessDenied(), None, RuntimeError("counters are off"), None, KeyError("MemFree"), None]
+    )
+    measured = psutil.virtual_memory()
+
+    def memory() -> object:
+        problem = next(answers)
+        if problem is not None:
+            raise problem
+        return measured
+
+    monkeypatch.setattr(psutil, "virtual_memory", memory)
+    with History(tmp_path / "history", now=lambda: 1_800_000_000 + trio.current_time() - began_at) as history:
+        with trio.move_on_after(6.5 * STEP):
+            await keep_history(history)
+        kept = history.read()["cpu"][-7:]
+    assert [value is None for value in kept] == [True, True, False, True, False, True, False]
+
+
+@pytest.mark.usefixtures("without_threads")
+async def test_a_system_that_tells_nothing_at_first_is_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.testing.MockClock
+) -> None:
+    ask: Callable[..., Any] = psutil.cpu_times
+    answers = iter([OSError("no /proc"), ValueError("not a number")])
+
+    def times(percpu: bool = False) -> Any:
+        for problem in answers:
+            raise problem
+        return ask(percpu)
+
+    monkeypatch.setattr(psutil, "cpu_times", times)
+    with History(tmp_path / "history") as history:
+        with trio.move_on_after(3.5 * STEP):
+            await keep_history(history)
+        assert history.read()["cpu"][-1] is not None
+
+
+async def test_a_viewer_is_told_that_the_load_cannot_be_measured(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(psutil, "disk_io_counters", lambda: {"sda": 1}["sdb"])
+    async with house.open() as client:
+        with pytest.raises(RequestRefused):
+            await last_of(client)
+        assert (await client.system())["memory"]
 
 
 # Hostile ends
