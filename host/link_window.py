@@ -37,8 +37,8 @@ def ask_at_window(texts: Texts, display: str) -> DeploymentLink | None:
     return question.link
 
 
-def show_sentence(texts: Texts, sentence: str, display: str) -> None:
-    """Show why nothing begins, until the window is closed. Blocks.
+def show_sentence(texts: Texts, sentence: str, display: str, seconds: float) -> None:
+    """Show why nothing begins, until the window is closed, but for `seconds` at most. Blocks.
 
     Raises:
         WindowUnavailable: the display cannot be opened.
@@ -56,6 +56,7 @@ def show_sentence(texts: Texts, sentence: str, display: str) -> None:
     button.focus_set()
     for key in ("<Return>", "<Escape>"):
         root.bind(key, lambda _: root.destroy())
+    root.after(round(1000 * seconds), root.destroy)
     root.mainloop()
 
 
