@@ -38,6 +38,10 @@ class ConsentDesk:
         self._waiting = 0
         self._quiet_until: dict[str, float] = {}
 
+    def refusal(self, kind: str) -> CloseReason | None:
+        """Why a tool would be refused now without a question; None if it would not."""
+        return None if self._must_ask(kind) else self.permissions.refusal(kind)
+
     async def obtain(self, kind: str, technician: str) -> CloseReason | None:
         """Learn whether a technician may use a tool now, from the customer if need be.
 

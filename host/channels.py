@@ -148,6 +148,11 @@ class Channels:
         if viewer.is_view_only and stream.channel is not Channel.CONTROL:
             stream.close(CloseReason.KIND_NOT_GRANTED)
             return
+        refusal = self._desk.refusal(stream.channel.value)
+        if refusal is not None:
+            # Before any proof: viewers try again during a pause, and must not look as if they were in.
+            stream.close(refusal)
+            return
         try:
             await self._serve_proven(stream, viewer)
         except* StreamClosed:

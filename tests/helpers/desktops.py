@@ -17,6 +17,9 @@ HEIGHT: Final = 600
 SQUARE: Final = 40
 """Pixels; both sides of the desktop are multiples of it."""
 
+_LINE: Final = 10
+"""Pixels; what is lower than this is a line and no area."""
+
 Samples = NDArray[np.int16]
 """One colour for each square's middle: shape (rows, columns, 3) for red, green, blue, 0 … 255."""
 
@@ -75,6 +78,16 @@ class Desktop:
         pixels = np.frombuffer(image.data, np.uint8).reshape(HEIGHT, WIDTH, 4)
         middle = SQUARE // 2
         return pixels[middle::SQUARE, middle::SQUARE, 2::-1].astype(np.int16)
+
+    def find(self, colour: tuple[int, int, int]) -> tuple[int, int] | None:
+        """The middle of what has this colour and is higher than a line; None if nothing has."""
+        image = self._root.get_image(0, 0, WIDTH, HEIGHT, X.ZPixmap, 0xFFFFFFFF)
+        pixels = np.frombuffer(image.data, np.uint8).reshape(HEIGHT, WIDTH, 4)
+        has_colour = (pixels[:, :, 2::-1] == colour).all(axis=2)
+        rows, columns = np.nonzero(has_colour[_LINE:] & has_colour[:-_LINE])
+        if rows.size == 0:
+            return None
+        return int(columns.min() + columns.max()) // 2, int(rows.min() + rows.max() + _LINE) // 2
 
     @property
     def pointer(self) -> tuple[int, int]:

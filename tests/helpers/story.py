@@ -344,6 +344,11 @@ class Stage:
         """A customer opens the link's program on the desktop."""
         return self._take_in(HostProcess.start(link, display=self.desktop.name, home=self.next_home))
 
+    def start_host_at_window(self, link: str) -> HostProcess:
+        """The same, and it talks to them in its window."""
+        command = [sys.executable, "-m", "host", link]
+        return self._take_in(HostProcess(command, display=self.desktop.name, home=self.next_home))
+
     def resume_host(self, host: HostProcess) -> HostProcess:
         """The customer's computer was started again, and the program with it."""
         return self._take_in(HostProcess.resume(host.home, display=self.desktop.name))

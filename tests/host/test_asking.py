@@ -174,6 +174,15 @@ async def test_a_question_that_is_taken_back_does_not_flicker(autojump_clock: tr
     assert desk.results[-1] is None
 
 
+async def test_what_needs_no_question_is_refused_before_any_proof() -> None:
+    desk = Desk(control=Duration.ASK, files=Duration.NEVER)
+    assert [desk.desk.refusal(kind) for kind in ("control", "files", "chat")] == [None, REFUSED, None]
+    await desk.obtain()  # and the customer says no
+    assert desk.desk.refusal("control") is REFUSED
+    desk.permissions.set_paused(True)
+    assert [desk.desk.refusal(kind) for kind in ("control", "files", "chat")] == [PAUSED, PAUSED, None]
+
+
 async def test_the_customer_pauses_goes_on_and_changes_what_is_allowed() -> None:
     desk = Desk(files=Duration.HALF_HOUR)
     before = list(desk.permissions._state.permissions["files"])

@@ -207,6 +207,7 @@ export const en = {
   viewer_input_held: "The customer is being asked. Until they answer, your mouse and keyboard do nothing there.",
   viewer_customer_refuses: "The customer does not allow this now. Speak with them, then try again.",
   viewer_paused: "The customer has paused the session.",
+  viewer_waiting_hint: "You need do nothing: it goes on as soon as they let it.",
   viewer_plan: "Your company’s plan does not include this tool.",
   toolbar: "Remote Control tools",
   toolbar_pin: "Keep the toolbar visible",

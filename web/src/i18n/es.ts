@@ -199,6 +199,7 @@ export const es: Catalogue = {
   viewer_input_held: "Se está preguntando al cliente. Hasta que responda, su ratón y su teclado no hacen nada allí.",
   viewer_customer_refuses: "El cliente no permite esto ahora. Hable con él y vuelva a intentarlo.",
   viewer_paused: "El cliente ha puesto la sesión en pausa.",
+  viewer_waiting_hint: "No tiene que hacer nada: seguirá en cuanto el cliente lo permita.",
   viewer_plan: "El plan de su empresa no incluye esta herramienta.",
   toolbar: "Herramientas de control remoto",
   toolbar_pin: "Mantener visible la barra",

@@ -200,6 +200,30 @@ describe("a tool's connection", () => {
     expect(control.state.value).toEqual({ kind: "stopped", title: "viewer_not_granted", hint: null });
   });
 
+  test("a pause of the customer is told, and over when they go on", async () => {
+    await connect();
+    world.rightPassword = "none";
+    world.refusal = CloseReason.PAUSED;
+    world.streams[0]?.end(CloseReason.PAUSED);
+    await settle();
+    for (let seconds = 0; seconds < 600; seconds += 1) {
+      await vi.advanceTimersByTimeAsync(1000);
+      expect(control.state.value).toEqual({ kind: "waiting", title: "viewer_paused" });
+    }
+    world.rightPassword = "right";
+    await vi.advanceTimersByTimeAsync(3000);
+    control.showed();
+    expect([kind(), shown, world.clients.length]).toEqual(["connected", 2, 1]);
+  });
+
+  test("a customer who says no is not asked again by itself", async () => {
+    await connect();
+    world.streams[0]?.end(CloseReason.NOT_ALLOWED);
+    await vi.advanceTimersByTimeAsync(600_000);
+    expect(control.state.value).toEqual({ kind: "stopped", title: "viewer_customer_refuses", hint: null });
+    expect([shown, world.streams.length]).toEqual([1, 1]);
+  });
+
   test("a lost relay is dialled again with a fresh ticket and the same password", async () => {
     await connect();
     world.clients[0]?.end(CloseReason.DEAD);

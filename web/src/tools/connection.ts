@@ -4,7 +4,8 @@
  *     loading → password → connecting → securing → connected
  *                  ▲                                  │ computer gone: waits for it, opens a new stream
  *                  │ wrong password                   │ relay gone: fresh ticket after a jittered wait
- *                  └──────────────────────────────────┤ session ended: over, for good
+ *                  └──────────────────────────────────┤ customer paused: tries again by itself; said no: stops
+ *                                                     │ session ended: over, for good
  *
  * It knows no page: `Display` shows what it is given, and `state` says what to tell the technician. The password stays
  * in memory, and in the tab's storage only if they asked for that. Beside the tool's first stream the page may open
@@ -33,6 +34,8 @@ export type ViewerState =
   | { readonly kind: "password"; readonly fault: PlainKey | null }
   /** The relay cannot be reached; `retryAt` by the relay's clock, Unix milliseconds. */
   | { readonly kind: "unreachable"; readonly retryAt: number }
+  /** The customer or their computer keeps it from going on for now; it is tried again by itself. */
+  | { readonly kind: "waiting"; readonly title: PlainKey }
   /** Over. */
   | { readonly kind: "ended"; readonly reason: string }
   /** Cannot go on by itself, but the technician may try again. */
@@ -66,8 +69,13 @@ const STOPS: ReadonlyMap<CloseReason, PlainKey> = new Map([
   [CloseReason.UNAVAILABLE, "viewer_unavailable"],
   [CloseReason.DECLINED, "viewer_declined"],
   [CloseReason.NOT_ALLOWED, "viewer_customer_refuses"],
-  [CloseReason.PAUSED, "viewer_paused"],
 ]);
+
+/** What is over by itself one day, and is tried again until then. */
+const WAITS: ReadonlyMap<CloseReason, PlainKey> = new Map([[CloseReason.PAUSED, "viewer_paused"]]);
+
+/** How often that is tried, seconds. */
+const WAITING_POLL = 2;
 
 /** How often the page asks whether a session that is not active yet has become so, seconds. */
 const ACTIVATION_POLL = 2;
@@ -218,13 +226,17 @@ export class ToolConnection {
       for (;;) {
         if (!host.isOnline) this.state.value = { kind: "host_offline" };
         await host.waitOnline();
-        this.state.value = { kind: "securing" };
+        if (this.state.peek().kind !== "waiting") this.state.value = { kind: "securing" };
         const outcome = await this.#useStream(client, unlocked, signal);
+        const wait = WAITS.get(outcome);
         if (outcome === CloseReason.WRONG_PASSWORD) {
           this.#forgetPassword();
           unlocked = await this.#unlock(signal, "wrong_password");
         } else if (outcome === CloseReason.HOST_OFFLINE) {
           host.isOnline = false;
+        } else if (wait !== undefined && client.closeReason === null) {
+          this.state.value = { kind: "waiting", title: wait };
+          await waitToRetry(WAITING_POLL, signal);
         } else if (client.closeReason === null) {
           this.state.value = { kind: "connecting" };
           await waitToRetry(this.#backoff.next(), signal);
@@ -265,12 +277,14 @@ export class ToolConnection {
     if (this.tool === "shell" && reason === CloseReason.DONE && client.closeReason === null) await closing(client);
     this.display.clear();
     if (client.closeReason !== null) throw new StreamClosed(client.closeReason);
+    // Asked, the customer said no: asking again and again by itself would wear them down.
+    if (reason === CloseReason.NOT_ALLOWED) throw new Stopped("viewer_customer_refuses");
     return reason;
   }
 
   /** There is something to be seen: what follows is a new story for the waits. */
   showed(): void {
-    if (this.state.peek().kind !== "securing") return;
+    if (!["securing", "waiting"].includes(this.state.peek().kind)) return;
     this.state.value = { kind: "connected" };
     this.restarting.value = null;
     this.#backoff.reset();

@@ -1,6 +1,6 @@
 /** What a tool's page shows while there is no connection: why not, what happens next, and the access password's field. */
 import { useSignal } from "@preact/signals";
-import { CircleStop, Hourglass, KeyRound, MonitorOff, TriangleAlert, Unplug } from "lucide-preact";
+import { CirclePause, CircleStop, Hourglass, KeyRound, MonitorOff, TriangleAlert, Unplug } from "lucide-preact";
 import { useEffect, useRef } from "preact/hooks";
 import { now, relayNow } from "../api/clock";
 import type { Chat } from "../chat/chat";
@@ -75,6 +75,12 @@ function OverlayFace({
       return (
         <Face icon={MonitorOff} title={t("viewer_host_offline")}>
           <p>{t("viewer_host_offline_hint")}</p>
+        </Face>
+      );
+    case "waiting":
+      return (
+        <Face icon={CirclePause} title={t(state.title)}>
+          <p>{t("viewer_waiting_hint")}</p>
         </Face>
       );
     case "unreachable": {

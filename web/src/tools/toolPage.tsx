@@ -24,6 +24,7 @@ const WAITS: Partial<Record<ViewerState["kind"], PlainKey>> = {
   securing: "securing",
   host_offline: "viewer_host_offline",
   unreachable: "viewer_unreachable",
+  waiting: "viewer_paused",
 };
 
 interface ToolPageProps {

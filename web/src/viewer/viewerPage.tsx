@@ -1,5 +1,6 @@
 /** Remote Control: fills the window with the remote screen; everything else stays out of the way. */
 import { useComputed, useSignal } from "@preact/signals";
+import { MousePointerBan } from "lucide-preact";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import "../styles/tools.css";
 import "../styles/viewer.css";
@@ -13,6 +14,7 @@ import { Chat } from "../chat/chat";
 import { ChatPanel } from "../chat/chatPanel";
 import { ToolConnection, type OpenTool } from "../tools/connection";
 import { Overlay } from "../tools/overlay";
+import { Icon } from "../ui/icon";
 import { useShortcuts } from "../tools/useShortcuts";
 import { CloseReason } from "../protocol/closeReasons";
 import { RfbChannel } from "../tunnel/rfbChannel";
@@ -158,7 +160,12 @@ export function ViewerPage({ me, sessionId, onSignedOut }: { me: Me; sessionId: 
         <Overlay state={state} computer={computer.value} connection={control} chat={chat} onStart={start} />
       )}
       <p class="held" role="status">
-        {isHeld.value && state.kind === "connected" ? t("viewer_input_held") : ""}
+        {isHeld.value && state.kind === "connected" && (
+          <>
+            <Icon as={MousePointerBan} size={24} />
+            <span>{t("viewer_input_held")}</span>
+          </>
+        )}
       </p>
       {hasToolbar && session !== null && (
         <Toolbar
