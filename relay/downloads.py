@@ -62,6 +62,8 @@ class HostFacts(BaseModel):
         signer: in whose name it is signed; None if it is not.
         machine: as `platform.machine` tells.
         python: the versions that it runs on; None if it brings its own.
+        glibc: the oldest C library that it runs on; None if that is not known, or it needs none.
+        window: whether customers see a window of it; None: as far as their computer has what it takes.
     """
 
     model_config = ConfigDict(frozen=True, strict=True)
@@ -74,6 +76,8 @@ class HostFacts(BaseModel):
     machine: str = Field(pattern=r"^[A-Za-z0-9_]{1,20}$")
     python: list[Version] | None = Field(default=None, min_length=1, max_length=20)
     version: str = Field(pattern=r"^[0-9A-Za-z.+-]{1,40}$")
+    glibc: Version | None = None
+    window: bool | None = None
 
 
 class Fault(StrEnum):

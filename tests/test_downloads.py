@@ -47,6 +47,8 @@ def test_every_target_is_looked_for_and_those_that_fit_are_served(tmp_path: Path
         ({"python": []}, Fault.BAD_FACTS),
         ({"python": ["3.11; rm"]}, Fault.BAD_FACTS),
         ({"machine": "x86 64"}, Fault.BAD_FACTS),
+        ({"glibc": "2.36 or so"}, Fault.BAD_FACTS),
+        ({"window": "yes"}, Fault.BAD_FACTS),
         ({"version": ""}, Fault.BAD_FACTS),
         ({"blob": None}, Fault.BAD_FACTS),
         ({"blob": {"offset": -1, "size": BLOB_BYTES}}, Fault.BAD_FACTS),

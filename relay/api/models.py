@@ -162,6 +162,12 @@ class HostFile(BaseModel):
         description="Versions of Python it runs on; null if it needs none.", examples=[["3.11"]]
     )
     version: str
+    glibc: str | None = Field(
+        description="Linux: the oldest C library it runs on; null if that is not known.", examples=["2.36"]
+    )
+    window: bool | None = Field(
+        description="Whether it has a window; null: if the customer's computer has what that takes."
+    )
     blob: HostBlob
 
 
@@ -245,6 +251,8 @@ def host_file(download: Download) -> HostFile | None:
         machine=facts.machine,
         python=facts.python,
         version=facts.version,
+        glibc=facts.glibc,
+        window=facts.window,
         blob=HostBlob(offset=facts.blob.offset, size=facts.blob.size),
     )
 

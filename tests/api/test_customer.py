@@ -62,6 +62,8 @@ async def test_the_host_files_are_offered_and_delivered(world: World) -> None:
         "machine": "x86_64",
         "python": None,
         "version": "0.1.0",
+        "glibc": None,
+        "window": None,
         "blob": {"offset": len(HOST) - 2304, "size": 2304},
     }
     assert download.headers["content-disposition"] == 'attachment; filename="adhoc-host.exe"'

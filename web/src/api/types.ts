@@ -245,6 +245,10 @@ export interface HostFile {
   /** Versions of Python it runs on; null if it needs none. */
   readonly python: readonly string[] | null;
   readonly version: string;
+  /** Linux: the oldest C library it runs on; null if that is not known. */
+  readonly glibc: string | null;
+  /** Whether it has a window; null: if the customer's computer has what that takes. */
+  readonly window: boolean | null;
   /** Where the deployment link is written. */
   readonly blob: { readonly offset: number; readonly size: number };
 }

@@ -2,7 +2,7 @@
 import { useSignal } from "@preact/signals";
 import { Flag, ShieldAlert } from "lucide-preact";
 import { useEffect } from "preact/hooks";
-import type { LinkFacts } from "../api/types";
+import type { HostFile, LinkFacts } from "../api/types";
 import { language, t } from "../i18n/text";
 import { clean } from "../text/clean";
 import { formatMoment } from "../text/format";
@@ -12,7 +12,7 @@ import { Download } from "./download";
 import { NextSteps } from "./nextSteps";
 import { OtherWays } from "./otherWays";
 import { findObstacles, type Obstacle } from "./preflight";
-import { choosePrograms } from "./programs";
+import { choosePrograms, systemsWith } from "./programs";
 
 export function Guide({ facts, invite, link }: { facts: LinkFacts; invite: string; link: string }) {
   const company = clean(facts.company);
@@ -47,6 +47,7 @@ export function Guide({ facts, invite, link }: { facts: LinkFacts; invite: strin
         {main !== null && (
           <>
             <Download key={main.sha256} host={main} invite={invite} link={link} isMain />
+            {main.target === "linux" && <SinceWhen host={main} hasOther={programs.others.some(({ target }) => target === "python")} />}
             {main.target === "windows" && (
               <p class="hint">
                 {main.signer === null ? t("customer_unsigned") : t("customer_signed", { signer: clean(main.signer) })}
@@ -60,6 +61,14 @@ export function Guide({ facts, invite, link }: { facts: LinkFacts; invite: strin
       <OtherWays programs={programs} invite={invite} link={link} />
     </>
   );
+}
+
+/** On what Linux the program runs, where the other one may be the way: a program that is too new for it says nothing at all. */
+function SinceWhen({ host, hasOther }: { host: HostFile; hasOther: boolean }) {
+  const systems = systemsWith(host.glibc);
+  if (systems === "") return null;
+  const since = t("customer_linux_since", { systems });
+  return <p class="hint">{hasOther ? `${since} ${t("customer_linux_older")}` : since}</p>;
 }
 
 export function Phone({ facts }: { facts: LinkFacts }) {

@@ -6,6 +6,8 @@ import { currentStep } from "./nextSteps";
 test.each([
   ["", "windows", 0],
   ["host_downloaded", "windows", 0],
+  ["host_downloaded", "linux", 1],
+  ["host_downloaded", "python", 1],
   ["started", "windows", 1],
   ["asking_rights", "windows", 1],
   ["started", "linux", 2],

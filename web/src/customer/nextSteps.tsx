@@ -9,9 +9,14 @@ import { Icon } from "../ui/icon";
 import { Line } from "./line";
 import { CodePicture, DownloadsPicture, PropertiesPicture, RightsPicture, TerminalPicture } from "./pictures";
 
-/** Which of the three steps is to be done now; 3 after them. A program that was started needs no more rights, but on Windows. */
+/**
+ * Which of the three steps is to be done now; 3 after them. On Windows the first is to open the program, elsewhere to have
+ * it; and a program that was started needs no more rights, but on Windows.
+ */
 export function currentStep(step: LinkStep, host: Pick<HostFile, "target">): number {
   switch (step) {
+    case "host_downloaded":
+      return host.target === "windows" ? 0 : 1;
     case "started":
       return host.target === "windows" ? 1 : 2;
     case "asking_rights":
@@ -48,8 +53,11 @@ interface Step {
   readonly sentence: string;
 }
 
-function stepsOf({ target, file, signer }: HostFile): readonly [Step, Step, Step] {
-  const code = { picture: <CodePicture label={t("customer_code_alt")} />, sentence: t("customer_code_step") };
+function stepsOf({ target, file, signer, window }: HostFile): readonly [Step, Step, Step] {
+  const code =
+    window === false
+      ? { picture: <TerminalPicture label={t("customer_code_terminal_alt")} />, sentence: t("customer_code_terminal") }
+      : { picture: <CodePicture label={t("customer_code_alt")} />, sentence: t("customer_code_step") };
   if (target === "windows") {
     const open = <DownloadsPicture file={file} label={t("customer_open_windows_alt", { file })} hasPointer />;
     const rights = <RightsPicture file={file} label={t("customer_rights_windows_alt")} />;
@@ -58,7 +66,7 @@ function stepsOf({ target, file, signer }: HostFile): readonly [Step, Step, Step
   }
   const saved = <DownloadsPicture file={file} label={t("customer_open_linux_alt", { file })} hasPointer={false} />;
   const start =
-    target === "linux"
+    target === "linux" && window !== false
       ? {
           picture: <PropertiesPicture file={file} label={t("customer_rights_linux_alt", { file })} />,
           sentence: t("customer_rights_linux"),
@@ -93,7 +101,7 @@ export function NextSteps({ step, refused, host }: { step: LinkStep; refused: st
       )}
       {host.target !== "windows" && (
         <div class="stack">
-          {host.target === "linux" && <h3>{t("customer_start_line")}</h3>}
+          {host.target === "linux" && host.window !== false && <h3>{t("customer_start_line")}</h3>}
           <p>{t("customer_start_line_hint")}</p>
           <Line line={savedHostCommand(host)} />
         </div>

@@ -13,7 +13,11 @@
       who: "{technician} of {company} would like to help you with this computer.",
       warning:
         "Never go on because a stranger called you. No bank, no authority and no \u201cMicrosoft\u201d calls you to look into your computer.",
+      phone: "Phone: {phone}",
       get: "1. Download the program and start it:",
+      size: "{size} MB; signed by {signer}; SHA-256:",
+      nobody: "nobody",
+      run: "On Linux, allow it to run first: right click on the file, \u201cProperties\u201d, \u201cExecutable as program\u201d.",
       windows: "For Windows 10 or newer",
       linux: "For Linux",
       python: "For Linux with Python",
@@ -30,7 +34,11 @@
       who: "{technician}, de {company}, quiere ayudarle con este equipo.",
       warning:
         "No siga nunca porque le haya llamado un desconocido. Ning\u00fan banco, ninguna autoridad y ning\u00fan \u00abMicrosoft\u00bb llama para ver su equipo.",
+      phone: "Tel\u00e9fono: {phone}",
       get: "1. Descargue el programa e in\u00edcielo:",
+      size: "{size} MB; firmado por {signer}; SHA-256:",
+      nobody: "nadie",
+      run: "En Linux, permita antes que se ejecute: bot\u00f3n derecho sobre el archivo, \u00abPropiedades\u00bb, \u00abEjecutable como programa\u00bb.",
       windows: "Para Windows 10 o posterior",
       linux: "Para Linux",
       python: "Para Linux con Python",
@@ -105,6 +113,7 @@
       return;
     }
     add(card, "p", fill(texts.who, facts));
+    if (facts.phone) add(card, "p", fill(texts.phone, facts));
     add(card, "p", texts.warning);
     var hosts = facts.hosts || [];
     if (hosts.length === 0) {
@@ -114,13 +123,21 @@
     add(card, "p", texts.old);
     add(card, "p", texts.get);
     var list = add(card, "ul");
+    var isForLinux = false;
     for (var place = 0; place < hosts.length; place += 1) {
-      var name = texts[hosts[place].target];
-      if (!name || !/^adhoc-host[a-z.-]*$/.test(hosts[place].file)) continue;
-      var anchor = add(add(list, "li"), "a", name);
-      anchor.href = "/d/" + invite + "/" + hosts[place].file;
+      var host = hosts[place];
+      var name = texts[host.target];
+      if (!name || !/^adhoc-host[a-z.-]*$/.test(host.file)) continue;
+      var item = add(list, "li");
+      var anchor = add(item, "a", name);
+      anchor.href = "/d/" + invite + "/" + host.file;
       anchor.className = "button plain";
+      var about = { size: String(Math.round(host.size / 1e6)), signer: host.signer || texts.nobody };
+      add(item, "div", fill(texts.size, about)).className = "hint";
+      add(item, "code", String(host.sha256).slice(0, 64));
+      isForLinux = isForLinux || host.target !== "windows";
     }
+    if (isForLinux) add(card, "p", texts.run).className = "hint";
     add(card, "p", texts.paste);
     var field = add(card, "input");
     field.readOnly = true;

@@ -96,9 +96,10 @@ function open(facts: unknown, { hash = "#AAAAAAAAAAAAAAAAAAAAAA.secret", languag
 const OPEN = {
   state: "open",
   company: "Acme",
+  phone: "+34 600 000 000",
   technician: "Alice {company}",
   hosts: [
-    { target: "windows", file: "adhoc-host.exe" },
+    { target: "windows", file: "adhoc-host.exe", size: 19950723, sha256: "ab".repeat(32), signer: "Acme {size}" },
     { target: "toaster", file: "adhoc-host.bin" },
     { target: "linux", file: "//evil.example/x" },
   ],
@@ -110,7 +111,17 @@ test("an old browser gets the program as it is, and the link to paste; the fragm
   expect(page.text).toContain("Alice {company} of Acme would like to help you");
   expect(page.all("a").map(({ href }) => href)).toEqual([`/d/${INVITE}/adhoc-host.exe`]);
   expect(page.all("input").map(({ value }) => value)).toEqual([`https://relay.example/d/${INVITE}#AAAAAAAAAAAAAAAAAAAAAA.secret`]);
+  expect(page.text).toContain("Phone: +34 600 000 000");
+  expect(page.text).toContain(`20 MB; signed by Acme {size}; SHA-256:\n${"ab".repeat(32)}`);
+  expect(page.text).not.toContain("On Linux");
   expect(asked).toEqual([`GET /api/v1/links/${INVITE}`]);
+});
+
+test("what is not signed says so, and Linux is told to let it run", () => {
+  const linux = { target: "linux", file: "adhoc-host-linux", size: 1e6, sha256: "0".repeat(64), signer: null };
+  const { page } = open({ ...OPEN, hosts: [linux] }, { language: "es" });
+  expect(page.text).toContain("1 MB; firmado por nadie; SHA-256:");
+  expect(page.text).toContain("permita antes que se ejecute");
 });
 
 test("it speaks the browser's language", () => {

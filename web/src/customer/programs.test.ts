@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { HostFile, Target } from "../api/types";
-import { choosePrograms, isOldWindows, systemOf } from "./programs";
+import { choosePrograms, isOldWindows, systemOf, systemsWith } from "./programs";
 
 const WINDOWS = "Mozilla/5.0 (Windows NT 10.0; Win64; x64)";
 const LINUX = "Mozilla/5.0 (X11; Linux x86_64)";
@@ -43,4 +43,15 @@ test("without a Linux executable there is the one for Python, and for ARM only w
   expect(choosePrograms([file("python")], LINUX).main?.target).toBe("python");
   const arm = choosePrograms([file("linux"), file("python", "aarch64")], "Mozilla/5.0 (X11; Linux aarch64)");
   expect(arm.main?.target).toBe("python");
+});
+
+test.each([
+  ["2.28", "Debian 10, Ubuntu 20.04, Red Hat 8"],
+  ["2.36", "Debian 12, Ubuntu 24.04, Red Hat 10"],
+  ["2.41", "Debian 13"],
+  ["2.99", ""],
+  ["3.1", ""],
+  [null, ""],
+])("with glibc %s: %s", (glibc, expected) => {
+  expect(systemsWith(glibc)).toBe(expected);
 });

@@ -23,6 +23,24 @@ export function isOldWindows(userAgent: string): boolean {
   return /Windows NT [0-9]\./.test(userAgent);
 }
 
+/** The releases of well-known systems, oldest first, with the minor version of their C library (glibc 2.…). */
+const RELEASES: Readonly<Record<string, readonly (readonly [minor: number, release: string])[]>> = {
+  Debian: [[28, "10"], [31, "11"], [36, "12"], [41, "13"]],
+  Ubuntu: [[27, "18.04"], [31, "20.04"], [35, "22.04"], [39, "24.04"]],
+  "Red Hat": [[28, "8"], [34, "9"], [39, "10"]],
+};
+
+/** The oldest releases that have this C library, as people know them; empty if that is not known. */
+export function systemsWith(glibc: string | null): string {
+  const [, needed] = /^2\.(\d{1,3})$/.exec(glibc ?? "") ?? [];
+  if (needed === undefined) return "";
+  const oldest = Object.entries(RELEASES).map(([name, releases]) => {
+    const found = releases.find(([minor]) => minor >= Number(needed));
+    return found === undefined ? [] : [`${name} ${found[1]}`];
+  });
+  return oldest.flat().join(", ");
+}
+
 /** The one or ones for `userAgent`'s computer first. */
 export function choosePrograms(hosts: readonly HostFile[], userAgent: string): Programs {
   const system = systemOf(userAgent);
