@@ -8,7 +8,7 @@ only thing that keeps a thief of a technician's browser out.
 import logging
 import sys
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -280,8 +280,8 @@ class Channels:
                 sealed.close()
 
     async def _serve_files(self, sealed: SealedStream, viewer: AttachedViewer) -> None:
-        def tell(word: str, path: str) -> None:
-            self._tools.record.note(viewer.technician, f"file_{word}", path)
+        def tell(word: str, paths: Sequence[str]) -> None:
+            self._tools.record.note_all(viewer.technician, f"file_{word}", paths)
 
         try:
             places = Places(self._state.folders)

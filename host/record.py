@@ -8,6 +8,7 @@ business. The technicians read all of it on the Dashboard.
 import contextlib
 import json
 import os
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -35,11 +36,14 @@ class SessionRecord:
         path: of the file, one JSON array a line: an act, or a word and its count so far; None keeps it in
             memory.
         now: seconds since 1970.
+
+    Concurrency: any thread may note, as those do that have just changed something.
     """
 
     def __init__(self, path: Path | None, *, now: Callable[[], float] = time.time) -> None:
         self._path = path
         self._now = now
+        self._lock = threading.Lock()
         self._acts: list[list[Any]] = []
         self._counts: Counter[str] = Counter()
         for at, technician, act, detail in read_lines(path, 4):
@@ -48,27 +52,38 @@ class SessionRecord:
             self._counts[str(act)] = max(self._counts[str(act)], int(count))
 
     def note(self, technician: str, act: str, detail: str = "") -> None:
-        """Write down that `technician` did `act` (a word such as "deleted") to `detail`.
+        """Write down that `technician` did `act` (a word such as "deleted") to `detail`. Blocks for a write.
 
         On a full disk it is remembered until the program starts again.
         """
-        line: list[Any] = [int(self._now()), technician, act, detail[:MAX_DETAIL]]
-        is_kept = len(self._acts) < MAX_ACTS
-        word = self._keep(line)
-        if self._path is not None and (is_kept or self._counts[word] % COUNT_INTERVAL == 0):
-            with contextlib.suppress(OSError):
-                append_line(self._path, line if is_kept else [word, self._counts[word]])
+        self.note_all(technician, act, [detail])
+
+    def note_all(self, technician: str, act: str, details: Sequence[str]) -> None:
+        """As `note`, for several things to which the same was done: one write for all of them."""
+        at = int(self._now())
+        with self._lock:
+            lines: list[list[Any]] = []
+            for detail in details:
+                line: list[Any] = [at, technician, act, detail[:MAX_DETAIL]]
+                is_kept = len(self._acts) < MAX_ACTS
+                word = self._keep(line)
+                if is_kept or self._counts[word] % COUNT_INTERVAL == 0:
+                    lines.append(line if is_kept else [word, self._counts[word]])
+            if self._path is not None and lines:
+                with contextlib.suppress(OSError):
+                    append_lines(self._path, lines)
 
     def acts(self) -> list[dict[str, Any]]:
         """Maps of at (seconds since 1970), technician, act and detail."""
         return [
             {"at": at, "technician": technician, "act": act, "detail": detail}
-            for at, technician, act, detail in self._acts
+            for at, technician, act, detail in list(self._acts)
         ]
 
     def counts(self) -> dict[str, int]:
         """How often each act was done: at most 32 words."""
-        return dict(sorted(self._counts.items()))
+        with self._lock:
+            return dict(sorted(self._counts.items()))
 
     def _keep(self, act: list[Any]) -> str:
         """Keep an act and count it; the word that it is counted under."""

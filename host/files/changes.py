@@ -136,6 +136,11 @@ def _copy_file(source: int, name: str, target: int, draft: str, found: system.Fa
         os.close(reading)
 
 
+def is_folder(place: Place) -> bool:
+    """Whether a folder is there, and no link to one. Raises OSError: nothing is there."""
+    return stat.S_ISDIR(place.facts().st_mode)
+
+
 def delete(place: Place) -> None:
     """Deletes a thing for good; a folder with all that is in it, links themselves and not what they lead to.
 
@@ -145,7 +150,7 @@ def delete(place: Place) -> None:
     """
     if place.name == ".":
         raise RequestProblem("denied", "a chosen folder itself stays")
-    if stat.S_ISDIR(place.facts().st_mode):
+    if is_folder(place):
         system.remove_tree(place.name, place.folder)
     else:
         system.remove_file(place.name, place.folder)

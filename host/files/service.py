@@ -10,19 +10,19 @@ loses its stream.
 
 import errno
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 import trio
 
 from host.files import changes, listing
-from host.files.bulk import get_all, new_files_of, put_all, wanted_of
+from host.files.bulk import Failed, get_all, new_files_of, put_all, wanted_of
 from host.files.places import Place, Places
 from host.files.receiving import Writing
 from host.files.sending import Reading
-from host.files.small import MAX_AT_ONCE, SmallPut, SmallRead, do_some, is_small, refusal, small_of
+from host.files.small import MAX_AT_ONCE, Small, SmallPut, SmallRead, do_some, is_small, refusal, small_of
 from host.parts import Parts
 from host.problems import RequestProblem, problem_of
 from host.requests import MAX_ID, Request, require
@@ -38,19 +38,21 @@ MAX_THREADS: Final = 4
 MAX_SIZE: Final = 1 << 53
 """Of a file, bytes: what every number of JavaScript can say."""
 
+Tell: TypeAlias = Callable[[str, Sequence[str]], None]
+"""Takes a word and the paths of what was changed."""
+
 _T = TypeVar("_T")
 
 
-async def serve_files(
-    stream: MessageStream, places: Places, parts: Parts, *, tell: Callable[[str, str], None]
-) -> None:
+async def serve_files(stream: MessageStream, places: Places, parts: Parts, *, tell: Tell) -> None:
     """Serve a stream until the viewer ends it.
 
     Args:
         stream: just proven.
         places: what may be reached.
         parts: where unfinished uploads are written down.
-        tell: called with a word and a path after each thing that was changed (the session's record).
+        tell: called in a worker thread after things were changed, and before that is answered (the
+            session's record).
 
     Raises:
         StreamClosed: the stream was cut, or the viewer broke the protocol and it was closed for that.
@@ -67,9 +69,7 @@ async def serve_files(
 
 
 class _Service:
-    def __init__(
-        self, stream: MessageStream, places: Places, parts: Parts, tell: Callable[[str, str], None]
-    ) -> None:
+    def __init__(self, stream: MessageStream, places: Places, parts: Parts, tell: Tell) -> None:
         self._stream = stream
         self._places = places
         self._parts = parts
@@ -119,12 +119,20 @@ class _Service:
     async def _thread(self, work: Callable[[], _T]) -> _T:
         return await trio.to_thread.run_sync(work, limiter=self._limiter)
 
-    async def _at(self, request: Request, work: Callable[[Place], _T], name: str = "path") -> _T:
-        path = request.path(name)
+    async def _at(self, request: Request, work: Callable[[Place], _T]) -> _T:
+        return await self._thread(partial(self._work_at, request.path(), work))
+
+    def _work_at(self, path: str, work: Callable[[Place], _T]) -> _T:
+        with self._places.at(path) as place:
+            return work(place)
+
+    async def _change(self, word: str, path: str, work: Callable[[], _T]) -> _T:
+        """Change something, and write that down, in one go of a thread."""
 
         def run() -> _T:
-            with self._places.at(path) as place:
-                return work(place)
+            result = work()
+            self._tell(word, [path])
+            return result
 
         return await self._thread(run)
 
@@ -179,8 +187,8 @@ class _Service:
     # Changing
 
     async def _make(self, request: Request) -> None:
-        await self._at(request, changes.make_folder)
-        self._tell("made", request.path())
+        path = request.path()
+        await self._change("made", path, partial(self._work_at, path, changes.make_folder))
         await self._done(request)
 
     async def _move(self, request: Request) -> None:
@@ -200,8 +208,7 @@ class _Service:
                     changes.copy(old, new, overwrite=overwrite)
                     changes.delete(old)
 
-        await self._thread(work)
-        self._tell("moved", source)
+        await self._change("moved", source, work)
         await self._done(request)
 
     async def _copy(self, request: Request) -> None:
@@ -215,17 +222,26 @@ class _Service:
             with self._places.at(source) as old, self._places.at(target) as new:
                 return changes.copy(old, new, overwrite=overwrite)
 
-        count = await self._thread(work)
-        self._tell("copied", target)
+        count = await self._change("copied", target, work)
         await self._done(request, count=count)
 
     async def _delete(self, request: Request) -> None:
         path, is_final = request.path(), request.fields.flag("final")
+
+        def delete(place: Place) -> None:
+            is_tree = changes.is_folder(place)
+            try:
+                changes.delete(place)
+            except OSError:
+                if is_tree:  # what was deleted before it failed is gone
+                    self._tell("deleted", [path])
+                raise
+
         if is_final:
-            await self._at(request, changes.delete)
+            await self._change("deleted", path, partial(self._work_at, path, delete))
         else:
-            await self._at(request, lambda place: changes.trash(place, path))
-        self._tell("deleted" if is_final else "trashed", path)
+            trash = partial(self._work_at, path, lambda place: changes.trash(place, path))
+            await self._change("trashed", path, trash)
         await self._done(request)
 
     # Transfers
@@ -289,8 +305,8 @@ class _Service:
             sha256 = await self._take_pieces(request, writing)
             if sha256 is None:
                 return
-            await self._thread(partial(writing.finish, sha256, modified=modified, mode=mode, keep=keep))
-        self._tell("written", path)
+            finish = partial(writing.finish, sha256, modified=modified, mode=mode, keep=keep)
+            await self._change("written", path, finish)
         await self._done(request, size=size, sha256=sha256)
 
     async def _take_pieces(self, request: Request, writing: Writing) -> bytes | None:
@@ -360,11 +376,14 @@ class _Service:
     async def _puts(self, request: Request) -> None:
         """Many small files up."""
         files = new_files_of(request)
-        failed = await self._thread(partial(put_all, files, self._places, self._parts))
-        is_missing = {index for index, *_ in failed}
-        for index, file in enumerate(files):
-            if index not in is_missing:
-                self._tell("written", file.path)
+
+        def work() -> list[Failed]:
+            failed = put_all(files, self._places, self._parts)
+            is_missing = {index for index, *_ in failed}
+            self._tell_written(file.path for index, file in enumerate(files) if index not in is_missing)
+            return failed
+
+        failed = await self._thread(work)
         await self._done(request, failed=failed)
 
     async def _small(self, request: Request) -> None:
@@ -376,11 +395,16 @@ class _Service:
                 self._pending = following
                 break
             waiting.append(small_of(following))
+
+        def work() -> list[Small]:
+            done = do_some(waiting, self._places, self._parts)
+            self._tell_written(
+                each.path for each in done if isinstance(each, SmallPut) and each.problem is None
+            )
+            return done
+
         while waiting:
-            done = await self._thread(partial(do_some, waiting, self._places, self._parts))
-            for each in done:
-                if isinstance(each, SmallPut) and each.problem is None:
-                    self._tell("written", each.path)
+            done = await self._thread(work)
             last = done[-1]
             with ExitStack() as stack:
                 if isinstance(last, SmallRead) and last.rest is not None:
@@ -388,3 +412,7 @@ class _Service:
                 await self._stream.send_all(each.answer() for each in done)
                 if isinstance(last, SmallRead) and last.rest is not None:
                     await self._send_file(last.request, last.rest, 0, last.piece)
+
+    def _tell_written(self, paths: Iterable[str]) -> None:
+        if written := list(paths):
+            self._tell("written", written)

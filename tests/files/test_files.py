@@ -1,7 +1,9 @@
 """The File Manager's two ends together: looking, changing, moving files; and what a hostile viewer gets."""
 
+import errno
 import hashlib
 import os
+import threading
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -10,6 +12,7 @@ import pytest
 import trio
 
 from host.files.places import Places
+from host.files.system import system
 from host.parts import Parts
 from host.record import read_lines
 from peer.errors import StreamClosed
@@ -131,6 +134,37 @@ async def test_folders_are_made_moved_copied_and_deleted(tmp_path: Path) -> None
     assert tree(tmp_path) == {"three": None, "three/file": b"1", "three/link": b"1"}
     assert (tmp_path / "three" / "link").is_symlink()
     assert [word for word, _ in it.told] == ["made", "copied", "moved", "deleted"]
+
+
+async def test_a_folder_of_which_only_a_part_was_deleted_is_in_the_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "gone").write_bytes(b"1")
+    (tmp_path / "folder" / "kept").write_bytes(b"2")
+
+    def remove_some(name: str, folder: int) -> None:
+        os.unlink(f"{name}/gone", dir_fd=folder)
+        raise PermissionError(errno.EACCES, "not this one")
+
+    monkeypatch.setattr(system, "remove_tree", remove_some)
+    async with served() as it:
+        with pytest.raises(RequestRefused) as refused:
+            await it.client.delete(f"{tmp_path}/folder", final=True)
+        with pytest.raises(RequestRefused):
+            await it.client.delete(f"{tmp_path}/nothing", final=True)
+    assert refused.value.code == "denied"
+    assert it.told == [("deleted", f"{tmp_path}/folder")]
+
+
+async def test_what_was_changed_is_told_before_the_answer_and_not_by_the_event_loop(tmp_path: Path) -> None:
+    async with served() as it:
+        for number in range(3):
+            await it.client.make(f"{tmp_path}/{number}")
+            assert it.told[-1] == ("made", f"{tmp_path}/{number}")
+        await it.client.delete(f"{tmp_path}/0", final=True)
+        assert it.told[-1] == ("deleted", f"{tmp_path}/0")
+    assert threading.main_thread() not in it.told_by
 
 
 async def test_nothing_is_replaced_without_being_told_to(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """A viewer's and a host's end of a stream, joined in memory; and a File Manager on one."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -76,12 +77,18 @@ def joined() -> tuple[MemoryEnd, MemoryEnd]:
 
 @dataclass
 class Served:
-    """A client, and what the host told of changes."""
+    """A client, and what the host told of changes, and in which threads."""
 
     client: FilesClient
     end: MemoryEnd
     told: list[tuple[str, str]] = field(default_factory=list)
+    told_by: set[threading.Thread] = field(default_factory=set)
     closed: list[StreamClosed] = field(default_factory=list)
+
+    def tell(self, word: str, paths: Sequence[str]) -> None:
+        """Takes what the host tells its record."""
+        self.told_by.add(threading.current_thread())
+        self.told += [(word, path) for path in paths]
 
 
 @asynccontextmanager
@@ -104,7 +111,7 @@ async def _answer(
             MessageStream(far),
             places,
             parts or Parts(None),
-            tell=lambda word, path: it.told.append((word, path)),
+            tell=it.tell,
         )
     except StreamClosed as exc:
         it.closed.append(exc)

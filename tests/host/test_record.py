@@ -1,6 +1,9 @@
 """The session's record: what technicians did is kept, counted, and survives the program."""
 
+import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -50,3 +53,36 @@ def test_counts_are_what_a_receipt_takes() -> None:
         acts.note("Tess", word)
     assert acts.counts() == {"file_written": 1, "other": 2}
     assert counts(acts.counts())
+
+
+def test_many_things_done_at_once_are_one_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    writes: list[int] = []
+
+    def write(path: Path, lines: list[list[Any]]) -> None:
+        writes.append(len(lines))
+        original(path, lines)
+
+    original = record.append_lines
+    monkeypatch.setattr(record, "append_lines", write)
+    monkeypatch.setattr(record, "MAX_ACTS", 5)
+    acts = SessionRecord(tmp_path / "record")
+    acts.note_all("Tess", "file_written", [f"/{number}" for number in range(4)])
+    acts.note_all("Tess", "file_written", [f"/{number}" for number in range(4, 8)])
+    acts.note_all("Tess", "file_written", [])
+    assert writes == [4, 1]
+    assert [act["detail"] for act in SessionRecord(tmp_path / "record").acts()] == [f"/{n}" for n in range(5)]
+    assert acts.counts() == {"file_written": 8}
+
+
+def test_several_threads_may_note(tmp_path: Path) -> None:
+    acts = SessionRecord(tmp_path / "record")
+
+    def work(thread: int) -> None:
+        for number in range(100):
+            acts.note("Tess", "file_written", f"/{thread}/{number}")
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(work, range(4)))
+    lines = [json.loads(line) for line in (tmp_path / "record").read_bytes().splitlines()]
+    assert [line[3] for line in lines] == [act["detail"] for act in acts.acts()]
+    assert acts.counts() == {"file_written": 400}
