@@ -3,20 +3,22 @@ untrusted.
 """
 
 import os
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Literal, cast, get_args
 
 from relay.protocol.errors import RemoteProtocolError
 from relay.protocol.frames import FieldReader
-from technician.requests import RequestClient
+from technician.requests import RequestClient, RequestRefused
 
 Kind = Literal["file", "folder", "link", "other"]
 
 MAX_SIZE: Final = 1 << 53
 MAX_FOUND: Final = 250_000
 """By one request. A host tells 200 000 at most (docs/protocol.md §8), and up to a page more."""
+STATS_AT_ONCE: Final = 64
+"""Requests that are sent before the first answer is read."""
 MAX_TIME: Final = 1 << 43  # milliseconds: some 278 years from 1970, either way
 
 
@@ -85,6 +87,23 @@ class FilesClient(RequestClient):
         """
         answer = await self.ask_ok("stat", path=wire_name(path))
         return self._entry(answer.get("entry"))
+
+    async def stat_all(self, paths: Sequence[str]) -> Sequence[Entry | RequestRefused]:
+        """What is at each of many paths, or why that is not known; asked `STATS_AT_ONCE` at a time.
+
+        Raises:
+            StreamClosed: the stream is closed.
+        """
+        found: list[Entry | RequestRefused] = []
+        for start in range(0, len(paths), STATS_AT_ONCE):
+            asked = [({"path": wire_name(path)}, b"") for path in paths[start : start + STATS_AT_ONCE]]
+            for number in await self.ask_all("stat", asked):
+                try:
+                    answer = (await self.answer_to(number)).head.get("ok")
+                    found.append(self._entry(answer.get("entry") if isinstance(answer, dict) else None))
+                except RequestRefused as problem:
+                    found.append(problem)
+        return found
 
     async def list(self, path: str, *, hidden: bool = False) -> AsyncIterator[Entry]:
         """A folder's entries, in no order, as they arrive."""

@@ -18,9 +18,11 @@ from peer.errors import PeerError
 from relay.protocol.messages import MAX_BODY_BYTES
 from technician.errors import TechnicianError
 from technician.files.client import FilesClient
-from technician.files.parts import LocalProblem
+from technician.files.parts import LocalProblem, TargetChanged
 from technician.files.small import MAX_AT_ONCE, MAX_SMALL_BYTES, download_small, upload_small
-from technician.files.transfers import Job, Transferred, download, upload
+from technician.files.sync_plan import is_same
+from technician.files.transfers import Job, Transferred, download_job, upload
+from technician.files.trees import node_of
 from technician.requests import RequestRefused
 
 STREAMS: Final = 3
@@ -166,9 +168,11 @@ async def _do(client: FilesClient, batch: list[Job], jobs: JobList, unfinished: 
             jobs.tally.add(size=result.size)
         jobs.done(job, result)
 
-    if is_small(batch[0]):
+    if batch[0].is_upload:
+        batch = await _replaceable(client, batch, jobs, done)
+    if batch and is_small(batch[0]):
         await (upload_small if batch[0].is_upload else download_small)(client, batch, done)
-    else:
+    elif batch:
         done(batch[0], await _move(client, batch[0], jobs.tally))
     for job, problem in refused:
         # It may be our own file, whose answer was lost with the connection.
@@ -176,6 +180,24 @@ async def _do(client: FilesClient, batch: list[Job], jobs: JobList, unfinished: 
         del unfinished[job]
         jobs.tally.add(size=0 if there is None else there.size)
         jobs.done(job, there or problem)
+
+
+async def _replaceable(
+    client: FilesClient, batch: list[Job], jobs: JobList, done: Callable[[Job, TechnicianError], None]
+) -> list[Job]:
+    """Those of a batch whose target on the host is still what may be replaced; the others are `done`."""
+    looked = [job for job in batch if job.replaces is not None]
+    found = await client.stat_all([job.there for job in looked])
+    left = set()
+    for job, there in zip(looked, found, strict=True):
+        if isinstance(there, RequestRefused) and there.code != "missing":
+            left.add(job)
+            done(job, there)
+        elif isinstance(there, RequestRefused) or not is_same(node_of(there), job.replaces):
+            left.add(job)
+            # After an interruption it may be our own file.
+            done(job, RequestRefused("exists") if jobs.was_interrupted(job) else TargetChanged(job.there))
+    return [job for job in batch if job not in left]
 
 
 async def _move(client: FilesClient, job: Job, tally: Tally) -> Transferred | TechnicianError:
@@ -201,9 +223,7 @@ async def _move(client: FilesClient, job: Job, tally: Tally) -> Transferred | Te
             )
             has_arrived = True
             return sent
-        fetched = await download(
-            client, job.there, job.here, overwrite=job.overwrite, keep=job.keep_here, progress=progress
-        )
+        fetched = await download_job(client, job, progress)
         has_arrived = True
         return fetched
     except (RequestRefused, LocalProblem) as problem:

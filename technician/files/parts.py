@@ -13,12 +13,21 @@ from peer.pieces import write_pieces
 from relay.protocol.messages import MAX_BODY_BYTES
 from technician.errors import TechnicianError
 from technician.files.client import RemoteFile
+from technician.files.sync_plan import Node, is_same
+from technician.files.trees import node_here
 
 _MAX_NAME_BYTES: Final = 255
 
 
 class LocalProblem(TechnicianError):
     """This computer's side of a transfer failed."""
+
+
+class TargetChanged(LocalProblem):
+    """What was to be replaced is not what it was when that was decided; it is left alone."""
+
+    def __init__(self, path: Path | str) -> None:
+        super().__init__(f"{path} was changed meanwhile; it is left alone.")
 
 
 class Part:
@@ -58,11 +67,17 @@ class Part:
             self._hash.update(piece)
             self.size += len(piece)
 
-    def give_name(self, target: Path, facts: RemoteFile, *, overwrite: bool, keep: Path | None) -> None:
-        """Make it the file it is meant to be, with its time and the user's own permissions."""
+    def give_name(
+        self, target: Path, facts: RemoteFile, *, overwrite: bool, keep: Path | None, replaces: Node | None
+    ) -> None:
+        """Make it the file it is meant to be, with its time and the user's own permissions.
+
+        Raises:
+            LocalProblem: also TargetChanged, if what has the name is not `replaces`.
+        """
         try:
             _set_facts(self._descriptor, facts)
-            _give_name(self._path, target, overwrite=overwrite, keep=keep)
+            _give_name(self._path, target, overwrite=overwrite, keep=keep, replaces=replaces)
         except OSError as exc:
             raise LocalProblem(f"{target} cannot be written: {exc.strerror}.") from exc
 
@@ -77,16 +92,23 @@ class Part:
 
 
 def write_small(
-    target: Path, data: bytes | memoryview, facts: RemoteFile, *, overwrite: bool, keep: Path | None = None
+    target: Path,
+    data: bytes | memoryview,
+    facts: RemoteFile,
+    *,
+    overwrite: bool,
+    keep: Path | None = None,
+    replaces: Node | None = None,
 ) -> None:
     """Write a file whose whole content is at hand, with its time and the user's own permissions.
 
     Args:
         target: its folder exists.
         keep: where what has the name until then is kept.
+        replaces: what that must be, if it is not to be left alone.
 
     Raises:
-        LocalProblem: it cannot be written; nothing of it is left.
+        LocalProblem: it cannot be written; nothing of it is left. TargetChanged: it is not `replaces`.
     """
     part = part_path(target)
     try:
@@ -98,7 +120,7 @@ def write_small(
                 _set_facts(descriptor, facts)
             finally:
                 os.close(descriptor)
-            _give_name(part, target, overwrite=overwrite, keep=keep)
+            _give_name(part, target, overwrite=overwrite, keep=keep, replaces=replaces)
         except BaseException:
             with suppress(OSError):
                 part.unlink()
@@ -126,7 +148,11 @@ def _set_facts(descriptor: int, facts: RemoteFile) -> None:
     os.fchmod(descriptor, (facts.mode | 0o600) & 0o777 & ~_user_mask())
 
 
-def _give_name(part: Path, target: Path, *, overwrite: bool, keep: Path | None) -> None:
+def _give_name(
+    part: Path, target: Path, *, overwrite: bool, keep: Path | None, replaces: Node | None
+) -> None:
+    if replaces is not None and not is_same(node_here(target), replaces):
+        raise TargetChanged(target)
     kept = None if keep is None else Name(str(keep))
     give_name(Name(str(part)), Name(str(target)), overwrite=overwrite, keep=kept)
 

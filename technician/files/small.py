@@ -19,7 +19,7 @@ from relay.protocol.messages import MAX_BODY_BYTES, Message
 from technician.errors import TechnicianError
 from technician.files.client import FilesClient, RemoteFile, parse_row, wire_name
 from technician.files.parts import LocalProblem, write_small
-from technician.files.transfers import Job, Transferred, download
+from technician.files.transfers import Job, Transferred, download_job
 from technician.requests import RequestRefused
 
 MAX_SMALL_BYTES: Final = 256 * 1024
@@ -142,9 +142,7 @@ async def download_small(client: FilesClient, jobs: Sequence[Job], done: Done) -
         raise client.broken("files were left out")
     for job in large:
         try:
-            done(
-                job, await download(client, job.there, job.here, overwrite=job.overwrite, keep=job.keep_here)
-            )
+            done(job, await download_job(client, job))
         except (RequestRefused, LocalProblem) as problem:
             done(job, problem)
 
@@ -215,7 +213,7 @@ def _written(job: Job, facts: RemoteFile, data: memoryview, sha256: bytes) -> Tr
     if hashlib.sha256(data).digest() != sha256:
         return RequestRefused("changed")
     try:
-        write_small(job.here, data, facts, overwrite=job.overwrite, keep=job.keep_here)
+        write_small(job.here, data, facts, overwrite=job.overwrite, keep=job.keep_here, replaces=job.replaces)
     except LocalProblem as problem:
         return problem
     return Transferred(size=facts.size, resumed_at=0, sha256=sha256)

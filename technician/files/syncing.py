@@ -1,13 +1,15 @@
 """Synchronising and replicating folders: look at both sides, plan (`sync_plan`), then do what was planned.
 
 Nothing is lost: what is deleted or replaced, on either side, goes to ``.adhoc-undo/TIME/`` in the folder,
-where it keeps its path. What breaks off in the middle is finished by running it again. The undo folder
-itself and parts of interrupted transfers are nobody's business and left out.
+where it keeps its path. Right before each of these it is looked again: what is not as it was seen is left
+alone, and told. What breaks off in the middle is finished by running it again. The undo folder itself and
+parts of interrupted transfers are nobody's business and left out.
 """
 
 import os
 import posixpath
 import secrets
+from bisect import bisect_left
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -27,6 +29,7 @@ from technician.files.sync_plan import (
     Node,
     Prefer,
     Side,
+    is_same,
     known_after,
     mirror,
     two_way,
@@ -34,10 +37,12 @@ from technician.files.sync_plan import (
 from technician.files.transfers import Job, Transferred
 from technician.files.trees import (
     Tree,
+    TreeTooLarge,
     can_be_local,
     local_tree,
     make_local_folders,
     make_remote_folders,
+    node_here,
     node_of,
     remote_tree,
 )
@@ -48,6 +53,7 @@ T = TypeVar("T")
 UNDO_FOLDER: Final = ".adhoc-undo"
 AT_ONCE: Final = 64
 """Requests that are sent before the first answer is read."""
+_CHANGED: Final = "It was changed meanwhile; it is left alone."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,7 +222,7 @@ async def carry_out(moving: Moving, pair: Pair, seen: Seen, actions: Sequence[Ac
     actions = [action for action in actions if action.deed != "conflict"]
     stamp = f"{datetime.now(UTC):%Y-%m-%dT%H%M%S}-{secrets.token_hex(2)}"
     done = Done()
-    sides: list[_Side] = [_Local(moving, pair), _Remote(moving, pair)]
+    sides: list[_Side] = [_Local(moving, pair, seen), _Remote(moving, pair, seen)]
     for side in sides:
         mine = [action for action in actions if action.side == side.name]
         lost = seen.local if side.name == "local" else seen.remote
@@ -256,8 +262,10 @@ async def _copy(moving: Moving, pair: Pair, seen: Seen, copies: Sequence[Action]
     by_job = {}
     for action in copies:
         is_upload = action.side == "remote"
-        keep = None
-        if action.replaces and _is_kept(action, seen.remote if is_upload else seen.local):
+        keep = replaced = None
+        lost = seen.remote if is_upload else seen.local
+        if action.replaces and _is_kept(action, lost):
+            replaced = lost[action.path]
             below = f"{done.undo}/{action.path}"
             keep = posixpath.join(pair.remote, below) if is_upload else str(pair.local / below)
         job = Job(
@@ -267,6 +275,7 @@ async def _copy(moving: Moving, pair: Pair, seen: Seen, copies: Sequence[Action]
             size=action.size,
             overwrite=keep is not None,
             keep=keep,
+            replaces=replaced,
         )
         by_job[job] = action
     jobs = JobList.of(by_job, moving.tally)
@@ -285,25 +294,41 @@ class _Local:
 
     name: Side = "local"
 
-    def __init__(self, _moving: Moving, pair: Pair) -> None:
+    def __init__(self, _moving: Moving, pair: Pair, seen: Seen) -> None:
         self._top = pair.local
+        self._before = _Before(seen.local)
 
     async def make(self, folders: Sequence[str]) -> dict[str, str]:
         """Make folders; why those that could not be made were not."""
         return await trio.to_thread.run_sync(make_local_folders, self._top, folders)
 
     async def move(self, pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
-        """Rename things; why those that could not be renamed were not. What is not there is done."""
+        """Rename things that still are what was seen; why the others were not. What is not there is done."""
         return await trio.to_thread.run_sync(lambda: dict(self._moved(pairs)))
 
     def _moved(self, pairs: Sequence[tuple[str, str]]) -> Iterable[tuple[str, str]]:
         for old, new in pairs:
             try:
+                now = node_here(self._top / old)
+                if now is None:
+                    continue
+                if not self._is_as_seen(old, now):
+                    yield old, _CHANGED
+                    continue
                 os.rename(self._top / old, self._top / new)
             except FileNotFoundError:
                 continue
             except OSError as exc:
                 yield old, f"It cannot be moved: {exc.strerror}."
+
+    def _is_as_seen(self, path: str, now: Node) -> bool:
+        if now.kind != "folder":
+            return self._before.was(path, now)
+        try:
+            tree = local_tree(self._top / path, skip=_is_a_part)
+        except TechnicianError:
+            return False
+        return self._before.was(path, now, tree)
 
 
 class _Remote:
@@ -311,9 +336,10 @@ class _Remote:
 
     name: Side = "remote"
 
-    def __init__(self, moving: Moving, pair: Pair) -> None:
+    def __init__(self, moving: Moving, pair: Pair, seen: Seen) -> None:
         self._moving = moving
         self._top = pair.remote
+        self._before = _Before(seen.remote)
 
     async def make(self, folders: Sequence[str]) -> dict[str, str]:
         if not folders:
@@ -324,7 +350,10 @@ class _Remote:
         problems: dict[str, str] = {}
 
         async def ask(client: FilesClient) -> None:
-            for some in _batches(pairs):
+            for batch in _batches(pairs):
+                changed = await self._changed(client, [old for old, _ in batch])
+                problems.update(changed)
+                some = [(old, new) for old, new in batch if old not in changed]
                 asked = [({"path": self._at(old), "to": self._at(new)}, b"") for old, new in some]
                 for number, (old, _) in zip(await client.ask_all("move", asked), some, strict=True):
                     try:
@@ -338,11 +367,58 @@ class _Remote:
             await self._moving.ask(ask)
         return problems
 
+    async def _changed(self, client: FilesClient, paths: Sequence[str]) -> dict[str, str]:
+        """Those that are not what was seen, and why they are left alone."""
+        found = await client.stat_all([posixpath.join(self._top, path) for path in paths])
+        changed = {}
+        for path, there in zip(paths, found, strict=True):
+            if isinstance(there, RequestRefused):
+                continue  # what is not there is done, and moving says what else it is
+            if not await self._is_as_seen(client, path, node_of(there)):
+                changed[path] = _CHANGED
+        return changed
+
+    async def _is_as_seen(self, client: FilesClient, path: str, now: Node) -> bool:
+        if now.kind != "folder":
+            return self._before.was(path, now)
+        try:
+            tree = await remote_tree(client, posixpath.join(self._top, path), skip=_is_a_part)
+        except (RequestRefused, TreeTooLarge):
+            return False
+        return self._before.was(path, now, tree)
+
     def _at(self, path: str) -> str | bytes:
         return wire_name(posixpath.join(self._top, path))
 
 
 _Side = _Local | _Remote
+
+
+def _is_a_part(_folder: str, name: str) -> bool:
+    return is_part(name)
+
+
+class _Before:
+    """What was seen on one side."""
+
+    def __init__(self, seen: Mapping[str, Node]) -> None:
+        self._seen = seen
+        self._paths = sorted(seen)
+
+    def was(self, path: str, now: Node, tree: Tree | None = None) -> bool:
+        """Whether a thing, and with `tree` all below it, is still what was seen."""
+        if not is_same(now, self._seen.get(path)):
+            return False
+        if tree is None:
+            return True
+        inside = f"{path}/"
+        start = bisect_left(self._paths, inside)
+        count = bisect_left(self._paths, f"{path}0") - start  # "0" follows "/"
+        return (
+            not tree.problems
+            and len(tree.nodes) == count
+            and all(is_same(node, self._seen.get(inside + each)) for each, node in tree.nodes.items())
+        )
 
 
 def _batches(items: Sequence[T]) -> Iterable[Sequence[T]]:

@@ -18,7 +18,8 @@ from relay.protocol.errors import RemoteProtocolError
 from relay.protocol.frames import FieldReader
 from relay.protocol.messages import MAX_BODY_BYTES, Message
 from technician.files.client import FilesClient, RemoteFile, parse_facts, wire_name
-from technician.files.parts import LocalProblem, Part
+from technician.files.parts import LocalProblem, Part, TargetChanged
+from technician.files.sync_plan import Node
 from technician.requests import RequestRefused
 
 Progress = Callable[[int, int], None]
@@ -45,6 +46,7 @@ class Job:
         size: bytes, as far as is known.
         overwrite: what has the target's name may be replaced.
         keep: path beside the target, on its side, where what is replaced is kept.
+        replaces: what is there and may be replaced; anything else is left alone. None: whatever is there.
     """
 
     here: Path
@@ -53,6 +55,7 @@ class Job:
     size: int
     overwrite: bool = False
     keep: str | None = None
+    replaces: Node | None = None
 
     @property
     def keep_here(self) -> Path | None:
@@ -74,6 +77,7 @@ async def download(
     *,
     overwrite: bool = False,
     keep: Path | None = None,
+    replaces: Node | None = None,
     progress: Progress = no_progress,
 ) -> Transferred:
     """Fetch a file.
@@ -84,11 +88,12 @@ async def download(
         target: here; its folder exists.
         overwrite: what has this name may be replaced.
         keep: where what is replaced is kept.
+        replaces: what has this name may be replaced only if it is this.
         progress: see `Progress`.
 
     Raises:
         RequestRefused: the host cannot read it, or it was changed meanwhile.
-        LocalProblem: it cannot be written here, or is there already.
+        LocalProblem: it cannot be written here, or is there already. TargetChanged: it is not `replaces`.
         StreamClosed: the connection broke; the part stays, and the next attempt goes on from there.
 
     Cancellation: the part stays; the stream is of no more use.
@@ -101,15 +106,28 @@ async def download(
         number = await client.ask("read", path=wire_name(source), **resume)
         message = await client.answer_to(number)
         arrived = await _take(client, number, message, part, progress)
-        name = partial(part.give_name, target, arrived[0], overwrite=overwrite, keep=keep)
-        await trio.to_thread.run_sync(name)
-    except RequestRefused:
+        name = partial(part.give_name, target, overwrite=overwrite, keep=keep, replaces=replaces)
+        await trio.to_thread.run_sync(name, arrived[0])
+    except (RequestRefused, TargetChanged):
         part.drop()
         raise
     finally:
         part.close()
     facts, resumed_at, sha256 = arrived
     return Transferred(size=facts.size, resumed_at=resumed_at, sha256=sha256)
+
+
+async def download_job(client: FilesClient, job: Job, progress: Progress = no_progress) -> Transferred:
+    """As `download`, of a job."""
+    return await download(
+        client,
+        job.there,
+        job.here,
+        overwrite=job.overwrite,
+        keep=job.keep_here,
+        replaces=job.replaces,
+        progress=progress,
+    )
 
 
 async def _take(

@@ -133,6 +133,18 @@ def local_tree(top: Path, *, skip: Skip = skip_nothing) -> Tree:
     return tree
 
 
+def node_here(path: Path) -> Node | None:
+    """What is there now, on this computer. Blocks.
+
+    Raises:
+        OSError: it cannot be looked at.
+    """
+    try:
+        return local_node(path.stat(follow_symlinks=False))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
 def local_node(found: os.stat_result) -> Node:
     """What is compared of a thing here."""
     kind: NodeKind = "other"

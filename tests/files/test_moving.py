@@ -321,6 +321,86 @@ async def test_a_damaged_state_file_means_that_nothing_is_known(tmp_path: Path) 
         assert load_known(tmp_path / "state") == {}
 
 
+# Changed after it was looked at
+
+
+@pytest.mark.parametrize("source", ["local", "remote"])
+@pytest.mark.parametrize("change", ["content", "kind", "gone"])
+@pytest.mark.parametrize("name", ["small", "large"])
+async def test_what_was_changed_after_the_look_is_neither_overwritten_nor_kept_from_the_others(
+    pair: Pair, source: Side, change: str, name: str
+) -> None:
+    folders = (pair.local, Path(pair.remote))
+    original, copy = folders if source == "local" else folders[::-1]
+    make_tree(original, {"small": b"new", "large": LARGE, "other": b"new"}, NEW)
+    make_tree(copy, {"small": b"old", "large": b"old", "other": b"old"})
+    it = moving()
+    seen = await look(it, pair, checksum=False)
+    actions = plan_mirror(seen, source)
+    delete(copy / name)
+    if change == "content":
+        make_tree(copy, {name: b"changed meanwhile"})
+    elif change == "kind":
+        make_tree(copy, {f"{name}/inner": b"a folder now"})
+    before = contents(copy)
+    done = await carry_out(it, pair, seen, actions)
+    assert [(action.path, "changed meanwhile" in why) for action, why in done.problems.items()] == [
+        (name, True)
+    ]
+    after = contents(copy)
+    assert {path: after[path] for path in before if path.startswith(name)} == {
+        path: content for path, content in before.items() if path.startswith(name)
+    }
+    assert name not in after or change == "content"
+    assert after["other"] == b"new"
+    assert not [path for path in copy.iterdir() if path.name.endswith(".part")]
+
+
+@pytest.mark.parametrize("side", ["local", "remote"])
+@pytest.mark.parametrize(
+    ("change", "kept"),
+    [
+        ({"gone": b"longer now"}, "gone"),
+        ({"folder/in/one": b"longer now"}, "folder"),
+        ({"folder/in/new": b"new"}, "folder"),
+        ({"kind/inner": b"new"}, "kind"),
+    ],
+)
+async def test_what_was_changed_after_the_look_is_not_deleted(
+    pair: Pair, side: Side, change: dict[str, bytes], kept: str
+) -> None:
+    folders = (pair.local, Path(pair.remote))
+    copy, original = folders if side == "local" else folders[::-1]
+    make_tree(original, {"kind": b"a file"})
+    make_tree(
+        copy, {"gone": b"1", "folder/in/one": b"2", "folder/in/two": b"3", "kind/first": b"4", "x/y": b"5"}
+    )
+    it = moving()
+    seen = await look(it, pair, checksum=False)
+    actions = plan_mirror(seen, "remote" if side == "local" else "local")
+    make_tree(copy, change)
+    before = contents(copy)
+    done = await carry_out(it, pair, seen, actions)
+    assert {action.path for action, why in done.problems.items() if "changed meanwhile" in why} == {kept}
+    after = contents(copy)
+    assert {path for path in before if path.split("/")[0] == kept} <= after.keys()
+    assert "x/y" not in after
+    assert ("gone" in after) == (kept == "gone")
+    assert kept not in undone(copy)
+
+
+async def test_what_is_changed_in_the_last_moment_is_not_overwritten_here(pair: Pair) -> None:
+    """A large file takes its time: here it is looked once more when it is whole."""
+    make_tree(Path(pair.remote), {"large": LARGE}, NEW)
+    make_tree(pair.local, {"large": b"old"})
+    it = moving()
+    seen = await look(it, pair, checksum=False)
+    it.tally.changed = lambda: make_tree(pair.local, {"large": b"changed"}) if it.tally.bytes else None
+    done = await carry_out(it, pair, seen, plan_mirror(seen, "remote"))
+    assert ["changed meanwhile" in why for why in done.problems.values()] == [True]
+    assert contents(pair.local) == {"large": b"changed"}
+
+
 # Replicating
 
 
