@@ -1,11 +1,10 @@
 """What this computer is: the facts that rarely change. What cannot be read is left out, never guessed.
 
-Everything here blocks, for up to a second (`disks`, when a network drive is slow): call it in a thread.
+Everything here blocks, longest where disks are slow to tell of their health: call it in a thread.
 """
 
 import os
 import platform
-import shutil
 import sys
 import time
 from contextlib import suppress
@@ -15,7 +14,7 @@ from typing import Any, Final
 import mss
 import psutil
 
-from host.dashboard.programs import ProgramUnavailable, run_json
+from host.dashboard.disk_health import DiskHealth
 
 MAX_ITEMS: Final = 256
 _DMI: Final = Path("/sys/class/dmi/id")
@@ -23,11 +22,13 @@ _UNKNOWN_MODELS: Final = frozenset({"", "to be filled by o.e.m.", "system produc
 
 
 def system(display: str) -> dict[str, Any]:
-    """Name, system, model, processor, memory, disks, battery, displays, adapters, who is signed in.
+    """Name, system, model, processor, memory, disks with their health, battery, displays, adapters, who is
+    signed in.
 
     Args:
         display: the X display whose monitors are told.
     """
+    health = DiskHealth()
     return {
         "computer": platform.node(),
         "os": _os_name(),
@@ -44,7 +45,7 @@ def system(display: str) -> dict[str, Any]:
             "megahertz": _megahertz(),
         },
         "memory": psutil.virtual_memory().total,
-        "disks": disks(),
+        "disks": [{**disk, **health.of(disk["device"])} for disk in disks()],
         "battery": _battery(),
         "displays": _displays(display),
         "adapters": _adapters(),
@@ -53,9 +54,7 @@ def system(display: str) -> dict[str, Any]:
 
 
 def disks() -> list[dict[str, Any]]:
-    """Mounted disks: device, path, file_system, total, used and free (bytes), and health where it can be
-    read.
-    """
+    """Mounted disks: device, path, file_system, total, used and free (bytes)."""
     found: list[dict[str, Any]] = []
     for each in psutil.disk_partitions(all=False)[:MAX_ITEMS]:
         try:
@@ -70,24 +69,9 @@ def disks() -> list[dict[str, Any]]:
                 "total": usage.total,
                 "used": usage.used,
                 "free": usage.free,
-                "health": _health(each.device),
             }
         )
     return found
-
-
-def _health(device: str) -> str:
-    """What the disk says about itself (SMART): "good", "failing", or "" where nobody may ask it."""
-    if not device.startswith("/dev/") or shutil.which("smartctl") is None:
-        return ""
-    try:
-        told = run_json(["smartctl", "--health", "--json", device], accept_failure=True)
-    except ProgramUnavailable:
-        return ""
-    status = told.get("smart_status") if isinstance(told, dict) else None
-    if not isinstance(status, dict) or not isinstance(status.get("passed"), bool):
-        return ""
-    return "good" if status["passed"] else "failing"
 
 
 def _os_name() -> str:

@@ -171,7 +171,13 @@ function Fact({ word, children }: { word: PlainKey; children: ComponentChildren 
   );
 }
 
-const HEALTH: Readonly<Record<string, PlainKey>> = { good: "disk_good", failing: "disk_failing" };
+const HEALTH: ReadonlyMap<string, PlainKey> = new Map([
+  ["good", "disk_good"],
+  ["worn", "disk_worn"],
+  ["hot", "disk_hot"],
+  ["degraded", "disk_degraded"],
+  ["failing", "disk_failing"],
+]);
 
 function Disks({ rows }: { rows: readonly Row[] }) {
   if (rows.length === 0) return null;
@@ -182,12 +188,14 @@ function Disks({ rows }: { rows: readonly Row[] }) {
         {rows.map((row, index) => {
           const total = figure(row, "total") ?? 0;
           const used = figure(row, "used") ?? 0;
-          const health = HEALTH[words(row, "health", 20)];
+          const health = HEALTH.get(words(row, "health", 20));
+          const celsius = figure(row, "celsius");
           return (
             <li key={index}>
               <p>
                 <strong>{words(row, "path")}</strong> <span class="soft">{clean(`${words(row, "device")} ${words(row, "file_system")}`)}</span>
-                {health !== undefined && <span class={health === "disk_failing" ? "bad-text" : "hint"}> {t(health)}</span>}
+                {health !== undefined && <span class={health === "disk_good" ? "hint" : "bad-text"}> {t(health)}</span>}
+                {celsius !== null && <span class="hint"> {t("disk_celsius", { celsius: Math.round(celsius) })}</span>}
               </p>
               <meter min={0} max={Math.max(1, total)} high={total * 0.9} value={used} aria-label={words(row, "path")} />
               <p class="hint">{t("disk_space", { free: formatBytes(figure(row, "free") ?? 0, language.value), total: formatBytes(total, language.value) })}</p>
