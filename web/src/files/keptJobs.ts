@@ -7,10 +7,10 @@
  * was left.
  */
 import { signal } from "@preact/signals";
+import { OneStore } from "../keeping/database";
 import type { Order } from "./orders";
 
-const DATABASE = "adhoc-jobs";
-const STORE = "jobs";
+const JOBS = new OneStore("adhoc-jobs", "jobs");
 /** Of one session; who leaves more behind sees the newest. */
 const MAX_KEPT = 100;
 
@@ -35,14 +35,14 @@ export class KeptJobs {
   async keep(title: string, overwrite: boolean, order: Order): Promise<string> {
     const kept: KeptJob = { id: crypto.randomUUID(), session: this.session, at: Date.now(), title, overwrite, order };
     await this.#hold(kept.id);
-    await inStore("readwrite", (store) => store.put(kept, kept.id)).catch(() => undefined);
+    await JOBS.ask("readwrite", (store) => store.put(kept, kept.id)).catch(() => undefined);
     return kept.id;
   }
 
   /** The job is over, or nobody wants it any more. */
   async forget(id: string): Promise<void> {
     this.left.value = this.left.peek().filter((each) => each.id !== id);
-    await inStore("readwrite", (store) => store.delete(id)).catch(() => undefined);
+    await JOBS.ask("readwrite", (store) => store.delete(id)).catch(() => undefined);
     this.#held.get(id)?.();
     this.#held.delete(id);
   }
@@ -57,7 +57,7 @@ export class KeptJobs {
   /** Looks for jobs that were left. */
   async look(): Promise<void> {
     try {
-      const kept = ((await inStore("readonly", (store) => store.getAll())) as KeptJob[]).filter((each) => this.#isMine(each));
+      const kept = ((await JOBS.ask("readonly", (store) => store.getAll())) as KeptJob[]).filter((each) => this.#isMine(each));
       const held = await heldLocks();
       this.left.value = kept.filter(({ id }) => !held.has(lockOf(id))).slice(-MAX_KEPT);
     } catch {
@@ -91,9 +91,9 @@ export class KeptJobs {
 /** Forgets what belongs to sessions that are over. */
 export async function forgetKeptJobs(isOver: (session: string) => Promise<boolean>): Promise<void> {
   const over = new Map<string, boolean>();
-  for (const { id, session } of (await inStore("readonly", (store) => store.getAll())) as KeptJob[]) {
+  for (const { id, session } of (await JOBS.ask("readonly", (store) => store.getAll())) as KeptJob[]) {
     if (!over.has(session)) over.set(session, await isOver(session));
-    if (over.get(session) === true) await inStore("readwrite", (store) => store.delete(id));
+    if (over.get(session) === true) await JOBS.ask("readwrite", (store) => store.delete(id));
   }
 }
 
@@ -102,29 +102,4 @@ const lockOf = (id: string): string => `adhoc-job-${id}`;
 async function heldLocks(): Promise<ReadonlySet<string>> {
   const { held } = await navigator.locks.query();
   return new Set((held ?? []).map(({ name }) => name ?? ""));
-}
-
-async function inStore<T>(mode: IDBTransactionMode, work: (store: IDBObjectStore) => IDBRequest<T>): Promise<T> {
-  const database = await openDatabase();
-  try {
-    return await new Promise<T>((resolve, reject) => {
-      const transaction = database.transaction(STORE, mode);
-      const request = work(transaction.objectStore(STORE));
-      // Only a completed transaction is on disk.
-      transaction.oncomplete = () => resolve(request.result);
-      transaction.onabort = () => reject(transaction.error ?? new DOMException("aborted", "AbortError"));
-    });
-  } finally {
-    database.close();
-  }
-}
-
-function openDatabase(): Promise<IDBDatabase> {
-  return new Promise((resolve, reject) => {
-    const opening = indexedDB.open(DATABASE, 1);
-    opening.onupgradeneeded = () => opening.result.createObjectStore(STORE);
-    opening.onsuccess = () => resolve(opening.result);
-    opening.onerror = () => reject(opening.error ?? new DOMException("unavailable", "UnknownError"));
-    opening.onblocked = () => reject(new DOMException("blocked", "InvalidStateError"));
-  });
 }

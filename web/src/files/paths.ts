@@ -5,6 +5,7 @@
 import { concat, utf8, type Bytes } from "../protocol/bytes";
 import type { Name } from "../protocol/messages";
 import { clean } from "../text/clean";
+import { toHex } from "../text/hex";
 
 export type { Name };
 
@@ -52,7 +53,7 @@ export function shownPath(path: Name): string {
 
 /** The same for the same name only. */
 export function keyOf(name: Name): string {
-  return typeof name === "string" ? name : `\0${Array.from(name, (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
+  return typeof name === "string" ? name : `\0${toHex(name)}`;
 }
 
 /** Whether `path` is `folder` or below it. */

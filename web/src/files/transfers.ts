@@ -7,6 +7,7 @@
 import type { Bytes } from "../protocol/bytes";
 import { utf8 } from "../protocol/bytes";
 import { RemoteProtocolError } from "../protocol/errors";
+import { toHex } from "../text/hex";
 import { RequestRefused } from "../tools/requests";
 import type { Entry, FilesClient } from "./client";
 import { partFile, type Target } from "./localFiles";
@@ -203,7 +204,7 @@ async function transferName(session: string, path: Name, size: number, modified:
 
 async function hexOf(text: string): Promise<string> {
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", utf8(text)));
-  return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return toHex(digest);
 }
 
 function areEqual(a: Bytes, b: Bytes): boolean {

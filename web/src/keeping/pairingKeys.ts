@@ -2,9 +2,9 @@
  * Pairing keys in IndexedDB: what this browser needs, together with the access password, to connect to a paired host.
  * One record a session, removed when the session has ended.
  */
+import { OneStore } from "./database";
 
-const DATABASE = "adhoc";
-const STORE = "pairing_keys";
+const KEYS = new OneStore("adhoc", "pairing_keys");
 export const PAIRING_KEY_BYTES = 32;
 
 /**
@@ -12,13 +12,13 @@ export const PAIRING_KEY_BYTES = 32;
  * @throws DOMException if the browser keeps nothing (private windows of some browsers, full disks).
  */
 export async function storePairingKey(session: string, key: Uint8Array): Promise<void> {
-  await inStore("readwrite", (store) => store.put(key.slice(), session));
+  await KEYS.ask("readwrite", (store) => store.put(key.slice(), session));
 }
 
 /** @returns 32 bytes, or null if this browser has none for the session, or cannot tell. */
 export async function loadPairingKey(session: string): Promise<Uint8Array | null> {
   try {
-    const found: unknown = await inStore("readonly", (store) => store.get(session));
+    const found: unknown = await KEYS.ask("readonly", (store) => store.get(session));
     return found instanceof Uint8Array && found.length === PAIRING_KEY_BYTES ? found : null;
   } catch {
     return null;
@@ -28,33 +28,8 @@ export async function loadPairingKey(session: string): Promise<Uint8Array | null
 /** Forgets the key of a session that has ended; failing to do so harms nobody, the host's half is gone. */
 export async function removePairingKey(session: string): Promise<void> {
   try {
-    await inStore("readwrite", (store) => store.delete(session));
+    await KEYS.ask("readwrite", (store) => store.delete(session));
   } catch {
     // Nothing was kept here then.
   }
-}
-
-async function inStore<T>(mode: IDBTransactionMode, work: (store: IDBObjectStore) => IDBRequest<T>): Promise<T> {
-  const database = await openDatabase();
-  try {
-    return await new Promise<T>((resolve, reject) => {
-      const transaction = database.transaction(STORE, mode);
-      const request = work(transaction.objectStore(STORE));
-      // Only a completed transaction is on disk.
-      transaction.oncomplete = () => resolve(request.result);
-      transaction.onabort = () => reject(transaction.error ?? new DOMException("aborted", "AbortError"));
-    });
-  } finally {
-    database.close();
-  }
-}
-
-function openDatabase(): Promise<IDBDatabase> {
-  return new Promise((resolve, reject) => {
-    const request = indexedDB.open(DATABASE, 1);
-    request.onupgradeneeded = () => request.result.createObjectStore(STORE);
-    request.onsuccess = () => resolve(request.result);
-    request.onerror = () => reject(request.error ?? new DOMException("unavailable", "UnknownError"));
-    request.onblocked = () => reject(new DOMException("blocked", "InvalidStateError"));
-  });
 }

@@ -3,13 +3,20 @@
  * for which time each file stands that this page wrote. In IndexedDB, since the folder's handle itself is the key: a page
  * is told no paths. It goes with the session; if it is lost, nothing is known, and what differs is a conflict.
  */
+import { ask, openDatabase, type DatabasePlan } from "../../keeping/database";
 import { keyOf, type Name } from "../paths";
 import type { Time } from "./localSide";
 import type { Known, Node, NodeKind } from "./plan";
 
-const DATABASE = "adhoc-sync";
 const PAIRS = "pairs";
 const TIMES = "times";
+const PLAN: DatabasePlan = {
+  name: "adhoc-sync",
+  make: (database) => {
+    database.createObjectStore(PAIRS, { autoIncrement: true });
+    database.createObjectStore(TIMES);
+  },
+};
 
 interface Pair {
   readonly session: string;
@@ -31,10 +38,10 @@ export interface Memory {
 /** What is remembered of a session's two folders. Where the browser keeps nothing, as long as the page is open. */
 export async function recall(session: string, folder: FileSystemDirectoryHandle, remote: Name): Promise<Memory> {
   try {
-    const database = await openDatabase();
+    const database = await openDatabase(PLAN);
     const found = await findPair(database, session, folder, keyOf(remote));
     const pair: Pair = { session, folder, remote: keyOf(remote), known: [] };
-    const id = found?.id ?? ((await request(database, PAIRS, "readwrite", (store) => store.add(pair))) as number);
+    const id = found?.id ?? ((await ask(database, PAIRS, "readwrite", (store) => store.add(pair))) as number);
     return new KeptMemory(database, id, pair, readKnown(found?.pair.known), await readTimes(database, id));
   } catch {
     return new KeptMemory(null, 0, null, new Map(), new Map());
@@ -43,14 +50,14 @@ export async function recall(session: string, folder: FileSystemDirectoryHandle,
 
 /** Forgets what belongs to sessions that are over. */
 export async function forgetOld(isOver: (session: string) => Promise<boolean>): Promise<void> {
-  const database = await openDatabase();
+  const database = await openDatabase(PLAN);
   try {
     const over = new Map<string, boolean>();
     for (const [id, { session }] of await pairs(database)) {
       if (!over.has(session)) over.set(session, await isOver(session));
       if (over.get(session) !== true) continue;
-      await request(database, TIMES, "readwrite", (store) => store.delete(rangeOf(id)));
-      await request(database, PAIRS, "readwrite", (store) => store.delete(id));
+      await ask(database, TIMES, "readwrite", (store) => store.delete(rangeOf(id)));
+      await ask(database, PAIRS, "readwrite", (store) => store.delete(id));
     }
   } finally {
     database.close();
@@ -80,7 +87,7 @@ class KeptMemory implements Memory {
     while (this.#writing !== null) await this.#writing;
     if (this.database === null || this.pair === null) return;
     const pair = { ...this.pair, known: [...known].map(([path, [here, there]]) => [path, ...textOf(here), ...textOf(there)]) };
-    await request(this.database, PAIRS, "readwrite", (store) => store.put(pair, this.id));
+    await ask(this.database, PAIRS, "readwrite", (store) => store.put(pair, this.id));
   }
 
   /** All that waits, in one go; what comes meanwhile goes with the next. */
@@ -89,7 +96,7 @@ class KeptMemory implements Memory {
       const some = [...this.#waiting];
       this.#waiting.clear();
       if (this.database === null) continue;
-      await request(this.database, TIMES, "readwrite", (store) => {
+      await ask(this.database, TIMES, "readwrite", (store) => {
         for (const [path, { size, modified, as }] of some) store.put([size, modified, as], [this.id, path]);
         return store.count(IDBKeyRange.only([this.id, ""]));
       }).catch(() => undefined); // a full disk: it is known as long as the page is open
@@ -119,8 +126,8 @@ function readNode([kind, size, modified]: unknown[]): Node | null {
 }
 
 async function readTimes(database: IDBDatabase, id: number): Promise<Map<string, Time>> {
-  const keys = (await request(database, TIMES, "readonly", (store) => store.getAllKeys(rangeOf(id)))) as [number, string][];
-  const values = (await request(database, TIMES, "readonly", (store) => store.getAll(rangeOf(id)))) as [number, number, number][];
+  const keys = (await ask(database, TIMES, "readonly", (store) => store.getAllKeys(rangeOf(id)))) as [number, string][];
+  const values = (await ask(database, TIMES, "readonly", (store) => store.getAll(rangeOf(id)))) as [number, number, number][];
   const times = new Map<string, Time>();
   for (const [index, [, path]] of keys.entries()) {
     const [size, modified, as] = values[index] ?? [];
@@ -142,34 +149,11 @@ async function findPair(
 }
 
 async function pairs(database: IDBDatabase): Promise<[number, Pair][]> {
-  const ids = (await request(database, PAIRS, "readonly", (store) => store.getAllKeys())) as number[];
-  const found = (await request(database, PAIRS, "readonly", (store) => store.getAll())) as Pair[];
+  const ids = (await ask(database, PAIRS, "readonly", (store) => store.getAllKeys())) as number[];
+  const found = (await ask(database, PAIRS, "readonly", (store) => store.getAll())) as Pair[];
   return ids.map((id, index) => [id, found[index] as Pair]);
 }
 
 function rangeOf(id: number): IDBKeyRange {
   return IDBKeyRange.bound([id], [id, []]);
-}
-
-function request<T>(database: IDBDatabase, store: string, mode: IDBTransactionMode, work: (store: IDBObjectStore) => IDBRequest<T>): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const transaction = database.transaction(store, mode);
-    const asked = work(transaction.objectStore(store));
-    // Only a completed transaction is on disk.
-    transaction.oncomplete = () => resolve(asked.result);
-    transaction.onabort = () => reject(transaction.error ?? new DOMException("aborted", "AbortError"));
-  });
-}
-
-function openDatabase(): Promise<IDBDatabase> {
-  return new Promise((resolve, reject) => {
-    const opening = indexedDB.open(DATABASE, 1);
-    opening.onupgradeneeded = () => {
-      opening.result.createObjectStore(PAIRS, { autoIncrement: true });
-      opening.result.createObjectStore(TIMES);
-    };
-    opening.onsuccess = () => resolve(opening.result);
-    opening.onerror = () => reject(opening.error ?? new DOMException("unavailable", "UnknownError"));
-    opening.onblocked = () => reject(new DOMException("blocked", "InvalidStateError"));
-  });
 }

@@ -5,6 +5,7 @@
  */
 import { signal } from "@preact/signals";
 import type { PlainKey } from "../../i18n/text";
+import { toHex } from "../../text/hex";
 import { RequestRefused } from "../../tools/requests";
 import type { Entry, FilesClient } from "../client";
 import type { Task } from "../jobs";
@@ -50,7 +51,7 @@ export interface Duty {
 /** As the terminal's: `2026-11-30T120000-1a2b`. */
 export function undoName(now: Date, random: Uint8Array): string {
   const stamp = now.toISOString().slice(0, 19).replaceAll(":", "");
-  return `${stamp}-${Array.from(random.subarray(0, 2), (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
+  return `${stamp}-${toHex(random.subarray(0, 2))}`;
 }
 
 export class SyncRun {
