@@ -56,6 +56,30 @@ class RequestRefused(TechnicianError):
         self.detail = detail
 
 
+class Extent:
+    """Adds up an answer in parts: a host may tell without end.
+
+    Args:
+        max_items, max_bytes: of all parts together; the bytes are those of their heads as they came.
+    """
+
+    def __init__(self, max_items: int, max_bytes: int) -> None:
+        self._items = max_items
+        self._bytes = max_bytes
+
+    def add(self, part: Message, items: int) -> None:
+        """Take in a part with so many things.
+
+        Raises:
+            RemoteProtocolError: it is too much, or there are none in it.
+        """
+        self._items -= items
+        self._bytes -= part.head_bytes
+        # A part with nothing in it tells nothing: whoever sends one can send them without end.
+        if not items or self._items < 0 or self._bytes < 0:
+            raise RemoteProtocolError("an answer without an end")
+
+
 class RequestClient:
     """Asks one stream.
 

@@ -28,6 +28,8 @@ PAGE: Final = 200
 PAGE_BYTES: Final = 128 * 1024
 """Of the rows in one message, with room for a row of the largest kind to the limit of a message's head."""
 MAX_ROWS: Final = 20_000
+MAX_ROWS_BYTES: Final = 30 << 20
+"""Of one list: a viewer takes 32 MiB, and what is around the rows counts there."""
 MAX_THREADS: Final = 2
 MAX_LIVE: Final = 16
 """Streams that watch or follow at once, of all viewers; each costs a measurement a second, or a program."""
@@ -233,11 +235,14 @@ _COLUMN_PIECE: Final = 4096
 
 
 def _pages(rows: list[Row]) -> Iterator[list[Row]]:
-    """The rows in order, so many that a message can hold them; no page is empty."""
+    """The rows in order, so many that a message can hold them, until it is too much; no page is empty."""
     page: list[Row] = []
-    size = 0
+    size = all_size = 0
     for row in rows:
         row_size = len(encode_message(row))
+        all_size += row_size
+        if all_size > MAX_ROWS_BYTES:
+            break
         if page and (len(page) == PAGE or size + row_size > PAGE_BYTES):
             yield page
             page, size = [], 0

@@ -38,6 +38,8 @@ class Message:
 
     head: Mapping[str, object]
     pieces: Sequence[bytes] = field(default=(), repr=False)
+    head_bytes: int = field(default=0, repr=False, compare=False)
+    """Of the head as it came: what it costs in memory is in proportion to it."""
 
     @property
     def body(self) -> bytes:
@@ -71,6 +73,7 @@ class MessageDecoder:
         self._wanted = _SIZES.size
         # Once its head is complete: the head, the body so far, and how many bytes of it are missing.
         self._head: dict[str, object] | None = None
+        self._head_bytes = 0
         self._pieces: list[bytes] = []
         self._missing = 0
 
@@ -110,6 +113,7 @@ class MessageDecoder:
             return None
         body_at = start + self._wanted
         self._head, self._missing = _decode_head(data[start + _SIZES.size : body_at]), body_size
+        self._head_bytes = head_size
         return body_at
 
     def _take_piece(self, data: bytes, start: int, found: list[Message]) -> int:
@@ -122,7 +126,7 @@ class MessageDecoder:
         elif piece:
             self._pieces.append(piece)
         if not self._missing and self._head is not None:
-            found.append(Message(self._head, self._pieces))
+            found.append(Message(self._head, self._pieces, self._head_bytes))
             self._head, self._pieces = None, []
         return start + len(piece)
 

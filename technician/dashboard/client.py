@@ -11,7 +11,7 @@ from typing import Any, Final, TypeGuard, cast
 from relay.protocol.errors import RemoteProtocolError
 from relay.protocol.frames import FieldReader
 from relay.protocol.messages import Message
-from technician.requests import RequestClient
+from technician.requests import Extent, RequestClient
 
 LISTS: Final = (
     "processes",
@@ -25,10 +25,14 @@ LISTS: Final = (
 )
 """What `rows` can ask for."""
 MAX_ROWS: Final = 20_000
+MAX_ROWS_BYTES: Final = 32 << 20
+"""Of them, as they came."""
+MAX_FIELDS: Final = 32
+"""Of a row."""
 MAX_KINDS: Final = 64
 """Of things that can be different."""
 MAX_DEPTH: Final = 8
-"""Of maps and lists in a row."""
+"""Of maps and lists in what the system is."""
 MAX_TIME: Final = 253_402_300_799
 """The last second that a calendar has: 9999-12-31."""
 PAST_VALUES: Final = 8640
@@ -110,7 +114,7 @@ class DashboardClient(RequestClient):
         """Entries of the event log, newest first."""
         fields = {"limit": limit, "before": before, "boot": boot, "priority": priority}
         number = await self.ask("events", **fields, unit=unit, pattern=pattern)
-        return [row async for row in self._rows(number)]
+        return [row async for row in self._rows(number, at_most=limit)]
 
     async def follow(
         self, *, priority: int = 7, unit: str = "", pattern: str = ""
@@ -120,19 +124,20 @@ class DashboardClient(RequestClient):
         while True:
             message = await self.answer_to(number)
             if "begins" not in message.head:
-                for row in self._page(message):
+                for row in self._page(message, _extent()):
                     yield row
 
     async def changes(self) -> tuple[int, dict[str, list[Row]]]:
         """Since when (seconds since 1970), and by kind of thing what is different since then."""
         number = await self.ask("changes")
         found: dict[str, list[Row]] = {}
+        extent = _extent()
         while "ok" not in (message := await self.answer_to(number)).head:
             with self.reading():
                 kind = FieldReader(message.head).text("kind", max_length=32)
-            found.setdefault(kind, []).extend(self._page(message))
-            if len(found) > MAX_KINDS or sum(map(len, found.values())) > MAX_ROWS:
-                raise self.broken("too many rows")
+            found.setdefault(kind, []).extend(self._page(message, extent))
+            if len(found) > MAX_KINDS:
+                raise self.broken("too many kinds of things")
         with self.reading():
             return FieldReader(_map(message.head["ok"])).number("since", at_most=MAX_TIME), found
 
@@ -171,23 +176,22 @@ class DashboardClient(RequestClient):
 
     # The wire
 
-    async def _rows(self, number: int) -> AsyncIterator[Row]:
-        count = 0
+    async def _rows(self, number: int, *, at_most: int = MAX_ROWS) -> AsyncIterator[Row]:
+        extent = Extent(at_most, MAX_ROWS_BYTES)
         while "ok" not in (message := await self.answer_to(number)).head:
-            page = self._page(message)
-            count += len(page)
-            if count > MAX_ROWS:
-                raise self.broken("too many rows")
-            for row in page:
+            for row in self._page(message, extent):
                 yield row
 
-    def _page(self, message: Message) -> list[Row]:
+    def _page(self, message: Message, extent: Extent) -> list[Row]:
         rows = message.head.get("rows")
-        # An empty page tells nothing: whoever sends one can send them without end.
-        if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) for row in rows):
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
             raise self.broken("no rows")
         with self.reading():
-            check_plain(rows)
+            extent.add(message, len(rows))
+            # No lists and maps in a row: a few bytes of those are many in memory.
+            check_plain(rows, depth=2)
+            if any(len(row) > MAX_FIELDS for row in rows):
+                raise RemoteProtocolError("a row has few fields")
         return cast("list[Row]", rows)
 
     def _take_column(self, message: Message, columns: dict[str, list[float | None]]) -> None:
@@ -198,6 +202,10 @@ class DashboardClient(RequestClient):
         column.extend(value if _is_finite(value) else None for value in values)
         if len(column) > PAST_VALUES:
             raise self.broken("too much history")
+
+
+def _extent() -> Extent:
+    return Extent(MAX_ROWS, MAX_ROWS_BYTES)
 
 
 def parse_load(value: object) -> Load:

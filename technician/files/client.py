@@ -10,13 +10,15 @@ from typing import Any, Final, Literal, cast, get_args
 
 from relay.protocol.errors import RemoteProtocolError
 from relay.protocol.frames import FieldReader
-from technician.requests import RequestClient, RequestRefused
+from technician.requests import Extent, RequestClient, RequestRefused
 
 Kind = Literal["file", "folder", "link", "other"]
 
 MAX_SIZE: Final = 1 << 53
 MAX_FOUND: Final = 250_000
 """By one request. A host tells 200 000 at most (docs/protocol.md §8), and up to a page more."""
+MAX_FOUND_BYTES: Final = 96 << 20
+"""Of them, as they came."""
 STATS_AT_ONCE: Final = 64
 """Requests that are sent before the first answer is read."""
 MAX_TIME: Final = 1 << 43  # milliseconds: some 278 years from 1970, either way
@@ -165,14 +167,13 @@ class FilesClient(RequestClient):
             StreamClosed: the stream was closed, also because the host tells no names, or more of them than it
                 may (`MAX_FOUND`).
         """
-        told = 0
+        extent = Extent(MAX_FOUND, MAX_FOUND_BYTES)
         while "ok" not in (message := await self.answer_to(number)).head:
             entries = message.head.get("entries")
-            if not isinstance(entries, list) or not entries:
+            if not isinstance(entries, list):
                 raise self.broken("no entries")
-            told += len(entries)
-            if told > MAX_FOUND:
-                raise self.broken("a listing without an end")
+            with self.reading():
+                extent.add(message, len(entries))
             for each in entries:
                 yield self._entry(each)
 

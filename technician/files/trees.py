@@ -22,6 +22,8 @@ from technician.requests import RequestRefused
 
 MAX_TREE_NODES: Final = 500_000
 """Some hundred megabytes here. A tree beyond that is better taken in parts."""
+MAX_TREE_CHARACTERS: Final = 64 << 20
+"""Of all paths together."""
 MAX_DEPTH: Final = 100
 MAX_PATH_CHARACTERS: Final = 4096
 LISTS_AT_ONCE: Final = 16
@@ -41,10 +43,12 @@ class Tree:
     Attributes:
         nodes: by path relative to the top, with ``/``; a folder comes before what is in it.
         problems: folders that cannot be read, and why. What is in them is unknown.
+        characters: of all paths together.
     """
 
     nodes: dict[str, Node] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
+    characters: int = 0
 
     def take(self, path: str, node: Node) -> None:
         """Take one thing in.
@@ -52,7 +56,8 @@ class Tree:
         Raises:
             TreeTooLarge: there are too many.
         """
-        if len(self.nodes) >= MAX_TREE_NODES:
+        self.characters += len(path)
+        if len(self.nodes) >= MAX_TREE_NODES or self.characters > MAX_TREE_CHARACTERS:
             raise TreeTooLarge(f"There are more than {MAX_TREE_NODES:,} files and folders.")
         self.nodes[path] = node
 

@@ -195,6 +195,19 @@ async def test_processes_and_variables_of_any_size_and_bytes_are_told(
     assert " caf\ufffd xxx" in found[absurd_child]
 
 
+async def test_what_a_viewer_would_not_take_is_not_told(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("host.dashboard.service.MAX_ROWS_BYTES", 5000)
+    for number in range(100):
+        house.record.note("Anna", "file_written", f"{number} {'x' * 200}")
+    async with house.open() as client:
+        with trio.fail_after(PATIENCE):
+            told = await client.rows("record")
+    assert 10 < len(told) < 25
+    assert told[0]["detail"].startswith("0 ")
+
+
 def test_what_is_no_text_can_be_shown() -> None:
     told = {"na\udce9me": ["\ud800", {"x": "é\udfff\N{GRINNING FACE}"}, 7, None]}
     assert showable(told) == {"na\ufffdme": ["\ufffd", {"x": "é\ufffd\N{GRINNING FACE}"}, 7, None]}
@@ -253,6 +266,12 @@ ASK: dict[str, Callable[[DashboardClient], Awaitable[object]]] = {
         ("rows", {"rows": [{"name": b"x"}]}),
         ("rows", {"rows": [{"cpu": float("inf")}]}),
         ("rows", {"rows": [{b"name": "x"}]}),
+        ("rows", {"rows": [{"name": []}]}),
+        ("rows", {"rows": [{"name": {"x": 1}}]}),
+        ("rows", {"rows": [{f"field {number}": 1 for number in range(33)}]}),
+        ("rows", {"rows": [{"name": "x" * 200_000}]}),  # few rows, and memory without end
+        ("events", {"rows": [{"message": "x"}] * 101}),  # more than was asked for
+        ("changes", {"kind": "software", "rows": [{"name": "x" * 200_000}]}),
         ("events", {"rows": [{"message": "x"}] * 4096}),
         ("changes", {"kind": "software", "rows": [{"name": "x"}] * 4096}),
         ("changes", {"kind": 7, "rows": [{"name": "x"}]}),

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import trio
 
+import technician.files.client
 import technician.files.jobs
 from peer.errors import StreamClosed
 from peer.messages import MessageStream
@@ -210,6 +211,27 @@ async def test_a_tree_without_end_sideways_ends_the_walk(monkeypatch: pytest.Mon
     monkeypatch.setattr(trees, "MAX_TREE_NODES", 5000)
     with pytest.raises(TreeTooLarge):
         await look_at(lambda head: found(*(entry(f"{number}", "folder") for number in range(50))))
+
+
+async def test_a_tree_of_endlessly_long_names_ends_the_walk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trees, "MAX_TREE_CHARACTERS", 100_000)
+    with pytest.raises(TreeTooLarge):
+        await look_at(lambda head: found(*(entry(f"{number}{'x' * 200}", "folder") for number in range(50))))
+
+
+async def test_a_listing_of_endlessly_long_words_ends_the_walk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(technician.files.client, "MAX_FOUND_BYTES", 1 << 20)
+    told = 0
+
+    def answer(_head: dict[str, Any]) -> list[tuple[dict[str, Any], bytes]]:
+        nonlocal told
+        told += 1
+        facts = {"target": "x" * 4000, "below": "y" * 4000}
+        return [({"entries": [entry(f"{page} {n}", **facts) for n in range(28)]}, b"") for page in range(10)]
+
+    with pytest.raises(StreamClosed, match="without an end"):
+        await look_at(answer)
+    assert told == 1
 
 
 @pytest.mark.parametrize("page", [[], [entry("a")]])

@@ -1,11 +1,16 @@
 /** The Dashboard's requests (docs/protocol.md §9). What the host says is untrusted: rows are read field by field. */
 import { RemoteProtocolError } from "../protocol/errors";
 import { MessageFields, type Message } from "../protocol/messages";
-import type { Requests } from "../tools/requests";
+import { Extent, type Requests } from "../tools/requests";
 import { isRow, type Row } from "./rows";
 
 /** Rows of one list; more is nothing that a person looks at. */
 export const MAX_ROWS = 20_000;
+/** Of them, as they came. */
+export const MAX_ROWS_BYTES = 32 << 20;
+/** Of one row. */
+const MAX_FIELDS = 32;
+const MAX_KINDS = 64;
 const MAX_CORES = 1024;
 const MAX_TOP = 100;
 
@@ -29,13 +34,11 @@ export async function askSystem(requests: Requests): Promise<Row> {
   return okOf(await requests.ask("system"));
 }
 
-/** The rows of a list, for instance `processes`. */
-export async function askRows(requests: Requests, list: string, fields: Row = {}): Promise<Row[]> {
+/** The rows of a list, for instance `processes`; more than `most` are no answer. */
+export async function askRows(requests: Requests, list: string, fields: Row = {}, most = MAX_ROWS): Promise<Row[]> {
   const rows: Row[] = [];
-  await requests.ask(list, fields, (part) => {
-    rows.push(...rowsOf(part));
-    if (rows.length > MAX_ROWS) throw new RemoteProtocolError("A list without end.");
-  });
+  const extent = new Extent(most, MAX_ROWS_BYTES);
+  await requests.ask(list, fields, (part) => void rows.push(...rowsOf(part, extent)));
   return rows;
 }
 
@@ -51,13 +54,13 @@ export interface ToldChanges {
 
 export async function askChanges(requests: Requests): Promise<ToldChanges> {
   const kinds = new Map<string, Row[]>();
-  let count = 0;
+  const extent = new Extent(MAX_ROWS, MAX_ROWS_BYTES);
   const ok = await requests.ask("changes", {}, (part) => {
     const kind = new MessageFields(part.head).text("kind", 64);
-    const rows = rowsOf(part);
-    count += rows.length;
-    if (count > MAX_ROWS || kinds.size > 64) throw new RemoteProtocolError("Changes without end.");
-    kinds.set(kind, [...(kinds.get(kind) ?? []), ...rows]);
+    const rows = kinds.get(kind) ?? [];
+    rows.push(...rowsOf(part, extent));
+    kinds.set(kind, rows);
+    if (kinds.size > MAX_KINDS) throw new RemoteProtocolError("Changes without end.");
   });
   const fields = new MessageFields(ok.head).fields("ok");
   const counts = fields.fields("counts");
@@ -74,9 +77,10 @@ export async function watch(
     begins: (beganAt: number, step: number) => void;
     load: (load: Load) => void;
   },
+  pause: (milliseconds: number) => Promise<void> = sleep,
 ): Promise<never> {
   let hasBegun = false;
-  await requests.ask("watch", {}, ({ head }) => {
+  await requests.ask("watch", {}, async ({ head }) => {
     const fields = new MessageFields(head);
     if (!hasBegun && fields.has("history")) {
       told.column(fields.text("history", 32), fields.list("values"));
@@ -86,6 +90,7 @@ export async function watch(
       told.begins(begins.number("began_at", 0, 2 ** 40), begins.number("step", 1, 3600));
     } else {
       told.load(readLoad(fields.fields("now")));
+      await pause(LOAD_PAUSE_MS); // meanwhile nothing is taken from the computer, and it can send no more than it may
     }
   });
   throw new RemoteProtocolError("The load has no end.");
@@ -95,10 +100,17 @@ export async function watch(
 export async function follow(requests: Requests, filters: Row, onRows: (rows: Row[]) => void): Promise<void> {
   let hasBegun = false;
   await requests.ask("follow", filters, (part) => {
-    if (hasBegun) onRows(rowsOf(part));
+    if (hasBegun) onRows(rowsOf(part, new Extent(MAX_ROWS, MAX_ROWS_BYTES)));
     else new MessageFields(part.head).fields("begins");
     hasBegun = true;
   });
+}
+
+/** A computer that tells its load each second is never kept waiting by it; one that floods the page is. */
+const LOAD_PAUSE_MS = 250;
+
+function sleep(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }
 
 function okOf(message: Message): Row {
@@ -106,11 +118,18 @@ function okOf(message: Message): Row {
   return isRow(ok) ? ok : {};
 }
 
-function rowsOf({ head }: Message): Row[] {
-  const rows = new MessageFields(head).list("rows");
-  // An empty page tells nothing: whoever sends one can send them without end.
-  if (rows.length === 0 || !rows.every(isRow)) throw new RemoteProtocolError("A page of something else than rows.");
+function rowsOf(part: Message, extent: Extent): Row[] {
+  const rows = new MessageFields(part.head).list("rows");
+  extent.add(part, rows.length);
+  if (!rows.every(isFlatRow)) throw new RemoteProtocolError("A page of something else than rows.");
   return [...rows];
+}
+
+/** No lists and maps in it: a few bytes of those are many in memory. */
+function isFlatRow(value: unknown): value is Row {
+  if (!isRow(value)) return false;
+  const values = Object.values(value);
+  return values.length <= MAX_FIELDS && values.every((each) => typeof each !== "object" || each === null);
 }
 
 /** @throws RemoteProtocolError if it is no measurement. */

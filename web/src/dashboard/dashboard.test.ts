@@ -31,6 +31,12 @@ describe("rows of the host", () => {
     expect(shape([process(1, 2), process(2, 1), process(5, 5)]).map(([pid]) => pid).sort()).toEqual([1, 2, 5]);
   });
 
+  test("twenty thousand children of one process, and of each other, take no time worth mentioning", () => {
+    const flat = Array.from({ length: 20_000 }, (_, index) => process(index + 2, 1));
+    const deep = Array.from({ length: 20_000 }, (_, index) => process(index + 2, index + 1));
+    expect([shape(flat).length, shape(deep).at(-1)]).toEqual([20_000, [20_001, 19_999]]);
+  });
+
   test("a file for spreadsheets has no formulas", () => {
     expect(csvOf(["a", "b"], [["=1+1", 'say "hi", all'], [-1, null], ["@x\ny", ""]])).toBe(
       "a,b\r\n'=1+1,\"say \"\"hi\"\", all\"\r\n-1,\r\n\"'@x\ny\",\r\n",

@@ -54,7 +54,9 @@ export function DataTable<T>(props: DataTableProps<T>) {
     const compare = (a: string | number | null, b: string | number | null): number =>
       typeof a === "number" && typeof b === "number" ? a - b : collator.compare(String(a ?? ""), String(b ?? ""));
     const sign = isDescending ? -1 : 1;
-    return [...kept].sort((a, b) => sign * compare(column.value(a), column.value(b)));
+    // Each value is made once: reading one of the host's texts costs more than comparing it.
+    const keyed = kept.map((item) => ({ item, value: column.value(item) }));
+    return keyed.sort((a, b) => sign * compare(a.value, b.value)).map(({ item }) => item);
   }, [items, filter.value, by, isDescending, language.value]);
   const save = (): void => {
     const head = columns.map(({ word }) => t(word));

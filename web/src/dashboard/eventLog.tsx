@@ -38,7 +38,7 @@ export function EventLog({ feed, isConnected }: { feed: Feed; isConnected: boole
   const filters = () => ({ priority: priority.value, unit: unit.value.trim(), pattern: pattern.value.trim() });
   const load = async (before: string): Promise<void> => {
     try {
-      const rows = await feed.ask((requests) => askRows(requests, "events", { ...filters(), limit: PAGE, before }));
+      const rows = await feed.ask((requests) => askRows(requests, "events", { ...filters(), limit: PAGE, before }, PAGE));
       entries.value = before === "" ? rows : [...(entries.peek() ?? []), ...rows].slice(0, MAX_ENTRIES);
       hasMore.value = rows.length === PAGE;
       fault.value = null;

@@ -58,7 +58,9 @@ export function treeOf(rows: readonly Row[]): Branch[] {
   for (const row of rows) {
     const parent = figure(row, "parent");
     const above = parent !== null && known.has(parent) && parent !== figure(row, "pid") ? parent : null;
-    children.set(above, [...(children.get(above) ?? []), row]);
+    const siblings = children.get(above);
+    if (siblings === undefined) children.set(above, [row]);
+    else siblings.push(row);
   }
   const found: Branch[] = [];
   const seen = new Set<Row>();
@@ -70,7 +72,7 @@ export function treeOf(rows: readonly Row[]): Branch[] {
       found.push(branch);
       const below = children.get(figure(branch.row, "pid")) ?? [];
       const { depth } = branch;
-      waiting.push(...below.map((row) => ({ row, depth: depth + 1 })).reverse());
+      for (const row of below.toReversed()) waiting.push({ row, depth: depth + 1 });
     }
   };
   walk();

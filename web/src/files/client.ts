@@ -3,13 +3,15 @@ import type { Bytes } from "../protocol/bytes";
 import { CloseReason } from "../protocol/closeReasons";
 import { RemoteProtocolError } from "../protocol/errors";
 import { MessageFields, type Message } from "../protocol/messages";
-import { RequestRefused, type Requests } from "../tools/requests";
+import { Extent, RequestRefused, type Requests } from "../tools/requests";
 import type { Name } from "./paths";
 
 export type Kind = "file" | "folder" | "link" | "other";
 
 /** Of one folder or search; more is nothing that a person looks at. */
 export const MAX_ENTRIES = 200_000;
+/** Of them, as they came. */
+export const MAX_ENTRIES_BYTES = 96 << 20;
 export const MAX_SIZE = 2 ** 53 - 1;
 const MAX_TIME = 2 ** 43;
 const MAX_ROOTS = 256;
@@ -193,12 +195,11 @@ export class FilesClient {
   }
 
   async #pages(op: string, fields: Record<string, unknown>, onPage: (entries: Entry[]) => void): Promise<void> {
-    let count = 0;
-    await this.requests.ask(op, fields, ({ head }) => {
-      const entries = new MessageFields(head).list("entries").map((value) => readEntry(MessageFields.of(value)));
-      count += entries.length;
-      if (count > MAX_ENTRIES || entries.length === 0) throw new RemoteProtocolError("A folder without end.");
-      onPage(entries);
+    const extent = new Extent(MAX_ENTRIES, MAX_ENTRIES_BYTES);
+    await this.requests.ask(op, fields, (part) => {
+      const entries = new MessageFields(part.head).list("entries");
+      extent.add(part, entries.length);
+      onPage(entries.map((value) => readEntry(MessageFields.of(value))));
     });
   }
 }

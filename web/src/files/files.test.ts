@@ -1,15 +1,16 @@
 import { describe, expect, test, vi } from "vitest";
 import { RemoteProtocolError } from "../protocol/errors";
 import { MessageFields } from "../protocol/messages";
-import { RequestRefused } from "../tools/requests";
+import { RequestRefused, type OnPart, type Requests } from "../tools/requests";
 import { StreamClosed } from "../tunnel/streams";
 import { CloseReason } from "../protocol/closeReasons";
 import type { SealedChannel } from "../tunnel/sealedChannel";
-import { readEntry, type Entry, type FilesClient } from "./client";
-import { Job, Jobs, type Task, type Work } from "./jobs";
+import { FilesClient, MAX_ENTRIES_BYTES, readEntry, type Entry } from "./client";
+import { Job, Jobs, sentenceOfProblem, type Task, type Work } from "./jobs";
 import { isWithin, joinPath, keyOf, nameOf, parentOf, shownName, stepsTo } from "./paths";
 import { choose, filtered, sorted, type FileRow } from "./rows";
-import { filesBelow, localName } from "./works";
+import type { Workshop } from "./transfers";
+import { fetching, filesBelow, localName } from "./works";
 import { LocalProblem } from "./workerLink";
 
 vi.mock("./fileWorker.ts?worker&url", () => ({ default: "/assets/fileWorker.js" }));
@@ -50,6 +51,12 @@ describe("paths", () => {
     ["com1.txt", "_com1.txt"],
     ["what? *", "what_ _"],
     ["end. .", "end_"],
+    [". .", "_"],
+    ["..\u200b", "_"],
+    ["CONIN$", "_CONIN$"],
+    ["com¹", "_com¹"],
+    ["C:\\x", "C__x"],
+    ["invoice\u202efdp.exe", "invoicefdp.exe"],
     ["\u202e", "_"],
   ])("the name %s is %s on this computer", (name, local) => {
     expect(localName(name)).toBe(local);
@@ -109,6 +116,58 @@ describe("what the host says of a thing", () => {
     ["half a truth", { hidden: 1 }],
   ])("%s is refused", (_, part) => {
     expect(() => readEntry(new MessageFields({ ...ENTRY, ...part }))).toThrow(RemoteProtocolError);
+  });
+
+  test.each<[string, (number: number) => string, string]>([
+    ["wide", (number) => `${number}`, "too_many"],
+    ["of endlessly long names", (number) => (number % 4000 === 1 ? "a" : `${number}${"x".repeat(3000)}`), "too_many"],
+    ["of longer paths than there are", (number) => `${number}${"x".repeat(4096)}`, "too_deep"],
+  ])("a tree without end that is %s is given up", async (_, nameOfNumber, problem) => {
+    const folder = { ...readEntry(new MessageFields(ENTRY)), kind: "folder" } as Entry;
+    let count = 0;
+    const list = (__: unknown, ___: boolean, onPage: (entries: Entry[]) => void): Promise<void> => {
+      onPage(Array.from({ length: 4000 }, (____, index) => ({ ...folder, kind: index === 0 ? "folder" : "file", name: nameOfNumber((count += 1)) })));
+      return Promise.resolve();
+    };
+    const walk = async (): Promise<void> => {
+      for await (const found of filesBelow({ list } as unknown as FilesClient, "/", folder)) if (found.names.length > 100) return;
+    };
+    const error = (await walk().catch((reason: unknown) => reason)) as { name: string; code?: string };
+    expect(error.code ?? error.name).toBe(problem);
+    expect(count).toBeLessThan(250_000);
+  });
+
+  test("a listing that is few things and memory without end breaks the protocol", async () => {
+    let told = 0;
+    const ask = async (__: string, ___: object, onPart: OnPart): Promise<never> => {
+      for (;;) {
+        await onPart({ head: { entries: [{ ...ENTRY, target: "x" }] }, headBytes: 256 * 1024, body: bytes() });
+        told += 1;
+      }
+    };
+    const client = new FilesClient({ ask } as unknown as Requests);
+    await expect(client.list("/", true, () => undefined)).rejects.toBeInstanceOf(RemoteProtocolError);
+    expect(told).toBe(MAX_ENTRIES_BYTES / (256 * 1024));
+  });
+
+  test("of two names that are one here, the second replaces nothing", async () => {
+    const folder = { ...readEntry(new MessageFields(ENTRY)), kind: "folder" } as Entry;
+    const inside = ["a?", "A*", "b"].map((name) => ({ ...folder, kind: "file", name }) as Entry);
+    const client = { list: (__: unknown, ___: boolean, onPage: (entries: Entry[]) => void) => Promise.resolve(onPage(inside)) };
+    const root = { getDirectoryHandle: () => Promise.resolve(root) } as unknown as FileSystemDirectoryHandle;
+    const common = { session: "s", workshop: {} as Workshop, title: "", overwrite: true };
+    const run = async (task: Task): Promise<string> =>
+      task.run({ read: () => Promise.reject(new RequestRefused("denied")) } as unknown as FilesClient, () => undefined, new AbortController().signal).then(
+        () => "done",
+        (error: unknown) => sentenceOfProblem(error),
+      );
+    const told: [string, string][] = [];
+    for await (const task of fetching(common, [{ path: "/a", entry: folder }], root).tasks(client as unknown as FilesClient)) told.push([task.name, await run(task)]);
+    expect(told).toEqual([
+      ["/a/A*", "problem_denied"],
+      ["/a/a?", "local_same_name"],
+      ["/a/b", "problem_denied"],
+    ]);
   });
 
   test("a tree without end is given up", async () => {

@@ -80,6 +80,8 @@ const LOCAL_PROBLEMS: Readonly<Record<string, PlainKey>> = {
   TypeError: "local_bad_name",
   sync_changed: "sync_changed",
   sync_too_many: "sync_too_many",
+  too_many: "local_too_many",
+  same_name: "local_same_name",
   sync_too_deep: "problem_too_deep",
 };
 
@@ -179,7 +181,7 @@ export class Job {
     let bytes = 0;
     for await (const task of this.work.tasks(client)) {
       this.#stop.signal.throwIfAborted();
-      if (found.length >= MAX_TASKS) throw new RequestRefused("too_large");
+      if (found.length >= MAX_TASKS) throw new LocalProblem("too_many");
       found.push(task);
       bytes += task.size;
       this.progress.value = { ...this.progress.peek(), files: found.length, bytes };

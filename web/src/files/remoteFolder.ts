@@ -117,6 +117,8 @@ export class RemoteFolder {
     this.isLoading.value = true;
     this.fault.value = null;
     const found: Entry[] = [];
+    // A row stands for one thing: what is told twice, by a disk that changes meanwhile or a host that lies, is there once.
+    const keys = new Set<string>();
     const tell = throttled(() => {
       if (isLast()) this.entries.value = [...found];
     });
@@ -124,7 +126,10 @@ export class RemoteFolder {
       this.#looking ??= new Requests(await opened.openStream("files"));
       if (!isLast()) return;
       await find(new FilesClient(this.#looking), (entries) => {
-        found.push(...entries);
+        for (const entry of entries) {
+          const size = keys.size;
+          if (keys.add(keyOfEntry(entry)).size > size) found.push(entry);
+        }
         tell();
       });
     } catch (error) {

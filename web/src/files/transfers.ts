@@ -54,7 +54,8 @@ export async function download(
     const { facts, sha256 } = await client.read(
       path,
       have,
-      async (_, offset) => {
+      async (facts, offset) => {
+        if (facts.size !== entry.size) await checkSpace(facts.size); // it may have grown, or the host thought better of it
         if (offset !== part.size) await part.restart();
         progress(part.size);
       },

@@ -5,7 +5,9 @@ import type { Task, Work } from "./jobs";
 import { MAX_TASKS } from "./jobs";
 import { DownloadTarget, FolderTarget, fileAt, folderAt, problemOf, type Source, type Target } from "./localFiles";
 import { joinAll, joinPath, keyOf, shownName, shownPath, type Name } from "./paths";
+import { DEVICE } from "./sync/names";
 import { download, upload, type Workshop } from "./transfers";
+import { LocalProblem } from "./workerLink";
 
 interface Common {
   readonly session: string;
@@ -31,16 +33,22 @@ export function fetching(common: Common, wanted: readonly Wanted[], root: FileSy
   const targetOf = (names: readonly string[]): Target =>
     root === null ? new DownloadTarget(names.at(-1) ?? "file") : new FolderTarget(root, names, common.overwrite);
   async function* tasks(client: FilesClient): AsyncGenerator<Task> {
+    const taken = new Set<string>();
     for (const { path, entry } of wanted) {
       for await (const found of filesBelow(client, path, entry)) {
         if (found.entry.kind === "folder") {
           if (root !== null) await folderAt(root, found.names).catch((error: unknown) => Promise.reject(problemOf(error)));
           continue;
         }
+        // Two names of the computer may be one here, and a host may tell one twice: none replaces what was just fetched.
+        const key = found.names.join("/").normalize("NFC").toLowerCase();
+        const isTaken = taken.has(key);
+        taken.add(key);
         yield {
           name: shownPath(found.path),
           size: found.entry.size,
           run: async (runner, progress) => {
+            if (root !== null && isTaken) throw new LocalProblem("same_name");
             if (root !== null && (await arrivedHere(common, root, found))) return;
             const target = targetOf(found.names);
             await download(runner, common.workshop, common.session, found.path, found.entry, target, progress);
@@ -60,18 +68,24 @@ interface Found extends Wanted {
 /** A tree's folders and files, each folder before what is in it; links and special files are passed over. */
 export async function* filesBelow(client: FilesClient, path: Name, entry: Entry): AsyncGenerator<Found> {
   const waiting: Found[] = [{ path, entry, names: [localName(entry.name)] }];
+  // The host may tell of trees without end, in any direction.
   let count = 0;
+  let units = 0;
   for (let found = waiting.pop(); found !== undefined; found = waiting.pop()) {
-    // The host may tell of trees without end.
-    if ((count += 1) > MAX_TASKS || found.names.length > MAX_DEPTH) throw new RequestRefused("too_deep");
     const { kind } = found.entry;
     if (kind === "file" || kind === "folder") yield found;
     if (kind !== "folder") continue;
     const below: Found[] = [];
     const { path: folder, names } = found;
+    if (names.length >= MAX_DEPTH) throw new RequestRefused("too_deep");
     await client.list(folder, true, (entries) => {
       for (const each of entries) {
-        below.push({ path: joinPath(folder, each.name), entry: each, names: [...names, localName(each.name)] });
+        const path = joinPath(folder, each.name);
+        count += 1;
+        units += path.length;
+        if (path.length > MAX_PATH) throw new RequestRefused("too_deep");
+        if (count > MAX_TASKS || units > MAX_UNITS) throw new LocalProblem("too_many");
+        below.push({ path, entry: each, names: [...names, localName(each.name)] });
       }
     });
     waiting.push(...below.sort((a, b) => (keyOf(a.entry.name) < keyOf(b.entry.name) ? 1 : -1)));
@@ -79,13 +93,17 @@ export async function* filesBelow(client: FilesClient, path: Name, entry: Entry)
 }
 
 const MAX_DEPTH = 100;
+/** Of one path: a host takes no longer ones. */
+const MAX_PATH = 4096;
+/** Of all paths together, while the tree is walked. */
+const MAX_UNITS = 64 << 20;
 
 /** A name that this computer's system can have too: what is special to any of them is replaced. */
 export function localName(name: Name): string {
   const shown = shownName(name)
     .replace(/[<>:"/\\|?*]/g, "_")
     .replace(/[. ]+$/, "_");
-  return /^(con|prn|aux|nul|com\d|lpt\d)(\.|$)/i.test(shown) ? `_${shown}` : shown || "_";
+  return DEVICE.test(shown) ? `_${shown}` : shown || "_";
 }
 
 /** Sends files and folders into a folder of the computer. */

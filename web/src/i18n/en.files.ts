@@ -101,6 +101,8 @@ export const files = {
   local_busy: "The file is being copied in another tab already.",
   local_missing: "It is not there any more on this computer.",
   local_changed: "It cannot be read, or was changed, on this computer.",
+  local_too_many: "There are too many things in it. Take it in parts.",
+  local_same_name: "Another file that was fetched with it has the same name on this computer.",
   local_bad_name: "This computer cannot have such a name.",
   local_failed: "This computer could not do it.",
 } as const;

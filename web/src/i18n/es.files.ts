@@ -103,6 +103,8 @@ export const files: Readonly<Record<keyof typeof en, string>> = {
   local_busy: "El archivo ya se está copiando en otra pestaña.",
   local_missing: "Ya no está en este equipo.",
   local_changed: "No se puede leer, o cambió, en este equipo.",
+  local_too_many: "Contiene demasiados elementos. Tómelo por partes.",
+  local_same_name: "Otro archivo obtenido a la vez tiene el mismo nombre en este equipo.",
   local_bad_name: "Este equipo no admite un nombre así.",
   local_failed: "Este equipo no pudo hacerlo.",
 };

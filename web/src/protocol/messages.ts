@@ -21,6 +21,8 @@ const NOTHING: Bytes = new Uint8Array(0);
 
 export interface Message {
   readonly head: Readonly<Record<string, unknown>>;
+  /** As it came: what its head costs in memory is in proportion to it. */
+  readonly headBytes: number;
   readonly body: Bytes;
 }
 
@@ -73,9 +75,10 @@ export class MessageDecoder {
       }
     }
     if (this.#size < this.#headSize + this.#bodySize) return null;
-    const head = decodeHead(this.#take(this.#headSize));
+    const headBytes = this.#headSize;
+    const head = decodeHead(this.#take(headBytes));
     this.#headSize = -1;
-    return { head, body: this.#bodySize === 0 ? NOTHING : this.#take(this.#bodySize) };
+    return { head, headBytes, body: this.#bodySize === 0 ? NOTHING : this.#take(this.#bodySize) };
   }
 
   /** The next `size` bytes, which have come, in a buffer of their own. */

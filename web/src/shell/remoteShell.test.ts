@@ -4,7 +4,7 @@ import { CloseReason } from "../protocol/closeReasons";
 import { MessageDecoder, encodeMessage } from "../protocol/messages";
 import type { SealedChannel } from "../tunnel/sealedChannel";
 import { StreamClosed } from "../tunnel/streams";
-import { RemoteShell } from "./remoteShell";
+import { MAX_WAITING_BYTES, RemoteShell } from "./remoteShell";
 
 /** A computer that says what it is told to, then ends the stream or cuts it. */
 function computer(said: (Bytes | "cut")[]) {
@@ -46,6 +46,18 @@ describe("a shell", () => {
       [{}, 4464],
       [{ size: [1000, 1] }, 0],
     ]);
+  });
+
+  test("that asks its terminal without end and takes no answer is closed", async () => {
+    const closed: CloseReason[] = [];
+    const channel = { send: () => new Promise(() => undefined), close: (reason: CloseReason) => void closed.push(reason) };
+    const shell = new RemoteShell(channel as unknown as SealedChannel, { columns: 80, rows: 24 });
+    const answer = "x".repeat(1 << 16);
+    for (let size = 0; size < MAX_WAITING_BYTES - 2 * answer.length; size += answer.length) void shell.type(answer);
+    expect(closed).toEqual([]);
+    for (let count = 0; count < 3; count++) void shell.type(answer);
+    await Promise.resolve();
+    expect(closed[0]).toBe(CloseReason.STALLED);
   });
 
   test("that was cut has no status", async () => {

@@ -17,8 +17,15 @@ export interface ShellSize {
 const MAX_SIDE = 1000;
 /** Of one message that is typed, for instance pasted. */
 const MAX_TYPED_BYTES = 64 * 1024;
+/**
+ * Typed and not sent yet. A terminal answers questions of the shell's by itself (where the cursor is), so that a computer
+ * that asks without end and takes nothing would fill the page's memory.
+ */
+export const MAX_WAITING_BYTES = 16 << 20;
 
 export class RemoteShell {
+  #waitingBytes = 0;
+
   /** Begins a shell on a stream that was just proven. */
   constructor(
     private readonly channel: SealedChannel,
@@ -67,6 +74,10 @@ export class RemoteShell {
   }
 
   async #send(head: Readonly<Record<string, unknown>>, body?: Uint8Array): Promise<void> {
-    await this.channel.send(encodeMessage(head, body)).catch(() => undefined); // closed: `run` says so
+    const message = encodeMessage(head, body);
+    this.#waitingBytes += message.length;
+    if (this.#waitingBytes > MAX_WAITING_BYTES) return this.channel.close(CloseReason.STALLED);
+    await this.channel.send(message).catch(() => undefined); // closed: `run` says so
+    this.#waitingBytes -= message.length;
   }
 }

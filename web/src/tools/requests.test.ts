@@ -1,10 +1,11 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import type { Bytes } from "../protocol/bytes";
 import { CloseReason } from "../protocol/closeReasons";
+import { RemoteProtocolError } from "../protocol/errors";
 import { MessageDecoder, encodeMessage, type Message } from "../protocol/messages";
 import type { SealedChannel } from "../tunnel/sealedChannel";
 import { StreamClosed } from "../tunnel/streams";
-import { RequestRefused, Requests } from "./requests";
+import { Extent, RequestRefused, Requests } from "./requests";
 
 /** The host's end of a stream. */
 class Host {
@@ -67,6 +68,27 @@ describe("requests", () => {
     host.say({ id: 2, ok: { size: 3 } });
     await list;
     expect([pages, (await stat).head["ok"]]).toEqual([[[1], [2]], { size: 3 }]);
+  });
+
+  test("whoever takes the parts and cannot go on says why, and the rest is not wanted", async () => {
+    const full = new Error("the disk is full");
+    const read = requests.ask("read", { path: "/a" }, () => Promise.reject(full));
+    const other = requests.ask("stat", { path: "/b" });
+    host.say({ id: 1, offset: 0 }, new Uint8Array(1));
+    host.say({ id: 1, offset: 1 }, new Uint8Array(1));
+    await expect(read).rejects.toBe(full);
+    await expect(other).rejects.toBeInstanceOf(StreamClosed);
+    expect([host.closeReason, requests.isClosed]).toEqual([CloseReason.DETACHED, true]);
+  });
+
+  test("an answer adds up to so many things and bytes, and each part has some", () => {
+    const part = (headBytes: number): Message => ({ head: {}, headBytes, body: new Uint8Array(0) });
+    const extent = new Extent(3, 100);
+    extent.add(part(50), 2);
+    extent.add(part(50), 1);
+    expect(() => extent.add(part(0), 1)).toThrow(RemoteProtocolError);
+    expect(() => new Extent(3, 100).add(part(101), 1)).toThrow(RemoteProtocolError);
+    expect(() => new Extent(3, 100).add(part(1), 0)).toThrow(RemoteProtocolError);
   });
 
   test("one that cannot be done harms no other", async () => {

@@ -62,6 +62,27 @@ type Fields = Readonly<Record<string, unknown>>;
 /** What one answer's reader does with each part of it; what it waits for holds the host up. */
 export type OnPart = (part: Message) => void | Promise<void>;
 
+/** Adds up an answer in parts: a host may tell without end. */
+export class Extent {
+  #items = 0;
+  #bytes = 0;
+
+  constructor(
+    private readonly maxItems: number,
+    private readonly maxBytes: number,
+  ) {}
+
+  /** Takes in a part with so many things. @throws RemoteProtocolError if it is too much, or there are none in it. */
+  add({ headBytes }: Message, items: number): void {
+    this.#items += items;
+    this.#bytes += headBytes;
+    // A part with nothing in it tells nothing: whoever sends one can send them without end.
+    if (items === 0 || this.#items > this.maxItems || this.#bytes > this.maxBytes) {
+      throw new RemoteProtocolError("An answer without end.");
+    }
+  }
+}
+
 interface Waiting {
   readonly id: number;
   readonly onPart: OnPart;
@@ -93,7 +114,7 @@ export class Requests {
    *
    * @param onPart is given the ones before it; an answer with parts that nobody takes breaks the protocol.
    * @throws RequestRefused if the host could not do it; StreamClosed if the stream was closed before, also because what
-   *   came was no answer.
+   *   came was no answer; whatever `onPart` throws, which closes the stream.
    */
   ask(op: string, fields: Fields = {}, onPart: OnPart = refusePart, body?: Uint8Array): Promise<Message> {
     return this.begin(op, fields, onPart, body).done;
@@ -148,7 +169,15 @@ export class Requests {
       this.#waiting.shift();
       waiting.resolve(message);
     } else {
-      await waiting.onPart(message);
+      try {
+        await waiting.onPart(message);
+      } catch (error) {
+        if (error instanceof ProtocolError) throw error;
+        // Whoever takes the parts cannot go on, and the computer cannot be told: the rest comes no more.
+        this.#waiting.shift();
+        waiting.reject(error as Error);
+        throw new StreamClosed(CloseReason.DETACHED);
+      }
     }
   }
 

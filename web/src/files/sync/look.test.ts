@@ -118,8 +118,8 @@ describe("looking at both folders", () => {
     const entry = { name: "a", kind: "folder", size: 0, modified: 1, mode: 0, owner: "", hidden: false };
     const client = host.client();
     vi.spyOn(client.requests, "ask").mockImplementation(async (_op, _fields, onPart) => {
-      await onPart?.({ head: { entries: [entry] }, body: new Uint8Array(0) });
-      return { head: { ok: {} }, body: new Uint8Array(0) };
+      await onPart?.({ head: { entries: [entry] }, headBytes: 1, body: new Uint8Array(0) });
+      return { head: { ok: {} }, headBytes: 1, body: new Uint8Array(0) };
     });
     await expect(new RemoteSide(client, "/top").tree(true)).rejects.toMatchObject({ name: "sync_too_deep" });
   });

@@ -17,7 +17,7 @@ const MAX_NAME_BYTES = 255;
 const UNSEEN = /(?![\u200c\u200d])[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u;
 const SPECIAL = /[<>:"|?*\\]/;
 /** What Windows takes for a device, whatever follows the first dot. */
-const DEVICE = /^(con|prn|aux|nul|clock\$|conin\$|conout\$|(com|lpt)[0-9¹²³]) *(\.|$)/i;
+export const DEVICE = /^(con|prn|aux|nul|clock\$|conin\$|conout\$|(com|lpt)[0-9¹²³]) *(\.|$)/i;
 /** Files that do something by lying there: browsers let no page write them. */
 const SHELL = /\.(lnk|local|scf|url)$/i;
 

@@ -1,14 +1,13 @@
 /** The folder on the customer's computer: looked at, and changed, by requests. What it says is untrusted. */
 import { RemoteProtocolError } from "../../protocol/errors";
 import { MessageFields } from "../../protocol/messages";
-import { RequestRefused } from "../../tools/requests";
-import { type FilesClient, MAX_ENTRIES, isName, readEntry, type Entry } from "../client";
+import { Extent, RequestRefused } from "../../tools/requests";
+import { type FilesClient, MAX_ENTRIES, MAX_ENTRIES_BYTES, isName, readEntry, type Entry } from "../client";
 import { joinAll, shownName, type Name } from "../paths";
 import type { Bytes } from "../../protocol/bytes";
 import { sentenceOfProblem } from "../jobs";
 import { isOurs, whyNotHere } from "./names";
 import type { Node } from "./plan";
-import { LocalProblem } from "../workerLink";
 import { Tree, below, namelessPath } from "./tree";
 
 /** Folders that are asked for before the first one's answer is read. */
@@ -91,22 +90,12 @@ export class RemoteSide {
 
   async #list(folder: string, tree: Tree, takesHidden: boolean, waiting: string[]): Promise<void> {
     const { requests } = this.client;
-    let count = 0;
-    const given: { up?: LocalProblem } = {};
-    const listed = requests.ask("list", { path: this.at(folder), hidden: true }, ({ head }) => {
-      const entries = new MessageFields(head).list("entries");
-      count += entries.length;
-      if (count > MAX_ENTRIES || entries.length === 0) throw new RemoteProtocolError("A folder without end.");
-      try {
-        for (const each of entries) take(tree, folder, MessageFields.of(each), takesHidden, waiting);
-      } catch (error) {
-        if (!(error instanceof LocalProblem)) throw error;
-        given.up = error;
-        requests.close(); // the rest of the answer is not wanted
-      }
+    const extent = new Extent(MAX_ENTRIES, MAX_ENTRIES_BYTES);
+    await requests.ask("list", { path: this.at(folder), hidden: true }, (part) => {
+      const entries = new MessageFields(part.head).list("entries");
+      extent.add(part, entries.length);
+      for (const each of entries) take(tree, folder, MessageFields.of(each), takesHidden, waiting);
     });
-    await listed.catch((error: unknown) => Promise.reject(given.up ?? error));
-    if (given.up !== undefined) throw given.up;
   }
 }
 

@@ -85,7 +85,7 @@ export class MemoryHost {
   }
 
   async #answer(op: string, path: string, fields: Fields, onPart: OnPart, body: Uint8Array | undefined): Promise<Message> {
-    const ok = (map: Fields, data: Uint8Array<ArrayBuffer> = new Uint8Array(0)): Message => ({ head: { ok: map }, body: data });
+    const ok = (map: Fields, data: Uint8Array<ArrayBuffer> = new Uint8Array(0)): Message => ({ head: { ok: map }, headBytes: 1, body: data });
     const found = (): Thing => this.things.get(path) ?? refuse("missing");
     switch (op) {
       case "stat":
@@ -94,7 +94,7 @@ export class MemoryHost {
         if (found().kind !== "folder") refuse("missing");
         const names = [...this.things.keys()].filter((each) => each.startsWith(`${path}/`) && !each.includes("/", path.length + 1));
         const entries = [...names.map((each) => entryOf(each.slice(path.length + 1), this.things.get(each) as Thing)), ...(this.lies.get(path) ?? [])];
-        if (entries.length > 0) await onPart({ head: { entries }, body: new Uint8Array(0) });
+        if (entries.length > 0) await onPart({ head: { entries }, headBytes: 1, body: new Uint8Array(0) });
         if (this.#isCut) throw new StreamClosed(CloseReason.DONE);
         return ok({});
       }
