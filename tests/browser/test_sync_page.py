@@ -367,6 +367,47 @@ def test_cancelled_in_the_middle_the_next_one_does_the_rest(stage: Stage, top: P
     both.expect_nothing()
 
 
+def test_what_a_closed_tab_has_left_is_looked_at_again_and_finished(stage: Stage, top: Path) -> None:
+    write_tree(top, {"a.txt": "theirs", "wanted.txt": "theirs", "gone.txt": "gone"}, LATER)
+    manager, host = open_file_manager(stage)
+    both = SyncManager(manager, top)
+    both.open()
+    both.page.evaluate(WRITE, {"a.txt": "mine, and longer", "mine.txt": "mine"})
+    both.look()
+    both.dialog.get_by_label("What to do with a.txt").select_option("Mine wins")
+    host.kill()
+    expect(manager.page.get_by_text("The computer is offline, waiting").first).to_be_visible()
+    both.dialog.get_by_role("button", name="Run", exact=True).click()
+    expect(manager.jobs).to_contain_text("Waiting for the computer")
+    manager.page.close(run_before_unload=False)
+    stage.resume_host(host)
+    (top / "gone.txt").unlink()
+    manager = FileManager(stage.console.page.context.new_page())
+    manager.page.goto(f"{stage.relay.origin}/session/{stage.console.session_id}/files")
+    manager.connect(stage.console.secrets["access password"])
+    both = SyncManager(manager, top)
+    expect(manager.left).to_contain_text("shows what is left to do")
+    manager.left.get_by_role("button", name="Go on").click()
+    plan = both.dialog.get_by_role("region", name="What would happen")
+    expect(plan).to_be_visible()
+    expect(plan.get_by_label("What to do with a.txt")).to_have_value("local")
+    expect(plan).to_contain_text("Overwrite on the customer\u2019s computer")
+    assert rows_of(plan, "Copy to the customer\u2019s computer") == ["mine.txt"]
+    assert rows_of(plan, "Copy to this computer") == ["wanted.txt"]
+    both.dialog.get_by_role("button", name="Cancel").click()
+    expect(manager.left.get_by_role("listitem")).to_have_count(1)
+    manager.left.get_by_role("button", name="Go on").click()
+    expect(plan).to_be_visible()
+    both.run()
+    expect(manager.left).to_have_count(0)
+    assert both.here() == both.there()
+    assert both.here() == {"a.txt": "mine, and longer", "mine.txt": "mine", "wanted.txt": "theirs"}
+    manager.page.reload()
+    manager.connect(stage.console.secrets["access password"])
+    expect(manager.row(top.name)).to_be_visible()
+    expect(manager.left).to_have_count(0)
+
+
 def test_all_of_it_by_keyboard(stage: Stage, top: Path) -> None:
     write_tree(top, {"a.txt": "there"})
     manager, _ = open_file_manager(stage)

@@ -17,13 +17,13 @@ import { KeptJobList } from "./keptJobList";
 import { LocalFolder } from "./localFolder";
 import { has, sourcesOfDrop, type Source } from "./localFiles";
 import { LocalPane } from "./localPane";
-import { isAllowed, workOf, type Order } from "./orders";
+import { isAllowed, workOf, type CopyOrder } from "./orders";
 import { removeOldParts } from "./parts";
 import { shownName } from "./paths";
 import { RemoteFolder } from "./remoteFolder";
 import { LOCAL_DRAG, RemotePane } from "./remotePane";
 import { forgetOld } from "./sync/memory";
-import { SyncBar } from "./sync/syncBar";
+import { SyncBar, type KeptSync } from "./sync/syncBar";
 import { localName, type Wanted } from "./works";
 import { WorkerLink } from "./workerLink";
 
@@ -66,6 +66,7 @@ function Files({ opened, session }: { opened: OpenTool | null; session: string }
   const remoteChosen = useSignal<ReadonlySet<string>>(new Set());
   const localChosen = useSignal<ReadonlySet<string>>(new Set());
   const collision = useSignal<Collision | null>(null);
+  const resumed = useSignal<KeptSync | null>(null);
 
   useEffect(() => {
     remote.connect(opened);
@@ -99,23 +100,22 @@ function Files({ opened, session }: { opened: OpenTool | null; session: string }
 
   type Sources = () => Iterable<Source>;
   /** @param before the job, if another tab has left it; a new one is kept. */
-  const add = (title: string, overwrite: boolean, order: Order, chosen?: Sources, before?: KeptJob): void => {
+  const add = (title: string, overwrite: boolean, order: CopyOrder, chosen?: Sources, before?: KeptJob): void => {
     const common = { session, workshop, title, overwrite, ...(before === undefined ? {} : { since: before.at }) };
     const job = jobs.add(workOf(order, common, chosen));
-    void (before === undefined ? kept.keep(title, overwrite, order) : Promise.resolve(before.id)).then((id) => {
-      job.isOver.subscribe((isOver) => {
-        if (isOver) void kept.forget(id);
-      });
-    });
+    void kept.keepUntil(job.isOver, title, overwrite, order, before);
   };
   /** Begins at once, or asks first what to do with `count` things that are there already. */
-  const begin = (count: number, title: string, order: Order, chosen?: Sources): void => {
+  const begin = (count: number, title: string, order: CopyOrder, chosen?: Sources): void => {
     if (count === 0) add(title, false, order, chosen);
     else collision.value = { count, begin: (overwrite) => add(title, overwrite, order, chosen) };
   };
   const takeUp = async (job: KeptJob, chosen?: Sources): Promise<void> => {
-    if (!(await isAllowed(job.order)) || !(await kept.takeOver(job.id))) return;
-    add(job.title, job.overwrite, job.order, chosen, job);
+    const { order } = job;
+    if (!(await isAllowed(order))) return;
+    // Looked at again and shown first; it stays among what was left until it is run.
+    if (order.kind === "sync") resumed.value = { ...job, order };
+    else if (await kept.takeOver(job.id)) add(job.title, job.overwrite, order, chosen, job);
   };
   const titleOf = (names: readonly string[]): string =>
     names.length === 1 ? (names[0] ?? "") : counted("things", names.length);
@@ -176,7 +176,16 @@ function Files({ opened, session }: { opened: OpenTool | null; session: string }
           onDropped={fetchChosen}
         />
       </div>
-      <SyncBar session={session} workshop={workshop} opened={opened} remote={remote} local={local} jobs={jobs} />
+      <SyncBar
+        session={session}
+        workshop={workshop}
+        opened={opened}
+        remote={remote}
+        local={local}
+        jobs={jobs}
+        kept={kept}
+        resumed={resumed}
+      />
       <JobList jobs={jobs} isConnected={opened !== null} />
       <KeptJobList kept={kept} onResume={(job, chosen) => void takeUp(job, chosen)} />
       {collision.value !== null && (

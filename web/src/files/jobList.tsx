@@ -17,7 +17,8 @@ const STATES: Readonly<Record<JobState, PlainKey>> = {
   cancelled: "job_cancelled",
 };
 
-const WAYS = {
+/** Which way a job goes: how it is drawn and called. */
+export const WAYS = {
   up: { icon: ArrowUpFromLine, word: "job_up" },
   down: { icon: ArrowDownToLine, word: "job_down" },
   both: { icon: ArrowLeftRight, word: "job_both" },

@@ -1,11 +1,13 @@
 /** Jobs that a closed tab has left: to be taken up, or forgotten. */
-import { ArrowDownToLine, ArrowUpFromLine, CircleX, FolderInput, Play, Upload } from "lucide-preact";
+import { CircleX, FolderInput, Play, Upload } from "lucide-preact";
 import { t } from "../i18n/text";
 import { clean } from "../text/clean";
 import { Icon } from "../ui/icon";
+import { WAYS } from "./jobList";
 import type { KeptJob, KeptJobs } from "./keptJobs";
 import type { Source } from "./localFiles";
 import { ChosenFiles } from "./localPane";
+import { directionOf } from "./orders";
 import { BarButton } from "./remotePane";
 
 interface KeptJobListProps {
@@ -42,13 +44,15 @@ function KeptLine({
 }) {
   const { order } = job;
   const mustChoose = order.kind === "send" && order.from === null;
+  const { icon, word } = WAYS[directionOf(order)];
+  const hint = mustChoose ? "job_choose_again" : order.kind === "sync" ? "job_left_sync" : "job_left_hint";
   const choose = (sources: readonly Source[]): void => onResume(job, () => sources);
   return (
     <li class="job">
       <div class="job-line">
-        <Icon as={order.kind === "fetch" ? ArrowDownToLine : ArrowUpFromLine} size={18} />
+        <Icon as={icon} size={18} />
         <span class="job-title">
-          <span class="unseen">{t(order.kind === "fetch" ? "job_down" : "job_up")}: </span>
+          <span class="unseen">{t(word)}: </span>
           {clean(job.title, 120)}
         </span>
         {mustChoose ? (
@@ -61,7 +65,7 @@ function KeptLine({
         )}
         <BarButton icon={CircleX} label={t("job_discard")} onPress={onForget} />
       </div>
-      <p class="hint">{t(mustChoose ? "job_choose_again" : "job_left_hint")}</p>
+      <p class="hint">{t(hint)}</p>
     </li>
   );
 }

@@ -6,7 +6,7 @@
  * A tab holds a lock for each of its jobs, which ends with the tab, however it ends. So a job that nobody holds is one that
  * was left.
  */
-import { signal } from "@preact/signals";
+import { signal, type ReadonlySignal } from "@preact/signals";
 import { OneStore } from "../keeping/database";
 import type { Order } from "./orders";
 
@@ -54,12 +54,21 @@ export class KeptJobs {
     return isOurs;
   }
 
+  /** Keeps a job as long as it is not over; `before` is what another tab has left of it. */
+  async keepUntil(isOver: ReadonlySignal<boolean>, title: string, overwrite: boolean, order: Order, before?: KeptJob): Promise<void> {
+    const id = before?.id ?? (await this.keep(title, overwrite, order));
+    isOver.subscribe((over) => {
+      if (over) void this.forget(id);
+    });
+  }
+
   /** Looks for jobs that were left. */
   async look(): Promise<void> {
     try {
       const kept = ((await JOBS.ask("readonly", (store) => store.getAll())) as KeptJob[]).filter((each) => this.#isMine(each));
       const held = await heldLocks();
-      this.left.value = kept.filter(({ id }) => !held.has(lockOf(id))).slice(-MAX_KEPT);
+      const left = kept.filter(({ id }) => !held.has(lockOf(id)));
+      this.left.value = left.sort((a, b) => a.at - b.at).slice(-MAX_KEPT);
     } catch {
       // Nothing is kept here.
     }

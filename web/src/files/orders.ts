@@ -1,6 +1,7 @@
 /** What a job was asked to do: as much as another tab needs to do the rest. Plain values and handles, no functions. */
 import { entriesBelow, type Source } from "./localFiles";
 import type { Name } from "./paths";
+import { directionOfMode, type Before } from "./sync/dryRun";
 import type { Workshop } from "./transfers";
 import { fetching, sending, type Wanted } from "./works";
 import type { Work } from "./jobs";
@@ -20,7 +21,22 @@ export interface SendOrder {
   readonly from: { readonly folder: FileSystemDirectoryHandle; readonly names: readonly string[] } | null;
 }
 
-export type Order = FetchOrder | SendOrder;
+/** Synchronising or replicating. What is to be done is found out by looking again, and shown before it is. */
+export interface SyncOrder extends Before {
+  readonly kind: "sync";
+  readonly folder: FileSystemDirectoryHandle;
+  /** The folder on the computer. */
+  readonly top: Name;
+}
+
+export type CopyOrder = FetchOrder | SendOrder;
+export type Order = CopyOrder | SyncOrder;
+
+/** Which way things go. */
+export function directionOf(order: Order): Work["direction"] {
+  if (order.kind !== "sync") return order.kind === "fetch" ? "down" : "up";
+  return directionOfMode(order.mode);
+}
 
 interface Common {
   readonly session: string;
@@ -31,7 +47,7 @@ interface Common {
 }
 
 /** @param chosen the files of a `SendOrder` without a folder. */
-export function workOf(order: Order, common: Common, chosen: () => Iterable<Source> = () => []): Work {
+export function workOf(order: CopyOrder, common: Common, chosen: () => Iterable<Source> = () => []): Work {
   if (order.kind === "fetch") return fetching(common, order.wanted, order.folder);
   const { from } = order;
   const sources = from === null ? chosen : () => entriesBelow(from.folder, from.names);
@@ -44,9 +60,9 @@ interface Permitting {
 
 /** Asks the person, in another tab than the one where the folder was opened, whether the page may use it. */
 export async function isAllowed(order: Order): Promise<boolean> {
-  const folder = order.kind === "fetch" ? order.folder : (order.from?.folder ?? null);
+  const folder = order.kind === "send" ? (order.from?.folder ?? null) : order.folder;
   if (folder === null) return true;
-  const mode = order.kind === "fetch" ? "readwrite" : "read";
+  const mode = order.kind === "send" ? "read" : "readwrite";
   try {
     return (await (folder as unknown as Permitting).requestPermission({ mode })) === "granted";
   } catch {

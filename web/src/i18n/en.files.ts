@@ -67,6 +67,7 @@ export const files = {
   jobs_tidy: "Clear what is over",
   jobs_left: "Left from a tab that was closed",
   job_left_hint: "What has arrived already is not copied again.",
+  job_left_sync: "It looks at both folders again, and shows what is left to do before it does it.",
   job_choose_again: "The files must be chosen again; what is there already is not sent again.",
   job_discard: "Forget this job",
   job_up: "To the computer",

@@ -69,6 +69,7 @@ export const files: Readonly<Record<keyof typeof en, string>> = {
   jobs_tidy: "Quitar lo terminado",
   jobs_left: "Pendientes de una pestaña cerrada",
   job_left_hint: "Lo que ya llegó no se copia otra vez.",
+  job_left_sync: "Vuelve a mirar las dos carpetas y muestra lo que queda por hacer antes de hacerlo.",
   job_choose_again: "Hay que elegir los archivos otra vez; lo que ya está no se envía de nuevo.",
   job_discard: "Olvidar esta copia",
   job_up: "Al equipo",

@@ -65,6 +65,21 @@ describe("a dry run", () => {
     expect(run.work().work).toMatchObject({ direction: "both", title: "Synchronise top and mine", overwrite: true });
   });
 
+  test("that another tab has left offers what was chosen again, where that still makes sense", async () => {
+    const first = await looked();
+    first.choose("differs", "both");
+    first.choose("kinds", "local");
+    first.wishes.value = { takesHidden: false, byContent: false };
+    const { wanted } = first;
+    host.things.delete("/top/differs");
+    host.put("differs/in", "now a folder", 3);
+    const again = new DryRun({ session: "s", folder: folder.handle, top: "/top", workshop }, false, { ...wanted, choices: [...wanted.choices, ["gone", "local"]] });
+    expect([again.wishes.value, again.mode.value]).toEqual([first.wishes.value, "both"]);
+    await again.look(open);
+    expect([...again.choices.value]).toEqual([["kinds", "local"]]);
+    expect([again.both.value, told(again)[0]]).toEqual([[], "folder remote kinds"]);
+  });
+
   test("of a replica has no conflicts, and its direction can be turned", async () => {
     const run = await looked(true);
     expect(told(run)).toEqual(["delete local mine", "folder local theirs", "copy local differs", "copy local kinds", "copy local theirs/a"]);

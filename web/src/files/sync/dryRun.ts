@@ -25,6 +25,13 @@ export type Phase =
   | { readonly kind: "failed"; readonly why: PlainKey }
   | { readonly kind: "plan"; readonly seen: Seen; readonly memory: Memory; readonly local: LocalSide };
 
+/** How somebody wanted it before: in another tab, which was closed in the middle. */
+export interface Before {
+  readonly mode: Mode;
+  readonly wishes: Wishes;
+  readonly choices: readonly (readonly [string, Choice])[];
+}
+
 /** Where a dry run looks. */
 export interface Place {
   readonly session: string;
@@ -47,11 +54,21 @@ export class DryRun {
   readonly isTooMuch = computed(() => this.chosen.value.length + this.both.value.length > MAX_TASKS);
   #stop: AbortController | null = null;
 
+  /** @param before as it was wanted before; then the choices are offered again for what is still a conflict. */
   constructor(
     readonly place: Place,
     isMirror: boolean,
+    readonly before: Before | null = null,
   ) {
     if (isMirror) this.mode.value = "toLocal";
+    if (before === null) return;
+    this.mode.value = before.mode;
+    this.wishes.value = before.wishes;
+  }
+
+  /** How it is wanted now. */
+  get wanted(): Before {
+    return { mode: this.mode.peek(), wishes: this.wishes.peek(), choices: [...this.choices.peek()] };
   }
 
   /** Looks at both folders; ends in a plan, in a failure, or, when it is cancelled, where it began. */
@@ -71,7 +88,9 @@ export class DryRun {
       };
       const remote = new RemoteSide(new FilesClient(requests), top);
       const seen = await look(local, remote, this.wishes.peek(), workshop, throttled(onProgress), stop.signal);
-      if (!stop.signal.aborted) this.phase.value = { kind: "plan", seen, memory, local };
+      if (stop.signal.aborted) return;
+      this.phase.value = { kind: "plan", seen, memory, local };
+      this.#chooseAsBefore();
     } catch (error) {
       if (!stop.signal.aborted) this.phase.value = { kind: "failed", why: sentenceOfProblem(error) };
     } finally {
@@ -128,8 +147,17 @@ export class DryRun {
     });
     const names = { here: folder.name || t("pane_local"), there: shownName(nameOf(top)) || "/" };
     const title = mode === "both" ? t("sync_job", names) : t(mode === "toRemote" ? "sync_job_to" : "sync_job_from", names);
-    const direction = mode === "both" ? "both" : mode === "toRemote" ? "up" : "down";
-    return { work: { direction, title, overwrite: true, tasks: (client) => run.tasks(client) }, run };
+    return { work: { direction: directionOfMode(mode), title, overwrite: true, tasks: (client) => run.tasks(client) }, run };
+  }
+
+  #chooseAsBefore(): void {
+    const before = new Map(this.before?.choices);
+    const choices = new Map<string, Choice>();
+    for (const action of this.planned.peek()) {
+      const choice = before.get(action.path);
+      if (action.deed === "conflict" && choice !== undefined && this.choicesFor(action).includes(choice)) choices.set(action.path, choice);
+    }
+    this.choices.value = choices;
   }
 
   #isBoth({ deed, path }: Action): boolean {
@@ -150,6 +178,10 @@ export class DryRun {
     };
     return twoWay(seen.local, seen.remote, memory.known, prefer, unknown);
   }
+}
+
+export function directionOfMode(mode: Mode): Work["direction"] {
+  return mode === "both" ? "both" : mode === "toRemote" ? "up" : "down";
 }
 
 /** Milliseconds between two drawings of how far it is. */

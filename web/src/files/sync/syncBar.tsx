@@ -1,18 +1,26 @@
 /** The buttons of synchronising and replicating, and the dialogs behind them. */
-import { effect, useSignal } from "@preact/signals";
+import { effect, useSignal, type Signal } from "@preact/signals";
 import { FolderSync, Folders } from "lucide-preact";
+import { useEffect } from "preact/hooks";
 import { counted, t } from "../../i18n/text";
 import type { OpenTool } from "../../tools/connection";
 import { Button } from "../../ui/buttons";
 import type { Jobs } from "../jobs";
+import type { KeptJob, KeptJobs } from "../keptJobs";
 import type { LocalFolder } from "../localFolder";
 import { canOpenFolders } from "../localFiles";
+import type { SyncOrder } from "../orders";
 import type { RemoteFolder } from "../remoteFolder";
 import type { Workshop } from "../transfers";
 import { DryRun } from "./dryRun";
 import { ResultsDialog } from "./resultsDialog";
 import type { SyncRun } from "./run";
 import { SyncDialog } from "./syncDialog";
+
+/** A job of synchronising or replicating that another tab has left. */
+export interface KeptSync extends KeptJob {
+  readonly order: SyncOrder;
+}
 
 interface SyncBarProps {
   session: string;
@@ -21,9 +29,12 @@ interface SyncBarProps {
   remote: RemoteFolder;
   local: LocalFolder;
   jobs: Jobs;
+  kept: KeptJobs;
+  /** A job that another tab has left, to be looked at again. */
+  resumed: Signal<KeptSync | null>;
 }
 
-export function SyncBar({ session, workshop, opened, remote, local, jobs }: SyncBarProps) {
+export function SyncBar({ session, workshop, opened, remote, local, jobs, kept, resumed }: SyncBarProps) {
   const dryRun = useSignal<DryRun | null>(null);
   const results = useSignal<SyncRun | null>(null);
   const folder = local.current;
@@ -33,14 +44,31 @@ export function SyncBar({ session, workshop, opened, remote, local, jobs }: Sync
   const begin = (isMirror: boolean): void => {
     if (folder !== null && top !== null) dryRun.value = new DryRun({ session, folder, top, workshop }, isMirror);
   };
+  const again = resumed.value;
+  useEffect(() => {
+    if (again === null) return;
+    const { folder, top } = again.order;
+    const planned = new DryRun({ session, folder, top, workshop }, again.order.mode !== "both", again.order);
+    dryRun.value = planned;
+    if (opened !== null) void planned.look(() => opened.openStream("files"));
+  }, [again]);
+  const close = (): void => {
+    dryRun.value = null;
+    resumed.value = null;
+  };
   const run = (planned: DryRun): void => {
+    const before = planned.before === null ? null : resumed.peek();
     const { work, run: doing } = planned.work();
     const conflicts = planned.planned.peek().filter(({ deed }) => deed === "conflict").length - decided(planned);
     const job = jobs.add({ ...work, more: { summary: () => summaryOf(doing, conflicts), open: () => (results.value = doing) } });
     effect(() => {
       if (job.isOver.value) void doing.remember().catch(() => undefined); // what differs is a conflict the next time
     });
-    dryRun.value = null;
+    const { folder, top } = planned.place;
+    const order = { kind: "sync", folder, top, ...planned.wanted } as const;
+    void kept.keepUntil(job.isOver, work.title, true, order);
+    if (before !== null) void kept.takeOver(before.id).then((isOurs) => (isOurs ? kept.forget(before.id) : undefined));
+    close();
   };
   return (
     <section class="row sync-bar" aria-label={t("sync_bar")}>
@@ -58,7 +86,7 @@ export function SyncBar({ session, workshop, opened, remote, local, jobs }: Sync
           onRun={run}
           onClose={() => {
             dryRun.value?.cancel();
-            dryRun.value = null;
+            close();
           }}
         />
       )}
