@@ -22,7 +22,7 @@ from relay.texts import mark
 
 router = APIRouter(prefix="/api/v1", tags=["company"])
 
-NO_LOGO = mark("This is not a PNG, JPEG or WebP picture of at most 64 KiB and 2000 pixels a side.")
+NO_LOGO = mark("This is not a PNG picture, not interlaced, of at most 64 KiB and 1024 pixels a side.")
 
 Reader = Annotated[Caller, Depends(Allowed(Permission.READ_PEOPLE))]
 Manager = Annotated[Caller, Depends(Allowed(Permission.MANAGE_COMPANY))]
@@ -53,7 +53,7 @@ async def get_logo(request: Request, context: Context, caller: Reader) -> Respon
 @router.put("/company/logo", status_code=204, responses=answers(400, 401, 403, 415, 422))
 async def set_logo(body: SetLogo, context: Context, caller: Manager) -> None:
     """Set or replace the logo that customers see on the deployment page and in mails."""
-    if not is_logo(body.media_type, body.file):
+    if not is_logo(body.file):
         raise wrong_field("image", NO_LOGO, language=caller.language)
     await context.accounts.brand.set_logo(caller.technician, Logo(body.media_type, body.file))
 

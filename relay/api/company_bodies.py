@@ -78,9 +78,9 @@ class ChangeCompany(Incoming):
 
 
 class SetLogo(Incoming):
-    """A picture: at most 64 KiB and 2000 pixels a side."""
+    """A picture: a PNG, not interlaced, at most 64 KiB and 1024 pixels a side."""
 
-    media_type: Literal["image/png", "image/jpeg", "image/webp"]
+    media_type: Literal["image/png"]
     image: Image
 
     @property

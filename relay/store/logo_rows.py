@@ -14,7 +14,7 @@ class Logo:
     """A company's picture.
 
     Attributes:
-        media_type: ``image/png``, ``image/jpeg`` or ``image/webp``; checked before it is stored.
+        media_type: ``image/png``; of earlier versions ``image/jpeg`` and ``image/webp`` too.
         image: the file.
     """
 

@@ -11,7 +11,7 @@ import trio
 from relay.people import Technician, TechnicianRole
 from relay.protocol.links import encode_base64url
 from tests.api.conftest import INVITE, World, assert_problem
-from tests.api.test_images import HTML, NOT_PICTURES, SVG, jpeg, png
+from tests.api.test_images import HTML, NOT_PICTURES, SVG, png
 
 LOGO = png(64, 32)
 
@@ -201,9 +201,9 @@ async def test_a_logo_comes_and_goes(world: World, owner: httpx.AsyncClient) -> 
     for known in (etag, f'"x", W/{etag}'):
         same = await owner.get("/api/v1/company/logo", headers={"If-None-Match": known})
         assert (same.status_code, same.content) == (304, b"")
-    assert (await owner.put("/api/v1/company/logo", json=logo(jpeg(10, 10), "image/jpeg"))).status_code == 204
+    assert (await owner.put("/api/v1/company/logo", json=logo(png(10, 10)))).status_code == 204
     other = await owner.get("/api/v1/company/logo", headers={"If-None-Match": etag})
-    assert (other.status_code, other.headers["content-type"]) == (200, "image/jpeg")
+    assert (other.status_code, other.content) == (200, png(10, 10))
     for _ in range(2):
         assert (await owner.request("DELETE", "/api/v1/company/logo", json={})).status_code == 204
     assert_problem(await owner.get("/api/v1/company/logo"), 404)
@@ -215,7 +215,7 @@ async def test_a_logo_comes_and_goes(world: World, owner: httpx.AsyncClient) -> 
     ]
 
 
-NOT_SMALL_PNGS = [*NOT_PICTURES, jpeg(10, 10), png(5000, 5000), LOGO + bytes(65536)]
+NOT_SMALL_PNGS = [*NOT_PICTURES, png(5000, 5000), LOGO + bytes(65536)]
 
 
 @pytest.mark.parametrize("image", NOT_SMALL_PNGS, ids=range(len(NOT_SMALL_PNGS)))
@@ -226,7 +226,7 @@ async def test_what_is_no_small_png_is_refused(owner: httpx.AsyncClient, image: 
     assert (await owner.get("/api/v1/company")).json()["company"]["has_logo"] is False
 
 
-@pytest.mark.parametrize("kind", ["image/svg+xml", "text/html", ""])
+@pytest.mark.parametrize("kind", ["image/jpeg", "image/webp", "image/svg+xml", "text/html", ""])
 async def test_other_types_are_refused(owner: httpx.AsyncClient, kind: str) -> None:
     for image in (SVG, HTML, LOGO):
         assert_problem(await owner.put("/api/v1/company/logo", json=logo(image, kind)), 422)

@@ -1,4 +1,4 @@
-/** Makes a logo of any picture: small enough for mails and pages, and without whatever else the file carried. */
+/** Makes a logo of any picture, a PNG, which is all that customers' windows read: small enough for mails and pages, and without whatever else the file carried. */
 
 /** The relay's limit for the bytes of a logo. */
 export const MAX_LOGO_BYTES = 64 * 1024;
@@ -12,7 +12,7 @@ const SCALES = [1, 0.75, 0.5, 0.35, 0.25] as const;
 export class NotAPicture extends Error {}
 
 export interface Logo {
-  readonly mediaType: "image/png" | "image/webp" | "image/jpeg";
+  readonly mediaType: "image/png";
   readonly blob: Blob;
 }
 
