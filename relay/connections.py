@@ -47,7 +47,7 @@ from relay.protocol.upgrade import UpgradeError, check_server_request, server_re
 from relay.protocol.websocket import WebSocketCodec
 from relay.session_rules import SessionRules
 from relay.sessions import Session, SessionId, SessionState, granted_kinds
-from relay.transport import Transport
+from relay.transport import Transport, open_first_looks
 from relay.tunnel import TrafficCounter, Tunnel, Viewer, closing_notice
 from relay.withdrawn import Withdrawn
 
@@ -220,15 +220,16 @@ class TunnelServer:
 
         Connections are served only while this runs.
         """
-        async with trio.open_nursery() as senders:
-            self._relaying = Relaying(senders)
-            task_status.started()
-            while True:
-                await trio.sleep(self._settings.housekeeping_interval)
-                now = trio.current_time()
-                for peer in list(self._connections):
-                    peer.check_health(now)
-                self._counter.publish(self._metrics)
+        with open_first_looks():
+            async with trio.open_nursery() as senders:
+                self._relaying = Relaying(senders)
+                task_status.started()
+                while True:
+                    await trio.sleep(self._settings.housekeeping_interval)
+                    now = trio.current_time()
+                    for peer in list(self._connections):
+                        peer.check_health(now)
+                    self._counter.publish(self._metrics)
 
     def statistics(self) -> TunnelServerStatistics:
         """Counts as of now."""

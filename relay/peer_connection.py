@@ -112,6 +112,8 @@ class PeerConnection:
         "_codec",
         "_drained",
         "_events",
+        "_failure",
+        "_forward",
         "_is_running",
         "_last_heard",
         "_last_progress",
@@ -143,6 +145,8 @@ class PeerConnection:
         self._relaying = relaying
         # The receiver's.
         self._events: list[object] = []
+        self._forward: Callable[[Run], None] | None = None
+        self._failure: Exception | None = None
         self._last_heard = trio.current_time()
         # The sender's, whichever task that is: `_batch` is what the socket did not take of the last try.
         self._queue = OutboundQueue()
@@ -377,16 +381,21 @@ class PeerConnection:
         """
         self._receiving = trio.CancelScope()  # `receive_first` has used up the last one
         self._is_running = True
+        self._forward = forward
+        self._transport.look_first(self._look)
         try:
             self._wake_sender()
             with self._receiving:
                 try:
                     while self._closing is None:
+                        if self._failure is not None:
+                            raise self._failure
                         if self._events:
                             await self._handle_events(receive, forward)
                         else:
                             await self._transport.wait_to_receive()
-                            self._receive_now(forward)
+                            if self._failure is None and not self._events:
+                                self._receive_now(forward)
                 except PeerGone:
                     self._give_up()
                 except ProtocolError as exc:
@@ -397,6 +406,8 @@ class PeerConnection:
                     await self._drained.wait()
         finally:
             self._is_running = False
+            self._forward = self._failure = None
+            self._transport.look_first(None)
             if self._sending is not None:
                 self._sending.cancel()
         if self._closing is None:
@@ -463,10 +474,28 @@ class PeerConnection:
             # The click of a mouse while nothing else goes on: every step here is one that is felt (cold code,
             # measured with `./dev bench latency`), so that there is no turn to collect its consequences.
             forward(events[0])
-        else:
+        elif (
+            len(events) != 1 or type(events[0]) is not Pong
+        ):  # of an idle host, to whom nothing is to be said
             self._events += events
         self._transport.expect(self._codec.missing_bytes)
         self._last_heard = trio.current_time()
+
+    def _look(self) -> bool:
+        """The first look at what has come (`relay.transport.first_looks`): True if `run` can wait on."""
+        if (
+            self._sending is not None
+            or self._events
+            or self._failure is not None
+            or self._closing is not None
+        ):
+            return False
+        try:
+            self._receive_now(self._forward)
+        except Exception as exc:  # whatever it is, it is for the task whose connection this is
+            self._failure = exc
+            return False
+        return not self._events and self._closing is None and self._transport.is_drained
 
     def _handle_control_event(self, event: object) -> None:
         match event:

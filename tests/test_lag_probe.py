@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 import trio
 
-from tests.helpers.lag_probe import LagProbe, LagReport
+from relay.transport import open_first_looks
+from tests.helpers.lag_probe import FIRST_LOOKS, LagProbe, LagReport
+from tests.helpers.transports import open_socket_transports
 
 pytestmark = pytest.mark.slow
 
@@ -88,6 +90,30 @@ async def test_a_step_that_computes_is_found() -> None:
     found = await probed(work)
     assert found.longest[0].held > MOST
     assert found.blocking == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="first looks are taken on Linux only")
+async def test_a_first_look_that_computes_is_found_and_waiting_is_not() -> None:
+    one, other = await open_socket_transports()
+
+    def look() -> bool:
+        spin(0.05)
+        return False
+
+    async def work() -> None:
+        with trio.move_on_after(0.1):
+            await one.receive_some()  # nothing comes: it waits
+        one.look_first(look)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(one.receive_some)
+            await trio.sleep(0.05)
+            await other.send_all(b"look")
+
+    with open_first_looks():
+        found = await probed(work)
+    assert [step.task for step in found.longest if step.held > MOST] == [FIRST_LOOKS]
+    for end in (one, other):
+        end.abort()
 
 
 async def test_steps_that_are_short_are_not_found_however_busy_the_machine_is() -> None:

@@ -6,6 +6,7 @@ of every ordinary ending in one way: `PeerGone`.
 
 from relay.transport.accepting import Accepted, Acceptor
 from relay.transport.base import RECEIVE_BYTES, Chunk, Transport
+from relay.transport.first_looks import open_first_looks
 from relay.transport.memory import MEMORY_BYTES, MemoryTransport, memory_transport_pair
 from relay.transport.sockets import UNSENT_BYTES, SocketTransport
 from relay.transport.tls import TlsTransport
@@ -22,4 +23,5 @@ __all__ = [
     "TlsTransport",
     "Transport",
     "memory_transport_pair",
+    "open_first_looks",
 ]

@@ -2,7 +2,7 @@
 
 import ssl
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 import trio
@@ -154,6 +154,19 @@ class Transport(ABC):
         `wait_to_receive` may then return later than at the first byte, but never later than when all of them
         have come, or the end.
         """
+
+    def look_first(self, look: Callable[[], bool] | None) -> None:  # noqa: B027 - a hint as well
+        """Asks that `look` be called while a task is in `wait_to_receive`, before that returns.
+
+        Args:
+            look: may call `receive_now`, and says whether the task can wait on; neither awaits nor raises. It
+                must say False while anybody waits to send, and unless `is_drained`. None: no look any more.
+        """
+
+    @property
+    def is_drained(self) -> bool:
+        """True if the last `receive_now` left nothing: `wait_to_receive` will return when more comes."""
+        return False
 
     def unread(self, data: bytes) -> None:
         """Puts bytes back: they are received first. For a reader that read past a request's end."""

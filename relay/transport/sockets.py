@@ -16,6 +16,7 @@ from relay.transport.base import (
     join_small,
     peer_gone,
 )
+from relay.transport.first_looks import Look, first_looks
 
 UNSENT_BYTES = 65536
 """What the kernel may hold unsent (TCP_NOTSENT_LOWAT), so that a mouse click never waits behind a file; at
@@ -50,7 +51,7 @@ class KernelTransport(Transport):
         PeerGone: the socket is no longer connected; it is closed then.
     """
 
-    __slots__ = ("_is_drained", "_least", "_sock")
+    __slots__ = ("_is_drained", "_least", "_look", "_looks", "_sock")
 
     def __init__(
         self, sock: socket.socket, *, is_tls: bool, peer_address: tuple[str, int] | None = None
@@ -68,6 +69,8 @@ class KernelTransport(Transport):
         # The receiver's: the last read left nothing, so that the next would only find out by failing.
         self._is_drained = False
         self._least = 1  # bytes that wake it
+        self._look: Look | None = None
+        self._looks: dict[int, Look] | None = None
 
     def local_address(self) -> tuple[str, int] | None:
         try:
@@ -89,6 +92,24 @@ class KernelTransport(Transport):
             with suppress(OSError):  # it is a hint: not every platform can, and the connection may be lost
                 self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, least)
                 self._least = least
+
+    @property
+    def is_drained(self) -> bool:
+        return self._is_drained
+
+    def look_first(self, look: Look | None) -> None:
+        self._withdraw_look()
+        self._look = look
+        self._looks = first_looks()
+
+    def _offer_look(self) -> None:
+        """While the receiver waits for this socket to be readable, and only then."""
+        if self._look is not None and self._looks is not None:
+            self._looks[self._sock.fileno()] = self._look
+
+    def _withdraw_look(self) -> None:
+        if self._looks is not None:
+            self._looks.pop(self._sock.fileno(), None)
 
     def _held_back_bytes(self) -> int:
         """Bytes that the kernel may have handed over already of what is still expected."""
@@ -134,6 +155,7 @@ class KernelTransport(Transport):
 
     def _close_now(self) -> None:
         if self._sock.fileno() >= 0:
+            self._withdraw_look()  # the next socket may get the same descriptor
             trio.lowlevel.notify_closing(self._sock)
             self._sock.close()
 
@@ -176,12 +198,14 @@ class SocketTransport(KernelTransport):
         # What an idle connection waits in. The same as the other way, with three coroutines less to go back
         # through when it wakes.
         self._is_receiving = True
+        self._offer_look()
         try:
             await trio.lowlevel.wait_readable(self._sock)
         except CONNECTION_ERRORS as error:
             raise peer_gone(error) from error
         finally:
             self._is_receiving = False
+            self._withdraw_look()
 
     def receive_now(self, buffer: memoryview) -> int | None:
         if self._is_closed or self._already_read:

@@ -151,15 +151,24 @@ class TlsTransport(KernelTransport):
             raise self._ending
         return 0
 
+    @property
+    def is_drained(self) -> bool:
+        return self._is_drained and self._ending is None and self._wanted_by_read is self._readable
+
     def _held_back_bytes(self) -> int:
         # OpenSSL may have the beginning of the next record, up to all but its last byte.
         return _RECORD_BYTES + _RECORD_OVERHEAD
 
     async def _wait_to_receive(self) -> None:
-        if self._is_drained and self._ending is None:
-            await self._wanted_by_read.wait()
-        else:
+        if not self._is_drained or self._ending is not None:
             await trio.lowlevel.checkpoint()
+            return
+        if self._wanted_by_read is self._readable:
+            self._offer_look()
+        try:
+            await self._wanted_by_read.wait()
+        finally:
+            self._withdraw_look()
 
     async def _wait_readable(self) -> None:
         await self._readable.wait()

@@ -1,6 +1,7 @@
 """Finds whatever holds an event loop: computing too long between two awaits, or a call that blocks.
 
-A trio instrument that looks at its thread before and after every step of every task. What a step *held* is
+A trio instrument that looks at its thread before and after every step of every task, and before and after
+the event loop waits (it takes first looks then). What a step *held* is
 
     the CPU time of the thread + the time that it slept in the kernel
 
@@ -22,6 +23,7 @@ import resource
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final, NamedTuple, Self
@@ -52,10 +54,13 @@ FORGIVEN: Final = 0.005
 
 MAX_KEPT: Final = 20
 
+FIRST_LOOKS: Final = "first looks"
+"""Stands for a task's name: what the event loop computes while it waits (`relay.transport.first_looks`)."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """One step of a task: from one await that waited to the next.
+    """One step of a task, from one await that waited to the next; or the first looks of one wait.
 
     Attributes:
         task: the task's name.
@@ -148,17 +153,30 @@ class LagProbe(trio.abc.Instrument):
 
     def after_task_step(self, task: trio.lowlevel.Task) -> None:
         """A step ended (trio calls this)."""
+        self._note(lambda: _where(task))
+
+    def before_io_wait(self, timeout: float) -> None:
+        """The event loop begins to wait (trio calls this), and to take first looks."""
+        self._task = FIRST_LOOKS
+        self._began = self._usage()
+
+    def after_io_wait(self, timeout: float) -> None:
+        """It has waited (trio calls this), which is what it is for: only what it computed counts."""
+        self._note(lambda: "", may_sleep=True)
+
+    def _note(self, where: Callable[[], str], *, may_sleep: bool = False) -> None:
+        """Keep what began last, if it was long."""
         began, self._began = self._began, None
         if began is None:
             return
         ended = self._usage()
-        self._steps += 1
+        self._steps += not may_sleep
         passed, cpu = ended.passed - began.passed, ended.cpu - began.cpu
         step = Step(
-            task=task.name,
-            where=_where(task),
+            task=self._task,
+            where=where(),
             cpu=cpu,
-            slept=max(0.0, passed - cpu - (ended.delayed - began.delayed)),
+            slept=0.0 if may_sleep else max(0.0, passed - cpu - (ended.delayed - began.delayed)),
             passed=passed,
             naps=ended.naps - began.naps,
         )
