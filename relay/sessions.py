@@ -8,7 +8,7 @@ records are immutable: `advance` and its siblings return the next one.
         ^----host drops--------'
     prepared, waiting --lapsed, guessed out--> ended
     prepared, waiting, active --technician, customer, suspended--> ended
-    active --deadline--> ended --removal receipt--> ended (removal confirmed)
+    active --deadline--> ended --removal receipt--> ended (removal confirmed, at most but for its last files)
 """
 
 from collections.abc import Callable, Mapping
@@ -29,8 +29,9 @@ from relay.protocol.refusals import Refusal
 
 SessionId = NewType("SessionId", str)
 
-Removal: TypeAlias = Literal["none", "pending", "confirmed"]
-"""Of the host: none was ever there; it should be going; it signed that it is gone."""
+Removal: TypeAlias = Literal["none", "pending", "all_but_last", "confirmed"]
+"""Of the host: none was ever there; it should be going; it signed that all is gone but what the program that
+said so ran from, which goes when that has ended; it signed that all is gone."""
 
 Access: TypeAlias = Literal["owner", "full", "view", "read"]
 """What somebody may do with a session: everything; connect; connect and only watch; know of it."""
@@ -68,6 +69,7 @@ class Event(Enum):
     COMPANY_SUSPENDED = "company_suspended"
     EXPIRED = "expired"
     REMOVAL_CONFIRMED = "removal_confirmed"
+    REMOVAL_ALL_BUT_LAST = "removal_all_but_last"
 
 
 TRANSITIONS: Final[Mapping[tuple[SessionState, Event], SessionState]] = MappingProxyType(
@@ -90,6 +92,7 @@ TRANSITIONS: Final[Mapping[tuple[SessionState, Event], SessionState]] = MappingP
         (SessionState.ACTIVE, Event.COMPANY_SUSPENDED): SessionState.ENDED,
         (SessionState.ACTIVE, Event.EXPIRED): SessionState.ENDED,
         (SessionState.ENDED, Event.REMOVAL_CONFIRMED): SessionState.ENDED,
+        (SessionState.ENDED, Event.REMOVAL_ALL_BUT_LAST): SessionState.ENDED,
     }
 )
 
@@ -291,6 +294,8 @@ def advance(session: Session, event: Event, now: datetime) -> Session:
             )
         case Event.REMOVAL_CONFIRMED:
             return replace(session, removal="confirmed")
+        case Event.REMOVAL_ALL_BUT_LAST:
+            return replace(session, removal="all_but_last")
     return replace(
         session,
         end_reason=END_REASONS[event],

@@ -112,7 +112,7 @@ class Session(Answer):
     Attributes:
         code: which of the session's security codes is current, 1 … 3.
         tries: how often that one was tried, 0 … 5.
-        removal: of the temporary host: none, pending or confirmed.
+        removal: of the temporary host: none, pending, all_but_last or confirmed.
     """
 
     id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]

@@ -26,7 +26,7 @@ waiting   activated                                                             
 prepared  lapsed guessed_out technician_ended customer_ended company_suspended   ended
 waiting   lapsed guessed_out technician_ended customer_ended company_suspended   ended
 active    expired technician_ended customer_ended company_suspended              ended
-ended     removal_confirmed                                                      ended
+ended     removal_confirmed removal_all_but_last                                 ended
 """
 ALLOWED = {
     (words[0], event): words[-1]
@@ -166,6 +166,8 @@ def test_receipt_confirms_the_removal_and_changes_nothing_else() -> None:
     ended = rules.advance(make_active(), Event.EXPIRED, NOW + 24 * HOUR)
     confirmed = rules.advance(ended, Event.REMOVAL_CONFIRMED, NOW + 25 * HOUR)
     assert confirmed == replace(ended, removal="confirmed")
+    nearly = rules.advance(ended, Event.REMOVAL_ALL_BUT_LAST, NOW + 25 * HOUR)
+    assert nearly == replace(ended, removal="all_but_last")
 
 
 @pytest.mark.parametrize(

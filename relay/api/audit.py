@@ -207,8 +207,9 @@ class ReceiptAnswer(BaseModel):
     active_seconds: float
     end_reason: str | None
     end_sentence: str | None
-    removal: Literal["none", "pending", "confirmed"] = Field(
-        description="Of the program from the customer's computer: it never came; not confirmed; confirmed."
+    removal: Literal["none", "pending", "all_but_last", "confirmed"] = Field(
+        description="Of the program from the customer's computer: it never came; not confirmed; confirmed "
+        "but for the files it ran from to say so, which go when it has ended; confirmed."
     )
     uses: list[ReceiptUse]
     acts: list[ReceiptAct]

@@ -139,7 +139,7 @@ class SessionBody(BaseModel):
     state: State
     end_reason: str | None = Field(examples=["expired"])
     end_sentence: str | None = Field(examples=["The session's time is over."])
-    removal: Literal["none", "pending", "confirmed"]
+    removal: Literal["none", "pending", "all_but_last", "confirmed"]
     customer_email: str
     note: str
     language: str

@@ -48,6 +48,8 @@ ACTS: Final = (
 )
 """What technicians can do that changes the computer, as hosts name it; whatever else one names is "other"."""
 OTHER_ACT: Final = "other"
+REMOVAL_ACTIONS: Final = ("removal_confirmed", "removal_all_but_last", "removal_incomplete")
+"""Rows of the log that have a signed receipt."""
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -96,7 +98,7 @@ def of_session(tx: Transaction, session_id: SessionId) -> Receipt | None:
 
 
 def _acts_of_session(tx: Transaction, session: Session) -> dict[str, int]:
-    row = audit_rows.last_of_actions(tx, session.id, ("removal_confirmed", "removal_incomplete"))
+    row = audit_rows.last_of_actions(tx, session.id, REMOVAL_ACTIONS)
     if row is None or session.host_key is None:
         return {}
     body, signature = (str(row.fields.get(name, "")) for name in ("receipt", "signature"))

@@ -4,7 +4,9 @@ All of it is asked for by strangers. The functions answer `relay.auth.refusal` f
 return it where something must stay done nevertheless (a spent ticket, a session found overdue).
 """
 
+from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Final
 
 from relay import sessions as rules
 from relay.auth import digest, is_same, refusal
@@ -17,6 +19,8 @@ from relay.protocol.refusals import Refusal
 from relay.sessions import Event, Session, SessionId, SessionState
 from relay.store import ticket_rows
 from relay.store.session_rows import SessionKey
+
+_INCOMPLETE: Final = "The host could not remove everything:"
 
 
 def join_host(
@@ -136,18 +140,24 @@ def take_receipt(ledger: Ledger, session_id: SessionId, body: bytes, signature: 
     receipt = verify_receipt(body, signature, host_key=session.host_key, session=session_id)
     acts = [f"{act}: {count}" for act, count in receipt.acts.items()]
     proof = {"receipt": body.hex(), "signature": signature.hex()}
+    # What an earlier receipt said of the same is old news; the log keeps it.
+    warnings = tuple(warning for warning in session.warnings if not warning.startswith(_INCOMPLETE))
+    session = replace(session, warnings=warnings)
     if receipt.left:
         ledger.audit(session, "removal_incomplete", actor="host", left=receipt.left, acts=acts, **proof)
-        sentence = "The host could not remove everything: " + ", ".join(receipt.left)
+        sentence = f"{_INCOMPLETE} {', '.join([*receipt.left, *receipt.going])}"
+        if receipt.again:
+            sentence += ". It tries again when the computer starts next."
         return ledger.keep(rules.warn(session, sentence))
     return ledger.happen(
         ledger.keep(session, {"credential_hash": None}),
-        Event.REMOVAL_CONFIRMED,
+        Event.REMOVAL_ALL_BUT_LAST if receipt.going else Event.REMOVAL_CONFIRMED,
         actor="host",
         reason=receipt.reason,
         removed=receipt.removed,
         acts=acts,
         **proof,
+        **({"going": receipt.going} if receipt.going else {}),
     )
 
 

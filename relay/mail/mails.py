@@ -19,7 +19,7 @@ from pydantic import TypeAdapter
 from relay.addresses import parse_address
 from relay.texts import LANGUAGES, mark
 
-Removal = Literal["none", "pending", "confirmed"]
+Removal = Literal["none", "pending", "all_but_last", "confirmed"]
 
 
 def check_line(name: str, value: str) -> None:

@@ -19,6 +19,7 @@ from relay.protocol.maps import (
     NOTHING,
     Shape,
     binary,
+    boolean,
     check_map,
     counts,
     decode_map,
@@ -46,7 +47,8 @@ _LEASE = {
     "kinds": texts,
 }
 _RECEIPT = {"session": text, "ended_at": _time, "reason": text, "removed": texts, "left": texts}
-_RECEIPT_OPTIONAL = {"acts": counts}
+_RECEIPT_LATER = {"acts": counts, "going": texts, "again": boolean}
+"""Keys that are left out while they say nothing, as before there were any."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +81,8 @@ class Receipt:
         removed: at most 32 names of what was removed and is verifiably gone.
         left: at most 32 names of what could not be removed; empty if all went well.
         acts: how often technicians did what changes something: at most 32 words of at most 32 bytes.
+        going: at most 32 names of what the program that signs runs from, which goes when it has ended.
+        again: True if what is left is tried once more at the next start of the computer.
     """
 
     session: str
@@ -87,6 +91,8 @@ class Receipt:
     removed: list[str]
     left: list[str]
     acts: dict[str, int] = field(default_factory=dict)
+    going: list[str] = field(default_factory=list)
+    again: bool = False
 
 
 def sign_lease(lease: Lease, relay_key: Ed25519PrivateKey) -> bytes:
@@ -129,10 +135,8 @@ def sign_receipt(receipt: Receipt, host_key: Ed25519PrivateKey) -> tuple[bytes, 
     Raises:
         LocalProtocolError: a field is not one that `verify_receipt` would take, or all is too long together.
     """
-    fields = asdict(receipt)
-    if not receipt.acts:
-        del fields["acts"]  # as before there were any
-    body = _encode(fields, _RECEIPT, "receipt", _RECEIPT_OPTIONAL)
+    fields = {name: value for name, value in asdict(receipt).items() if value or name not in _RECEIPT_LATER}
+    body = _encode(fields, _RECEIPT, "receipt", _RECEIPT_LATER)
     return body, host_key.sign(_RECEIPT_PREFIX + body)
 
 
@@ -146,7 +150,7 @@ def verify_receipt(body: bytes, signature: bytes, *, host_key: bytes, session: s
             another session.
     """
     _verify(host_key, signature, _RECEIPT_PREFIX + body, "receipt")
-    receipt = Receipt(**decode_map(body, _RECEIPT, "receipt", _RECEIPT_OPTIONAL))
+    receipt = Receipt(**decode_map(body, _RECEIPT, "receipt", _RECEIPT_LATER))
     if receipt.session != session:
         raise RemoteProtocolError("The receipt is for another session.", CloseReason.SEAL_BROKEN)
     return receipt

@@ -31,6 +31,7 @@ _EVENT_OF: Final[Mapping[str, str]] = MappingProxyType(
         "wrong_code": "session.wrong_code",
         "mail_failed": "mail.failed",
         "removal_confirmed": "removal.confirmed",
+        "removal_all_but_last": "removal.confirmed",
         **dict.fromkeys(_ENDINGS, "session.ended"),
     }
 )

@@ -75,7 +75,7 @@ async def test_a_receipt_tells_what_the_host_counted_and_unknown_words_are_other
 async def test_the_last_thing_that_the_host_signed_counts(office: AuditOffice) -> None:
     await add_session_of_host(office)
     await take_removal(office, {"file_written": 1}, "removal_incomplete")
-    await take_removal(office, {"file_written": 2})
+    await take_removal(office, {"file_written": 2}, "removal_all_but_last")
     assert await acts_of(office) == [("file_written", 2)]
 
 

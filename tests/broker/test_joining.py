@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -20,11 +21,9 @@ from relay.store import audit_rows
 from tests.helpers.office import Clock, FakeHost, Office
 
 
-def make_receipt(
-    session: Session, key: Ed25519PrivateKey, left: list[str] | None = None
-) -> tuple[bytes, bytes]:
-    receipt = Receipt(session=session.id, ended_at=1, reason="technician", removed=["files"], left=left or [])
-    return sign_receipt(receipt, key)
+def make_receipt(session: Session, key: Ed25519PrivateKey, **fields: Any) -> tuple[bytes, bytes]:
+    known = {"ended_at": 1, "reason": "technician", "removed": ["files"], "left": []}
+    return sign_receipt(Receipt(session=session.id, **{**known, **fields}), key)
 
 
 def read_all(folder: Path) -> bytes:
@@ -197,6 +196,42 @@ async def test_a_receipt_that_leaves_something_confirms_nothing(office: Office) 
     await office.join(credential, connection=2)  # it may come back when it has removed the rest
     confirmed = await office.broker.record_receipt(session.id, *make_receipt(session, office.host.key))
     assert confirmed.removal == "confirmed"
+    assert confirmed.warnings == ()
+
+
+async def test_what_is_tried_again_is_said_and_an_older_sentence_of_it_is_not_kept(office: Office) -> None:
+    session, _ = await office.activate()
+    await office.broker.end(session.id, CloseReason.EXPIRED, technician_id=None)
+    for left in (["download", "program"], ["program"]):
+        receipt = make_receipt(session, office.host.key, left=left, again=True)
+        after = await office.broker.record_receipt(session.id, *receipt)
+    assert after.removal == "pending"
+    assert after.warnings == (
+        "The host could not remove everything: program. It tries again when the computer starts next.",
+    )
+
+
+async def test_a_host_that_still_ran_when_it_signed_confirms_all_but_its_last_files(office: Office) -> None:
+    session, credential = await office.activate()
+    await office.broker.end(session.id, CloseReason.EXPIRED, technician_id=None)
+    receipt = make_receipt(session, office.host.key, going=["running files"])
+    after = await office.broker.record_receipt(session.id, *receipt)
+    assert (after.removal, after.warnings) == ("all_but_last", ())
+    rows = await office.store.read(lambda tx: audit_rows.of_session(tx, session.id))
+    assert (rows[-1].action, rows[-1].fields["going"]) == ("removal_all_but_last", ["running files"])
+    with pytest.raises(SessionUnavailable):  # it is the last that is heard of it
+        await office.broker.record_receipt(session.id, *make_receipt(session, office.host.key))
+    with pytest.raises(AuthError):
+        await office.join(credential, connection=2)
+
+
+async def test_with_something_left_what_is_going_confirms_nothing(office: Office) -> None:
+    session, _ = await office.activate()
+    await office.broker.end(session.id, CloseReason.EXPIRED, technician_id=None)
+    receipt = make_receipt(session, office.host.key, left=["service"], going=["running files"])
+    after = await office.broker.record_receipt(session.id, *receipt)
+    assert after.removal == "pending"
+    assert after.warnings == ("The host could not remove everything: service, running files",)
 
 
 async def test_a_forged_receipt_confirms_nothing(office: Office) -> None:

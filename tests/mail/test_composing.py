@@ -152,6 +152,14 @@ def test_receipt_says_who_when_how_long_and_with_what() -> None:
     assert "Remote Control" in html
 
 
+def test_receipt_says_that_the_programs_last_files_go_as_it_ends() -> None:
+    text, html = parts_of(composed(replace(RECEIPT, removal="all_but_last")))
+    for said in (text, html):
+        assert "removed itself, but for the files that it ran from at the end" in said
+    text, _ = parts_of(composed(replace(RECEIPT, removal="all_but_last", language="es")))
+    assert "salvo los archivos desde los que se ejecutaba" in text
+
+
 def test_receipt_says_what_was_changed_and_a_word_that_is_unknown_is_some_other_change() -> None:
     acts = (("file_written", 3), ("process_ended", 1), ("<b>new</b>", 2))
     text, html = parts_of(composed(replace(RECEIPT, acts=acts)))

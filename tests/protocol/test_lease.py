@@ -186,6 +186,28 @@ def test_receipt_tells_what_was_done() -> None:
     assert verify_receipt(body, signature, host_key=HOST_KEY, session="s_1") == receipt
 
 
+def test_receipt_tells_what_goes_with_the_program_and_what_is_tried_again() -> None:
+    receipt = replace(RECEIPT, left=["download"], going=["running files"], again=True)
+    body, signature = sign_receipt(receipt, HOST)
+    assert body == (
+        b"\x87\xa7session\xa3s_1\xa8ended_at\xcek\x49\xd2\x64\xa6reason\xa8customer\xa7removed\x91\xa7program"
+        b"\xa4left\x91\xa8download\xa5going\x91\xadrunning files\xa5again\xc3"
+    )
+    assert verify_receipt(body, signature, host_key=HOST_KEY, session="s_1") == receipt
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"going": "files"}, {"going": [1]}, {"going": ["x"] * 33}, {"again": 1}, {"again": None}],
+    ids=repr,
+)
+def test_receipt_with_a_wrong_later_field_is_refused(change: dict[str, object]) -> None:
+    body = msgpack.packb({**msgpack.unpackb(sign_receipt(RECEIPT, HOST)[0]), **change})
+    with pytest.raises(RemoteProtocolError) as caught:
+        verify_receipt(body, HOST.sign(b"adhoc.v1 receipt\0" + body), host_key=HOST_KEY, session="s_1")
+    assert caught.value.close_reason is CloseReason.BAD_FRAME
+
+
 def test_receipt_of_a_session_in_which_nothing_was_done_is_as_it_always_was() -> None:
     body, _ = sign_receipt(RECEIPT, HOST)
     assert msgpack.unpackb(body) == {

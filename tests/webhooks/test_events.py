@@ -63,7 +63,15 @@ def test_a_body_says_what_when_and_which_session() -> None:
 
 def test_nothing_is_told_about_customer_and_computer() -> None:
     fields = {"computer": "FRONT-DESK", "kind": "deployment", "technician": "Tess"}
-    for action in ("prepared", "activated", "attached", "mail_failed", "customer_ended", "removal_confirmed"):
+    for action in (
+        "prepared",
+        "activated",
+        "attached",
+        "mail_failed",
+        "customer_ended",
+        "removal_confirmed",
+        "removal_all_but_last",
+    ):
         body = body_of(happening(action, **fields), SESSION, TESS)
         for secret in ("customer@", "Ticket", "FRONT-DESK", "Linux", '"ana"', "tess@example.com"):
             assert secret not in body

@@ -10,6 +10,7 @@ describe("a late answer of the API", () => {
   test.each([
     [{ state: "ended", removal: "pending" }, { state: "active" }],
     [{ state: "ended", removal: "confirmed" }, { state: "ended", removal: "pending" }],
+    [{ state: "ended", removal: "all_but_last" }, { state: "ended", removal: "pending" }],
   ] as const)("does not take back %o", (known, late) => {
     const live = new LiveSessions();
     live.update(session(known));

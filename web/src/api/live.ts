@@ -117,7 +117,7 @@ export class LiveSessions {
 
 function endProgress(session: Session): 0 | 1 | 2 {
   if (session.state !== "ended") return 0;
-  return session.removal === "confirmed" ? 2 : 1;
+  return session.removal === "confirmed" || session.removal === "all_but_last" ? 2 : 1;
 }
 
 type FeedEvent =

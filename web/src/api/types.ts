@@ -104,7 +104,7 @@ export interface Session {
   /** A close reason's wire name. */
   readonly end_reason: string | null;
   readonly end_sentence: string | null;
-  readonly removal: "none" | "pending" | "confirmed";
+  readonly removal: "none" | "pending" | "all_but_last" | "confirmed";
   readonly customer_email: string;
   readonly note: string;
   readonly language: Language;

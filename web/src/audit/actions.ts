@@ -36,6 +36,7 @@ export const ACTION_GROUPS: readonly { readonly word: PlainKey; readonly actions
       "lapsed",
       "guessed_out",
       "removal_confirmed",
+      "removal_all_but_last",
       "removal_incomplete",
     ],
   },

@@ -58,6 +58,7 @@ export function AccessBadge({ session }: { session: Session }) {
 
 const REMOVALS = {
   confirmed: { icon: ShieldCheck, word: "removal_confirmed", kind: "good" },
+  all_but_last: { icon: ShieldCheck, word: "removal_all_but_last", kind: "good" },
   pending: { icon: ShieldQuestion, word: "removal_pending", kind: "open" },
   none: null,
 } as const;

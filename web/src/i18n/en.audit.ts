@@ -112,6 +112,8 @@ export const audit = {
   audit_lapsed: "The session was not activated in time.",
   audit_guessed_out: "The session ended: too many wrong codes.",
   audit_removal_confirmed: "The computer confirmed that the program is removed.",
+  audit_removal_all_but_last:
+    "The computer confirmed that the program is removed, but for the files that it ran from to say so.",
   audit_removal_incomplete: "The program could not be removed completely.",
   audit_admitted: "{actor} was let in.",
   audit_attached: "{actor} connected.",
@@ -151,6 +153,7 @@ export const audit = {
   field_format: "format",
   field_removed: "removed",
   field_left: "left behind",
+  field_going: "goes as the program ends",
   field_changed: "changed",
   field_scopes: "scopes",
   field_events: "events",

@@ -140,6 +140,8 @@ export const support = {
   act_other_other: "{count} other changes",
   receipt_removal_none: "The support program was never started on the computer.",
   receipt_removal_pending: "The support program has not yet reported that it removed itself.",
+  receipt_removal_all_but_last:
+    "The support program has removed itself from the computer, but for the files that it ran from at the end. Windows deletes those as soon as it has ended.",
   receipt_removal_confirmed: "The support program has removed itself from the computer.",
   print: "Print",
 

@@ -171,6 +171,7 @@ export const en = {
   end_confirm: "End session",
   ending: "Ending…",
   removal_confirmed: "Removal confirmed",
+  removal_all_but_last: "Removal confirmed but for its last files",
   removal_pending: "Removal not confirmed",
 
   // Ends

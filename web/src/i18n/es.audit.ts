@@ -112,6 +112,8 @@ export const audit: Readonly<Record<keyof typeof en, string>> = {
   audit_lapsed: "La sesión no se activó a tiempo.",
   audit_guessed_out: "La sesión terminó: demasiados códigos incorrectos.",
   audit_removal_confirmed: "El equipo confirmó que el programa se ha eliminado.",
+  audit_removal_all_but_last:
+    "El equipo confirmó que el programa se ha eliminado, salvo los archivos desde los que se ejecutaba para decirlo.",
   audit_removal_incomplete: "El programa no se pudo eliminar del todo.",
   audit_admitted: "{actor} recibió acceso.",
   audit_attached: "{actor} se conectó.",
@@ -150,6 +152,7 @@ export const audit: Readonly<Record<keyof typeof en, string>> = {
   field_format: "formato",
   field_removed: "eliminado",
   field_left: "quedó",
+  field_going: "desaparece al terminar el programa",
   field_changed: "cambiado",
   field_scopes: "permisos",
   field_events: "eventos",

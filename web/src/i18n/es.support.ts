@@ -135,6 +135,8 @@ export const support: Readonly<Record<keyof typeof en, string>> = {
   act_other_other: "{count} otros cambios",
   receipt_removal_none: "El programa de asistencia nunca se inició en el equipo.",
   receipt_removal_pending: "El programa de asistencia aún no ha comunicado que se haya eliminado.",
+  receipt_removal_all_but_last:
+    "El programa de asistencia se ha eliminado del equipo, salvo los archivos desde los que se ejecutaba al final. Windows los borra en cuanto termina.",
   receipt_removal_confirmed: "El programa de asistencia se ha eliminado del equipo.",
   print: "Imprimir",
 

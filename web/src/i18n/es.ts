@@ -165,6 +165,7 @@ export const es: Catalogue = {
   end_confirm: "Terminar sesión",
   ending: "Terminando…",
   removal_confirmed: "Eliminación confirmada",
+  removal_all_but_last: "Eliminación confirmada salvo los últimos archivos",
   removal_pending: "Eliminación no confirmada",
 
   reason_technician: "El técnico terminó la sesión.",

@@ -11,6 +11,7 @@ import { Button } from "../ui/buttons";
 const REMOVALS = {
   none: "receipt_removal_none",
   pending: "receipt_removal_pending",
+  all_but_last: "receipt_removal_all_but_last",
   confirmed: "receipt_removal_confirmed",
 } as const;
 
