@@ -1,7 +1,8 @@
 """The pages of the customer's window, one class each: what is on them, and what can be done there.
 
 All widgets are made once and then filled: a widget or variable of Tk that Python's garbage collector finds in
-another thread is a crash. Each page has its `frame`, which `host.window_view` shows and hides.
+another thread is a crash. Each page has its `frame`, and some have a `foot` with what must always be in
+sight, however large the text: `host.window_view` shows and hides them.
 """
 
 import tkinter as tk
@@ -117,10 +118,13 @@ class AllowPage:
     """Whether they may, with which tools, for how long, and to which files.
 
     Args:
+        below: for the page's foot.
         answer: called with what the customer said.
     """
 
-    def __init__(self, parent: ttk.Frame, texts: Texts, answer: Callable[[Consent], None]) -> None:
+    def __init__(
+        self, parent: ttk.Frame, below: ttk.Frame, texts: Texts, answer: Callable[[Consent], None]
+    ) -> None:
         self._answer = answer
         self.frame = page = ttk.Frame(parent)
         page.columnconfigure(0, weight=1)
@@ -129,12 +133,11 @@ class AllowPage:
         label(page, "TLabel", texts.get("tools_allowed"))
         self.tools = ToolChoices(page, texts)
         self.folders = FolderChoice(page, texts)
-        row = ttk.Frame(page)
-        row.grid(sticky="e", pady=GAP)
+        self.foot = row = make_foot(below)
         no = ttk.Button(row, text=texts.get("decline_button"), command=lambda: answer(Consent(False)))
-        no.grid(row=0, column=0, padx=(0, GAP // 2))
+        no.grid(row=0, column=1, padx=(0, GAP // 2))
         yes = ttk.Button(row, text=texts.get("allow_button"), style="Main.TButton", command=self._allow)
-        yes.grid(row=0, column=1)
+        yes.grid(row=0, column=2)
 
     def ask(self, question: str, kinds: Sequence[str], *, can_limit: bool) -> None:
         """Ask anew. `kinds`: of channels; `can_limit`: there is a File Manager."""
@@ -151,6 +154,7 @@ class ActivePage:
     """The session as it is: time left, who is connected, chat, pause, end.
 
     Args:
+        below: for the page's foot.
         pause, change, end: what the buttons do.
         say: called with what the customer writes.
     """
@@ -158,6 +162,7 @@ class ActivePage:
     def __init__(
         self,
         parent: ttk.Frame,
+        below: ttk.Frame,
         texts: Texts,
         *,
         pause: Callable[[], None],
@@ -179,9 +184,7 @@ class ActivePage:
         self._pause.grid(row=0, column=0, padx=(0, GAP // 2))
         ttk.Button(tools, text=texts.get("change_button"), command=change).grid(row=0, column=1)
         self.chat = ChatPane(page, texts, say)
-        row = ttk.Frame(page)
-        row.grid(sticky="ew", pady=GAP)
-        row.columnconfigure(0, weight=1)
+        self.foot = row = make_foot(below)
         self._write = ttk.Button(row, text=texts.get("chat_button"), command=self._begin_writing)
         self._write.grid(row=0, column=0, sticky="w")
         ending = ttk.Button(row, text=texts.get("end_button"), style="Danger.TButton", command=end)
@@ -218,6 +221,7 @@ class QuestionPage:
     may do at all.
 
     Args:
+        below: for the page's foot.
         title: of the page that is always the same; "" for a question in words of its own.
         keys: of the texts of the two buttons, no and yes.
         decline, accept: what these do.
@@ -226,6 +230,7 @@ class QuestionPage:
     def __init__(
         self,
         parent: ttk.Frame,
+        below: ttk.Frame,
         texts: Texts,
         *,
         title: str,
@@ -239,12 +244,11 @@ class QuestionPage:
         self.words = label(page, "Title.TLabel" if title else "Big.TLabel", title)
         self.tools = ToolChoices(page, texts)
         label(page, "Faint.TLabel", texts.get("input_held"))
-        row = ttk.Frame(page)
-        row.grid(sticky="e", pady=GAP)
+        self.foot = row = make_foot(below)
         no = ttk.Button(row, text=texts.get(keys[0]), command=decline)
-        no.grid(row=0, column=0, padx=(0, GAP // 2))
+        no.grid(row=0, column=1, padx=(0, GAP // 2))
         yes = ttk.Button(row, text=texts.get(keys[1]), style="Main.TButton", command=accept)
-        yes.grid(row=0, column=1)
+        yes.grid(row=0, column=2)
         self.buttons = (no, yes)
 
     @property
@@ -301,6 +305,15 @@ class FinalPage:
         self._sentence.configure(text=sentence)
         self._details.configure(text=details)
         show_if(self._details, bool(details))
+
+
+def make_foot(below: ttk.Frame) -> ttk.Frame:
+    """A row for buttons at its right; it is not shown yet."""
+    foot = ttk.Frame(below, padding=(GAP, 0, GAP, GAP))
+    foot.columnconfigure(0, weight=1)
+    foot.grid(row=0, column=0, sticky="ew")
+    foot.grid_remove()
+    return foot
 
 
 def digits_of(text: str) -> str:

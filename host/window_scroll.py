@@ -1,4 +1,7 @@
-"""A part of the window that scrolls once it is higher than the screen, which large text makes it."""
+"""A part of the window that scrolls once it is higher than the screen, which large text makes it.
+
+Below it is what is always to be seen: the buttons that decide.
+"""
 
 import tkinter as tk
 from tkinter import ttk
@@ -17,6 +20,7 @@ class ScrollPane:
 
     Attributes:
         inside: what is put in there is its content.
+        below: what is put in there does not scroll.
     """
 
     def __init__(self, root: tk.Tk) -> None:
@@ -29,7 +33,11 @@ class ScrollPane:
         self._canvas.configure(yscrollcommand=self._bar.set, yscrollincrement=1)
         self.inside = ttk.Frame(self._canvas)
         self._canvas.create_window(0, 0, window=self.inside, anchor="nw")
-        self.inside.bind("<Configure>", lambda _: self.fit())
+        self.below = ttk.Frame(root)
+        self.below.grid(row=1, column=0, columnspan=2, sticky="ew")
+        self.below.columnconfigure(0, weight=1)
+        for frame in (self.inside, self.below):
+            frame.bind("<Configure>", lambda _: self.fit())
         root.bind_all("<FocusIn>", lambda event: self.show(event.widget), add="+")
         root.bind_all("<Button-4>", lambda event: self._turn(event, -STEP), add="+")
         root.bind_all("<Button-5>", lambda event: self._turn(event, STEP), add="+")
@@ -48,6 +56,8 @@ class ScrollPane:
         """Take as much room as the content needs and the screen has."""
         width, height = self.inside.winfo_reqwidth(), self.inside.winfo_reqheight()
         room = round(self._root.winfo_screenheight() * ROOM)
+        if self.below.winfo_manager():
+            room -= self.below.winfo_reqheight()
         self._canvas.configure(width=width, height=min(height, room), scrollregion=(0, 0, width, height))
         if height > room:
             self._bar.grid()

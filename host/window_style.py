@@ -97,6 +97,7 @@ def set_style(root: tk.Tk) -> None:
     for name in ("TkDefaultFont", "TkTextFont", "TkMenuFont"):
         font.nametofont(name, root).configure(size=12)
     family = font.nametofont("TkDefaultFont", root).actual("family")
+    factor = text_factor(root)  # what a theme draws has a size in pixels
     root.configure(background=PAPER)
     style = ttk.Style(root)
     style.theme_use("clam")
@@ -110,7 +111,9 @@ def set_style(root: tk.Tk) -> None:
     style.configure("Care.TLabel", background=CARE_PAPER)
     style.configure("TEntry", fieldbackground=PAPER, padding=8)
     style.configure("TButton", padding=(18, 10), background=PLAIN, lightcolor=LINE, darkcolor=LINE)
-    style.configure("TCombobox", padding=4, arrowsize=16)
+    style.configure("TCombobox", padding=4, arrowsize=round(16 * factor))
+    style.configure("TCheckbutton", indicatorsize=round(12 * factor), indicatormargin=(0, 2, 8, 2))
+    style.configure("TScrollbar", arrowsize=round(14 * factor))
     style.map("TCombobox", fieldbackground=[("readonly", PAPER)], selectbackground=[("readonly", PAPER)])
     style.map("TCombobox", selectforeground=[("readonly", INK)])
     # Whatever has the focus has a dark edge all around, besides the dots that the theme draws.

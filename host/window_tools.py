@@ -28,7 +28,10 @@ class ToolChoices:
         words = [texts.get(f"duration_{choice.value}") for choice in CHOICES]
         self._rows: dict[str, tuple[ttk.Label, ttk.Combobox]] = {}
         for row, kind in enumerate(TOOLS):
-            label = ttk.Label(self._frame, text=texts.get(f"tool_{kind}"))
+            name = texts.get(f"tool_{kind}")
+            label = ttk.Label(
+                self._frame, text=name[:1].upper() + name[1:]
+            )  # it is no part of a sentence here
             label.grid(row=row, column=0, sticky="w")
             box = ttk.Combobox(self._frame, values=words, state="readonly", width=max(map(len, words)) + 1)
             box.grid(row=row, column=1, sticky="e", pady=2)

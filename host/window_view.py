@@ -118,12 +118,13 @@ class WindowView:
         root.geometry(f"+{max(0, left)}+{top}")
 
     def _make_pages(self) -> None:
-        texts, handlers, frame = self._texts, self._handlers, self._frame
+        texts, handlers, frame, below = self._texts, self._handlers, self._frame, self._pane.below
         self._wait = WaitPage(frame)
         self._code = CodePage(frame, texts, handlers.code)
-        self._allow = AllowPage(frame, texts, self._answer)
+        self._allow = AllowPage(frame, below, texts, self._answer)
         self._active = ActivePage(
             frame,
+            below,
             texts,
             pause=self._toggle_pause,
             change=lambda: handlers.wish(Wish.CHANGE),
@@ -132,6 +133,7 @@ class WindowView:
         )
         self._question = QuestionPage(
             frame,
+            below,
             texts,
             title="",
             keys=("decline_button", "allow_button"),
@@ -140,6 +142,7 @@ class WindowView:
         )
         self._changes = QuestionPage(
             frame,
+            below,
             texts,
             title=texts.get("change_title"),
             keys=("back_button", "save_button"),
@@ -157,6 +160,12 @@ class WindowView:
             _Page.CHANGES: self._changes.frame,
             _Page.CONFIRM: self._confirm.frame,
             _Page.FINAL: self._final.frame,
+        }
+        self._feet = {
+            _Page.ALLOW: self._allow.foot,
+            _Page.ACTIVE: self._active.foot,
+            _Page.QUESTION: self._question.foot,
+            _Page.CHANGES: self._changes.foot,
         }
 
     # What the session says
@@ -348,7 +357,11 @@ class WindowView:
         for other, frame in self._pages.items():
             if other is not page:
                 frame.grid_remove()
+        for other, foot in self._feet.items():
+            show_if(foot, other is page)
+        show_if(self._pane.below, page in self._feet)  # an empty one would keep its height
         self._pages[page].grid(row=2, sticky="nsew")
+        self._pane.fit()
         self._pane.to_top()
         self._letters.assign()
         focus = {

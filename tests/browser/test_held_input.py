@@ -8,6 +8,8 @@ technician uses. That nothing of theirs arrives meanwhile is tested message by m
 import pytest
 from playwright.sync_api import expect
 
+from host.consent import Duration
+from host.state import HostState
 from tests.browser.test_files_page import FileManager
 from tests.helpers.customer_window import CustomerWindow
 from tests.helpers.inspector import AXE, Inspector
@@ -29,24 +31,32 @@ def inspector() -> Inspector:
     return Inspector()
 
 
-def begin(stage: Stage, *, allow: tuple[str, ...] = ()) -> tuple[Prepared, CustomerWindow, Viewer]:
+def begin(stage: Stage, *, ask: str = "") -> tuple[Prepared, CustomerWindow, Viewer]:
     """An active session whose customer sits before the window, and Remote Control of their desktop.
 
     Args:
-        allow: keys to press before "Allow".
+        ask: the kind of tool that was allowed once, which is over: the customer is asked about it.
     """
-    (stage.next_home / "Documents").mkdir(parents=True)
+    home = stage.next_home
+    (home / "Documents").mkdir(parents=True)
     prepared = stage.console.prepare()
-    stage.start_host_at_window(prepared.link)
+    host = stage.start_host_at_window(prepared.link)
     customer = CustomerWindow(stage.desktop)
     customer.type(prepared.code)
     complete = customer.wait_main_button()
     customer.press("Return")
     wait_until(lambda: customer.main_button not in (None, complete), "the customer is asked to allow")
-    if allow:
-        customer.press(*allow)
     customer.click(*customer.wait_main_button())
     stage.console.wait_active()
+    if ask:
+        host.kill()
+        host.wait_gone()
+        (folder,) = (home / ".local/share/adhoc-host").glob("*/")
+        state = HostState.load(folder)
+        state.permissions[ask] = [Duration.ASK.value, 0, 0, ""]
+        state.save(folder)
+        stage.resume_host_at_window(host)
+        customer = CustomerWindow(stage.desktop)
     viewer = stage.console.open_remote_control()
     viewer.connect(prepared.password)
     viewer.wait_shows(stage.desktop)
@@ -62,16 +72,11 @@ def open_files(stage: Stage) -> FileManager:
 def test_a_question_holds_the_technicians_input_until_the_customer_allows(
     stage: Stage, inspector: Inspector
 ) -> None:
-    # The File Manager "now, once": the third choice in the second line.
-    prepared, customer, viewer = begin(stage, allow=("Tab", "Tab", "Down", "Down", "Down", "Return"))
-    first = open_files(stage)
-    first.connect(prepared.password)
+    prepared, customer, viewer = begin(stage, ask="files")
     expect(viewer.page.get_by_text(ASKED)).to_have_count(0)
-    first.page.close()
-    stage.console.expect_words("1 window connected")
-    second = open_files(stage)
-    second.page.get_by_label("Access password", exact=True).fill(prepared.password)
-    second.page.get_by_role("button", name="Connect", exact=True).click()
+    files = open_files(stage)
+    files.page.get_by_label("Access password", exact=True).fill(prepared.password)
+    files.page.get_by_role("button", name="Connect", exact=True).click()
     viewer.expect_words(ASKED)
     x, y = customer.wait_main_button()
     viewer.wait_shows(stage.desktop)
@@ -82,11 +87,11 @@ def test_a_question_holds_the_technicians_input_until_the_customer_allows(
     viewer.page.keyboard.press("Alt+a")
     viewer.expect_words(ASKED)
     assert stage.desktop.pointer == before
-    expect(second.row("Documents")).to_have_count(0)
+    expect(files.row("Documents")).to_have_count(0)
     stage.console.expect_words("2 windows connected")
     customer.click(x, y)
     expect(viewer.page.get_by_text(ASKED)).to_have_count(0)
-    expect(second.row("Documents")).to_be_visible()
+    expect(files.row("Documents")).to_be_visible()
     viewer.move_to(20, 20)
     wait_until(lambda: stage.desktop.pointer != (x, y), "the technician's pointer moves again")
     assert inspector.faults == []

@@ -353,6 +353,12 @@ class Stage:
         """The customer's computer was started again, and the program with it."""
         return self._take_in(HostProcess.resume(host.home, display=self.desktop.name))
 
+    def resume_host_at_window(self, host: HostProcess) -> HostProcess:
+        """The same, and it talks to them in its window."""
+        (folder,) = (host.home / ".local/share/adhoc-host").glob("*/")
+        command: list[str | Path] = [sys.executable, "-m", "host", "--resume", folder]
+        return self._take_in(HostProcess(command, display=self.desktop.name, home=host.home))
+
     def start_liar(self, link: str) -> HostProcess:
         """A computer whose names are an attack (`tests.helpers.lying_host`)."""
         command = [sys.executable, "-m", "tests.helpers.lying_host", link, "--terminal"]
