@@ -1,5 +1,7 @@
+import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import type { Session } from "../api/types";
+import { LANGUAGES, textIn, type Key } from "../i18n/text";
 import { funnelOf } from "./funnel";
 
 type Facts = Pick<Session, "funnel" | "mail" | "state">;
@@ -84,4 +86,17 @@ describe("the funnel", () => {
   test("an ended session has nothing more to come", () => {
     expect(told(["link_opened", "started"], { state: "ended" })).toEqual(["link_opened:done", "started:done"]);
   });
+});
+
+test("for each reason of a host the funnel has a line and a piece of advice, in each language", () => {
+  const source = readFileSync(new URL("../../../relay/protocol/refusals.py", import.meta.url), "utf8");
+  const codes = [...source.matchAll(/^ {4}[A-Z_]+ = "([a-z_]+)"$/gm)].map(([, code]) => code);
+  expect(codes.length).toBe(9);
+  for (const code of codes) {
+    for (const word of [`step_refused_${code}`, `advice_refused_${code}`]) {
+      const [english, ...others] = LANGUAGES.map((language) => textIn(language, word as Key & "customer_refused"));
+      expect(english, word).toMatch(/^[A-Z]/);
+      for (const other of others) expect(other, word).not.toBe(english);
+    }
+  }
 });
