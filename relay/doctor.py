@@ -36,6 +36,8 @@ from relay.protocol.frames import SUBPROTOCOL
 from relay.protocol.upgrade import check_client_response, client_request, make_key, split_head
 from relay.store import newest_revision
 
+COMMON_GLIBC = (2, 34)
+"""Of Red Hat 9, the oldest of the systems that are common."""
 PATIENCE = 10.0
 LOW_SPACE_BYTES = 1 << 30
 NO_SPACE_BYTES = 64 << 20
@@ -305,7 +307,16 @@ def _check_host_file(download: Download) -> Finding:
         signer = "not signed" if facts.signer is None else f"signed by {facts.signer}"
         python = "" if facts.python is None else f", for Python {', '.join(facts.python)}"
         size = f"{facts.size / 1e6:.1f} MB"
-        return _ok(subject, f"{name} {facts.version}, {size}, {signer}{python}, SHA-256 {facts.sha256}.")
+        about = f"{name} {facts.version}, {size}, {signer}{python}, SHA-256 {facts.sha256}."
+        if facts.window is False:
+            return _warning(subject, f"{about} It has no window.", "Build it with a Python that has Tk.")
+        if facts.glibc is not None and tuple(map(int, facts.glibc.split("."))) > COMMON_GLIBC:
+            return _warning(
+                subject,
+                f"{about} It needs C library {facts.glibc}, which Ubuntu 22.04 and Red Hat 9 do not have.",
+                "Build it on the oldest system that customers have, or give those the file for Python.",
+            )
+        return _ok(subject, about)
     if fault is Fault.MISSING:
         build = f"relay build-host --target {download.target.value} --out {download.path.parent}"
         advice = f"Build it with {build}, or do without such customers."

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import trio
@@ -212,6 +213,23 @@ def test_each_host_file_is_told_of_by_its_target(tmp_path: Path) -> None:
     assert_found(linux, Verdict.WARNING, "can download nothing")
     assert_found(python, Verdict.FAILED, "size or SHA-256 differ")
     assert python.subject == "host file, python"
+
+
+@pytest.mark.parametrize(
+    ("facts", "verdict", "words"),
+    [
+        ({"glibc": "2.34", "window": True}, Verdict.OK, "SHA-256"),
+        ({"glibc": "2.36", "window": True}, Verdict.WARNING, "needs C library 2.36"),
+        ({"glibc": "2.4"}, Verdict.OK, "SHA-256"),
+        ({"glibc": "2.28", "window": False}, Verdict.WARNING, "no window"),
+    ],
+)
+def test_a_file_for_linux_says_who_cannot_use_it(
+    tmp_path: Path, facts: dict[str, Any], verdict: Verdict, words: str
+) -> None:
+    publish(tmp_path, Target.LINUX, **facts)
+    _, linux, _ = doctor.check_host_files(settings(downloads=tmp_path))
+    assert_found(linux, verdict, words)
 
 
 # The network
