@@ -1,17 +1,20 @@
 """One question to the relay before anything is installed: plain HTTP by the standard library only.
 
-Redirects are not followed, answers are bounded in size and in time, certificates are checked. Through a
-SOCKS5 proxy nothing is asked here: the tunnel, which can, finds out a little later what this would have told.
+Redirects are not followed, answers are bounded in size and in time, certificates are checked. Proxies are the
+same as the tunnel's (`peer.proxies`); only the direct way, where a proxy fails, is not tried here.
 """
 
 import base64
 import http.client
+import socket
 import threading
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
+from peer.errors import ConnectionFailed
 from peer.proxy_settings import Proxy, choose_proxy
+from peer.socks import Negotiation, not_a_proxy
 from peer.trust import make_context
 
 MAX_ANSWER_BYTES: Final = 64 * 1024
@@ -78,8 +81,17 @@ def _ask(origin: str, path: str, body: bytes | None) -> Answer:
 
 
 def _open(scheme: str, host: str, port: int, proxy: Proxy | None) -> http.client.HTTPConnection:
-    if proxy is not None and proxy.kind != "http":
-        raise ConnectionError("The way leads through a proxy that is not spoken to here.")
+    if proxy is not None and proxy.kind == "socks5":
+        sock = _open_through_socks(proxy, host, port)
+        try:
+            return _Opened(
+                host,
+                port,
+                make_context().wrap_socket(sock, server_hostname=host) if scheme == "https" else sock,
+            )
+        except BaseException:
+            sock.close()
+            raise
     near = (host, port) if proxy is None else (proxy.host, proxy.port)
     connection = (
         http.client.HTTPSConnection(*near, timeout=STEP_TIMEOUT, context=make_context())
@@ -92,3 +104,40 @@ def _open(scheme: str, host: str, port: int, proxy: Proxy | None) -> http.client
             host, port, {"Proxy-Authorization": f"Basic {credentials}"} if proxy.user else {}
         )
     return connection
+
+
+class _Opened(http.client.HTTPConnection):
+    """HTTP on a socket that is connected already."""
+
+    def __init__(self, host: str, port: int, sock: socket.socket) -> None:
+        super().__init__(host, port)
+        self.sock = sock
+
+
+def _open_through_socks(proxy: Proxy, host: str, port: int) -> socket.socket:
+    """Raises OSError: the proxy cannot be reached, or does not make the way."""
+    sock = socket.create_connection((proxy.host, proxy.port), timeout=STEP_TIMEOUT)
+    try:
+        negotiation = Negotiation(proxy, host, port)
+        while (step := negotiation.next_step()) is not None:
+            if isinstance(step, bytes):
+                sock.sendall(step)
+            else:
+                negotiation.take(_receive_exactly(sock, step))
+    except ConnectionFailed as exc:
+        sock.close()
+        raise ConnectionError(str(exc)) from exc
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _receive_exactly(sock: socket.socket, size: int) -> bytes:
+    received = b""
+    while len(received) < size:
+        data = sock.recv(size - len(received))
+        if not data:
+            raise not_a_proxy()
+        received += data
+    return received

@@ -1,12 +1,14 @@
 """Which proxy this computer is set to, if any. Standard library only.
 
 What is asked are `urllib.request.getproxies` and `proxy_bypass`: the variables ``https_proxy``,
-``http_proxy``, ``all_proxy`` and ``no_proxy``, on Windows the system's settings as well; then the desktop's
-settings (`peer.desktop_proxy`), and the script that they name, if it needs not be run (`peer.pac`). This
-computer itself is never reached through a proxy.
+``http_proxy``, ``all_proxy`` and ``no_proxy``, on Windows what is set by hand as well; then the desktop's
+settings (`peer.desktop_proxy`), and the script that they name, if it needs not be run (`peer.pac`); on
+Windows scripts are run, and looked for (`peer.windows_proxy`). This computer itself is never reached through
+a proxy.
 """
 
 import ipaddress
+import sys
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -84,6 +86,10 @@ def _address_for(scheme: str, known: Mapping[str, str]) -> str:
 
 def _desktop_address(scheme: str, host: str) -> str:
     desktop = read_desktop_proxy()
+    if sys.platform == "win32" and not desktop.script:
+        from peer.windows_proxy import find_windows_proxy
+
+        return find_windows_proxy({"ws": "http", "wss": "https"}.get(scheme, scheme), host)
     if desktop.ignores(host):
         return ""
     return _address_for(scheme, desktop.manual) or (desktop.script and load_pac(desktop.script)) or ""

@@ -1,9 +1,10 @@
 """One question to the relay: bounded, without redirects, by a proxy too, and only to the right one."""
 
+import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -137,9 +138,77 @@ def test_a_proxy_is_asked_for_the_way_with_its_password(monkeypatch: pytest.Monk
     assert asked == [("CONNECT", "relay.example:443", "Basic YW5hOmEgYg==")]
 
 
-def test_a_proxy_of_another_kind_is_left_to_the_tunnel(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        relay_http, "choose_proxy", lambda scheme, host: Proxy("socks5", "127.0.0.1", 1, "", "")
-    )
-    with pytest.raises(OSError, match="proxy"):
-        ask("https://relay.example", "/")
+@contextmanager
+def socks_proxy(*answers: bytes, far_port: int = 0) -> Iterator[tuple[Proxy, list[bytes]]]:
+    """A SOCKS5 proxy, and what it was told; it gives these answers, then the way to `far_port`."""
+    told: list[bytes] = []
+
+    def forward(source: socket.socket, target: socket.socket) -> None:
+        with suppress(OSError):
+            while data := source.recv(65536):
+                target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
+
+    def serve() -> None:
+        with suppress(OSError), listener.accept()[0] as near:
+            for answer in answers:
+                told.append(near.recv(4096))
+                near.sendall(answer)
+            if not far_port:
+                return
+            with socket.create_connection(("127.0.0.1", far_port)) as far:
+                back = threading.Thread(target=forward, args=(far, near), daemon=True)
+                back.start()
+                forward(near, far)
+                back.join()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield Proxy("socks5", "127.0.0.1", listener.getsockname()[1], "ana", "a b"), told
+    thread.join(5)
+
+
+SOCKS_HELLO = b"\x05\x02\x00\x02"
+SOCKS_SIGN_IN = b"\x01\x03ana\x03a b"
+SOCKS_NAME = b"\x05\x01\x00\x03\x0drelay.example\x01\xbb"
+SOCKS_OK = b"\x05\x00\x00\x01\x7f\x00\x00\x01\x00\x50"
+
+
+def test_a_question_goes_through_socks_and_is_for_the_right_relay_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server_context, client_context = make_tls_contexts(tmp_path)
+    monkeypatch.setattr(relay_http, "make_context", lambda: client_context)
+    with serving(reply(200, b"{}"), server_context) as port:
+        answers = (b"\x05\x02", b"\x01\x00", SOCKS_OK)
+        with socks_proxy(*answers, far_port=port) as (proxy, told):
+            monkeypatch.setattr(relay_http, "choose_proxy", lambda scheme, host: proxy)
+            with pytest.raises(ssl.SSLCertVerificationError):  # the certificate is 127.0.0.1's
+                ask("https://relay.example", "/")
+        assert told == [SOCKS_HELLO, SOCKS_SIGN_IN, SOCKS_NAME]
+        with socks_proxy(b"\x05\x00", SOCKS_OK, far_port=port) as (proxy, told):
+            monkeypatch.setattr(relay_http, "choose_proxy", lambda scheme, host: proxy)
+            assert ask(f"https://127.0.0.1:{port}", "/").body == b"{}"
+        assert told == [SOCKS_HELLO, b"\x05\x01\x00\x01\x7f\x00\x00\x01" + port.to_bytes(2)]
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        (b"\x05\xff",),
+        (b"HT",),
+        (b"\x05\x02", b"\x01\x01"),
+        (b"\x05\x00", b"\x05\x02\x00\x01"),
+        (b"\x05\x00", b"\x05\x00\x00\x09"),
+        (b"\x05\x00", b"\x05\x00\x00\x03\xffshort"),
+        (b"",),
+    ],
+)
+def test_a_socks_proxy_that_refuses_or_is_none(
+    answers: tuple[bytes, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socks_proxy(*answers) as (proxy, _):
+        monkeypatch.setattr(relay_http, "choose_proxy", lambda scheme, host: proxy)
+        with pytest.raises(OSError, match="proxy of this computer"):
+            ask("http://relay.example", "/")

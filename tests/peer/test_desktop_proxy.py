@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from peer import desktop_proxy, proxy_settings
-from peer.desktop_proxy import parse_gsettings, read_desktop_proxy
+from peer.desktop_proxy import MAX_SETTINGS_BYTES, parse_gsettings, parse_kioslaverc, read_desktop_proxy
 from peer.pac import MAX_FILE_BYTES, load_pac, parse_static_pac
-from peer.proxy_settings import Proxy, choose_proxy
+from peer.proxy_settings import Proxy, choose_proxy, parse_proxy
 
 MANUAL = """\
 org.gnome.system.proxy autoconfig-url ''
@@ -148,3 +148,92 @@ def test_a_script_that_names_a_proxy_is_followed(monkeypatch: pytest.MonkeyPatch
     )
     assert choose_proxy("wss", "relay.example") == Proxy("http", "proxy.example", 8080)
     assert choose_proxy("wss", "127.0.0.1") is None
+
+
+KDE = """\
+[$Version]
+update_info=kioslave.upd:kde2.2/r1
+
+[Proxy Settings][$i]
+Authentication=0
+[Proxy Settings]
+NoProxyFor=localhost,.inner.example,10.0.0.0/8
+Proxy Config Script=http://wpad.example/x.pac
+ProxyType=1
+ReversedException=false
+ftpProxy=
+httpProxy=http://proxy.example 3128
+httpsProxy=http://secure.example:3129/
+socksProxy=socks://fd00.example 1080
+"""
+
+
+def test_kdes_proxies() -> None:
+    found = parse_kioslaverc(KDE)
+    assert found.manual == {
+        "http": "http://proxy.example:3128",
+        "https": "http://secure.example:3129",
+        "socks": "socks://fd00.example:1080",
+    }
+    assert found.script == ""
+    assert [found.ignores(host) for host in ("a.inner.example", "10.1.2.3", "relay.example")] == [
+        True,
+        True,
+        False,
+    ]
+
+
+def test_kdes_script() -> None:
+    found = parse_kioslaverc(KDE.replace("ProxyType=1", "ProxyType=2"))
+    assert (found.manual, found.script) == ({}, "http://wpad.example/x.pac")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "ProxyType=1",
+        "[Proxy Settings",
+        KDE.replace("ProxyType=1", "ProxyType=0"),
+        KDE.replace("ProxyType=1", "ProxyType=3"),
+        KDE.replace("ProxyType=1", "ProxyType=4"),
+        KDE.replace("ReversedException=false", "ReversedException=true"),
+        "[Proxy Settings]\nProxyType=1\nhttpProxy= \nhttpsProxy=",
+        "[Proxy Settings]\n" + "=\n" * 1000,
+        "[Proxy Settings]\nProxyType=1\n" * 5000 + "\0",
+    ],
+)
+def test_what_says_nothing_in_kdes_file_names_no_proxy(text: str) -> None:
+    found = parse_kioslaverc(text)
+    assert (found.manual, found.script) == ({}, "")
+
+
+def test_kdes_file_is_read_on_its_desktop_and_where_nobody_says_which(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.delenv("auto_proxy", raising=False)
+    monkeypatch.setattr(desktop_proxy.shutil, "which", lambda name: None)  # type: ignore[attr-defined]
+    (tmp_path / "kioslaverc").write_text(KDE)
+    for desktop, is_read in (("KDE", True), ("X-Other:KDE", True), ("", True), ("GNOME", False)):
+        monkeypatch.setenv("XDG_CURRENT_DESKTOP", desktop)
+        assert bool(read_desktop_proxy().manual) is is_read, desktop
+    monkeypatch.setenv("XDG_CURRENT_DESKTOP", "KDE")
+    (tmp_path / "kioslaverc").write_text("#" * MAX_SETTINGS_BYTES + KDE)
+    assert not read_desktop_proxy().manual
+    (tmp_path / "kioslaverc").unlink()
+    assert not read_desktop_proxy().manual
+
+
+@pytest.mark.parametrize(
+    ("value", "proxy"),
+    [
+        ("http://proxy.example 99999", None),
+        ("http://ana:geheim@proxy.example 3128", Proxy("http", "proxy.example", 3128, "ana", "geheim")),
+        ("proxy.example 3128", Proxy("http", "proxy.example", 3128)),
+        ("http://proxy.example x", Proxy("http", "proxy.example", 8080)),
+    ],
+)
+def test_what_kde_wrote_is_read_as_any_address(value: str, proxy: Proxy | None) -> None:
+    found = parse_kioslaverc(f"[Proxy Settings]\nProxyType=1\nhttpsProxy={value}\n")
+    assert parse_proxy(found.manual["https"]) == proxy
