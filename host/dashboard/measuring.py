@@ -14,11 +14,22 @@ import psutil
 
 if sys.platform == "win32":
     from host.windows.processes import name_of as name_of
+
+    def _use_of(process: psutil.Process) -> tuple[float, int]:
+        with process.oneshot():
+            times = process.cpu_times()
+            return times.user + times.system, process.memory_info().rss
 else:
+    from host.dashboard.linux_processes import read_stat
 
     def name_of(process: psutil.Process) -> str:
         """Raises psutil.Error."""
         return process.name()
+
+    def _use_of(process: psutil.Process) -> tuple[float, int]:
+        """Seconds of CPU time, and bytes of memory. Raises psutil.Error."""
+        stat = read_stat(process.pid)
+        return stat.seconds, stat.memory
 
 
 MAX_TOP: Final = 10
@@ -159,7 +170,7 @@ def _swap() -> tuple[int, int]:
 
 
 class ProcessMeter:
-    """Measures each process between two calls. Blocks: about 40 µs a process; one caller at a time."""
+    """Measures each process between two calls. Blocks: about 10 µs a process; one caller at a time."""
 
     def __init__(self, monotonic: MonotonicClock = time.monotonic) -> None:
         self._monotonic = monotonic
@@ -176,11 +187,9 @@ class ProcessMeter:
         uses: dict[psutil.Process, Use] = {}
         for process in psutil.process_iter():
             try:
-                with process.oneshot():
-                    times, memory = process.cpu_times(), process.memory_info().rss
+                seconds[process], memory = _use_of(process)
             except psutil.Error:
                 continue  # it ended just now, or is nobody's business
-            seconds[process] = times.user + times.system
             before = self._seconds.get(process)
             cpu = 0.0 if before is None else max(100 * (seconds[process] - before) / passed, 0.0)
             uses[process] = Use(cpu, memory)

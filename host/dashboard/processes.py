@@ -7,34 +7,34 @@ technician saw may have gone.
 import os
 import sys
 import time
-from collections.abc import Iterable
-from typing import Any, Final
+from collections.abc import Callable, Iterable
+from typing import Any, Final, TypeAlias
 
 import psutil
 
 from host.dashboard.measuring import ProcessMeter, name_of
 from host.problems import RequestProblem
 
+Describe: TypeAlias = Callable[[list[psutil.Process]], dict[int, dict[str, Any]]]
+"""Facts of each process that is there still, by its number; None for what is not told."""
+
 if sys.platform == "win32":
     from host.windows.processes import PRIORITIES, close_windows, describe, is_critical
     from host.windows.words import nice_of
+
+    def _describer() -> Describe:
+        return describe
 else:
+    from host.dashboard.linux_processes import Descriptions
+
     PRIORITIES: Final = {"low": 10, "normal": 0, "high": -5}
-    _ASKED: Final = ("ppid", "name", "username", "cmdline", "status", "nice", "create_time")
 
     def nice_of(priority: int) -> int:
         """What is shown of a priority: itself."""
         return priority
 
-    def describe(processes: list[psutil.Process]) -> dict[int, dict[str, Any]]:
-        """Facts of each process that is there still, by its number; None for what is not told."""
-        found = {}
-        for process in processes:
-            try:
-                found[process.pid] = process.as_dict(_ASKED, ad_value=None)
-            except psutil.Error:
-                continue
-        return found
+    def _describer() -> Describe:
+        return Descriptions().describe
 
 
 END_TIMEOUT: Final = 3.0
@@ -49,6 +49,7 @@ class Processes:
 
     def __init__(self) -> None:
         self._meter = ProcessMeter()
+        self._describe = _describer()
         self._is_first = True
 
     def list(self) -> list[dict[str, Any]]:
@@ -61,7 +62,7 @@ class Processes:
             time.sleep(FIRST_LOOK)
         found = []
         uses = self._meter.measure()
-        described = describe(list(uses))
+        described = self._describe(list(uses))
         for process, use in uses.items():
             known = described.get(process.pid)
             if known is None:

@@ -8,7 +8,7 @@ from importlib.metadata import version
 
 import pytest
 
-from benchmarks import connect, fairness, files, idle, latency, soak, tls, tunnel
+from benchmarks import connect, dashboard, fairness, files, idle, latency, soak, tls, tunnel
 from benchmarks.parts.lives import Unexpected
 from benchmarks.parts.relays import Relay
 from benchmarks.parts.report import Report
@@ -60,12 +60,17 @@ def _on_all_cores_again() -> Iterator[None]:
             ["slowest by fastest", "the others beside one that stalls", "memory growth beside it"],
         ),
         (
+            dashboard.measure,
+            [],
+            ["nobody looks", "the Dashboard is open", "the Dashboard and all processes"],
+        ),
+        (
             files.measure,
             [],
             ["one file, host → technician", "tree of small files, technician → host"],
         ),
     ],
-    ids=["tunnel", "tls", "latency", "idle", "connect", "fairness", "files"],
+    ids=["tunnel", "tls", "latency", "idle", "connect", "fairness", "dashboard", "files"],
 )
 def test_each_figure_is_one_json_line(
     measure: Callable[[Sequence[str]], Report],
