@@ -51,6 +51,9 @@ function forgetEnded(): void {
   void forgetKeptJobs(isOver).catch(() => undefined);
 }
 
+/** Of things that are copied together: beyond that, the first stands for all. */
+const MAX_TITLE_NAMES = 3;
+
 /** Something of the same name is there: what to do with it is asked once for each job. */
 interface Collision {
   readonly count: number;
@@ -118,7 +121,7 @@ function Files({ opened, session }: { opened: OpenTool | null; session: string }
     else if (await kept.takeOver(job.id)) add(job.title, job.overwrite, order, chosen, job);
   };
   const titleOf = (names: readonly string[]): string =>
-    names.length === 1 ? (names[0] ?? "") : counted("things", names.length);
+    names.length <= MAX_TITLE_NAMES ? names.join(", ") : `${names[0] ?? ""}, … (${counted("things", names.length)})`;
 
   const bring = async (wanted: readonly Wanted[]): Promise<void> => {
     const folder = local.current;
@@ -159,6 +162,7 @@ function Files({ opened, session }: { opened: OpenTool | null; session: string }
   };
   return (
     <div class="files">
+      <KeptJobList kept={kept} onResume={(job, chosen) => void takeUp(job, chosen)} />
       <div class="panes">
         <RemotePane
           folder={remote}
@@ -187,7 +191,6 @@ function Files({ opened, session }: { opened: OpenTool | null; session: string }
         resumed={resumed}
       />
       <JobList jobs={jobs} isConnected={opened !== null} />
-      <KeptJobList kept={kept} onResume={(job, chosen) => void takeUp(job, chosen)} />
       {collision.value !== null && (
         <CollisionDialog collision={collision.value} onClose={() => (collision.value = null)} />
       )}

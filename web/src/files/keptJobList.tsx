@@ -1,7 +1,9 @@
 /** Jobs that a closed tab has left: to be taken up, or forgotten. */
 import { CircleX, FolderInput, Play, Upload } from "lucide-preact";
-import { t } from "../i18n/text";
+import { language, t } from "../i18n/text";
 import { clean } from "../text/clean";
+import { formatMoment } from "../text/format";
+import { Button } from "../ui/buttons";
 import { Icon } from "../ui/icon";
 import { WAYS } from "./jobList";
 import type { KeptJob, KeptJobs } from "./keptJobs";
@@ -20,7 +22,7 @@ export function KeptJobList({ kept, onResume }: KeptJobListProps) {
   const left = kept.left.value;
   if (left.length === 0) return null;
   return (
-    <section class="jobs" aria-label={t("jobs_left")}>
+    <section class="jobs kept" aria-label={t("jobs_left")}>
       <div class="pane-head">
         <h2>{t("jobs_left")}</h2>
       </div>
@@ -57,15 +59,19 @@ function KeptLine({
         </span>
         {mustChoose ? (
           <>
-            <ChosenFiles word={t("send_files")} icon={Upload} isFolder={false} onSend={choose} />
-            <ChosenFiles word={t("send_folder")} icon={FolderInput} isFolder onSend={choose} />
+            <ChosenFiles word={t("job_choose_files")} icon={Upload} isFolder={false} onSend={choose} />
+            <ChosenFiles word={t("job_choose_folder")} icon={FolderInput} isFolder onSend={choose} />
           </>
         ) : (
-          <BarButton icon={Play} label={t("job_resume")} onPress={() => onResume(job)} />
+          <Button icon={Play} onPress={() => onResume(job)}>
+            {t("job_resume")}
+          </Button>
         )}
         <BarButton icon={CircleX} label={t("job_discard")} onPress={onForget} />
       </div>
-      <p class="hint">{t(hint)}</p>
+      <p class="hint">
+        {t("job_begun", { moment: formatMoment(new Date(job.at).toISOString(), language.value) })} {t(hint)}
+      </p>
     </li>
   );
 }
