@@ -98,6 +98,10 @@ class WebSocketError(RemoteProtocolError):
         self.events: list[Event] = []
         self.ws_code = close_reason.ws_code if ws_code is None else ws_code
 
+    def again(self) -> "WebSocketError":
+        """The same error, with no events and not raised yet."""
+        return WebSocketError(str(self), self.close_reason, self.ws_code)
+
 
 def is_valid_close_code(code: int) -> bool:
     """True if `code` may stand in a close frame (RFC 6455 §7.4 and the IANA registry)."""
@@ -178,7 +182,7 @@ class WebSocketCodec:
                 with no events.
         """
         if self._failure is not None:
-            raise WebSocketError(str(self._failure), self._failure.close_reason, self._failure.ws_code)
+            raise self._failure.again()
         if self._take_run is not None and not self._tail and not self._message_opcode and not self._is_closed:
             # What a relay mostly receives: one run and nothing else.
             run = self._take_run(data, 0, self._max_message_bytes)
@@ -192,7 +196,8 @@ class WebSocketCodec:
             position = self._walk(data, position, events)
         except WebSocketError as error:
             error.events = events
-            self._failure = error
+            # Not itself: its traceback leads back here, and reference counts would free neither.
+            self._failure = error.again()
             raise
         # The tail is empty here: either it was, or its frame is complete.
         self._tail += data[position:]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from sqlalchemy import delete, exists, insert, select, update
+from sqlalchemy import bindparam, delete, exists, insert, select, update
 
 from relay.people import TechnicianId
 from relay.protocol.frames import Channel
@@ -69,11 +69,13 @@ def use_ticket(tx: Transaction, ticket_hash: bytes, now: datetime) -> Ticket | N
 
 def is_asker_alive(tx: Transaction, asked_by_hash: bytes, now: datetime) -> bool:
     """Whether the cookie or API token with this hash is still good."""
-    cookie = select(cookies).where(cookies.c.cookie_hash == asked_by_hash, cookies.c.expires_at > now)
-    token = select(api_tokens).where(api_tokens.c.token_hash == asked_by_hash, api_tokens.c.expires_at > now)
-    return bool(
-        tx.execute(select(exists(cookie.subquery().select()) | exists(token.subquery().select()))).scalar()
-    )
+    return bool(tx.execute(_IS_ASKER_ALIVE, {"hash": asked_by_hash, "now": now}).scalar())
+
+
+_IS_ASKER_ALIVE = select(
+    exists().where(cookies.c.cookie_hash == bindparam("hash"), cookies.c.expires_at > bindparam("now"))
+    | exists().where(api_tokens.c.token_hash == bindparam("hash"), api_tokens.c.expires_at > bindparam("now"))
+)
 
 
 def delete_tickets(tx: Transaction, session_ids: Collection[SessionId]) -> None:

@@ -1,6 +1,8 @@
 """The WebSocket codec against its own promises, and against wsproto."""
 
 import contextlib
+import gc
+import weakref
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
@@ -371,6 +373,23 @@ def test_good_messages_before_a_bad_frame_ride_on_the_error_once() -> None:
     assert second.value.events == []
     assert str(second.value) == str(first.value)
     assert second.value.close_reason is first.value.close_reason
+
+
+def test_a_codec_that_failed_is_freed_without_the_garbage_collector() -> None:
+    class Watched(WebSocketCodec):
+        __slots__ = ("__weakref__",)
+
+    gc.disable()
+    try:
+        codec = Watched(is_client=False, max_message_bytes=MAX)
+        gone = weakref.ref(codec)
+        for _ in range(2):
+            with contextlib.suppress(WebSocketError):
+                codec.receive_data(b"\x81\x80")
+        del codec
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 def test_the_message_a_tail_completes_rides_on_the_error_too() -> None:
