@@ -6,15 +6,19 @@ message unmasked behind the header of its WebSocket frame, in one piece. What a 
 this walk and nothing else; credit, counters, queue and system calls are per run.
 
 There are two implementations with the same results: `relay.protocol._runs` in C, if it was built, and the
-one below. Measured (`./dev bench tunnel`, figures in docs/performance.md): with 64-byte payloads the one in C
-moves over ten times as many frames per second of CPU.
+one below. Under load frames mostly come as long as each other, dozens in a row. Python then takes as many as
+seem alike at once, by slices that hold a byte of each; what is not alike it reads frame by frame.
+
+Measured (`./dev bench tunnel`, figures in docs/performance.md): with 64-byte payloads the one in C moves some
+four times as many frames per second of CPU; a frame costs the one below 0.19 µs among its like, else 0.7 µs.
 """
 
 import os
+import struct
 from collections.abc import Callable
 from typing import Final, NamedTuple, TypeAlias
 
-from relay.protocol.frames import peek_data
+from relay.protocol.frames import payload_of, peek_data
 from relay.protocol.masking import apply_mask
 
 MAX_RUN_BYTES: Final = 64 * 1024
@@ -22,6 +26,12 @@ MAX_RUN_BYTES: Final = 64 * 1024
 
 PURE_PYTHON_VARIABLE: Final = "ADHOC_PURE_PYTHON"
 """Environment variable: any value but the empty one makes this module leave the compiled part alone."""
+
+_FEW: Final = 8
+"""Frames as long as each other behind which more of the kind are looked for, and fewer are not worth it."""
+
+_GROWTH: Final = 4
+"""Times as many as were alike so far are taken at once, so that looking in vain costs little beside those."""
 
 _WHOLE_BINARY: Final = 0x82
 _SHORT_HEADERS: Final = tuple(bytes((_WHOLE_BINARY, length)) for length in range(126))
@@ -70,37 +80,84 @@ def take_run_in_python(data: Received, position: int, max_message_bytes: int) ->
     stream, header, message, position = first
     parts = [header, message]
     frames, size, largest = 1, len(message), len(message)
-    wire_bytes = len(header) + size
+    room = MAX_RUN_BYTES - len(header) - size
+    alike = 1  # frames at the end of the run that are as long as each other
     # The beginning of a short DATA frame of this stream; the byte behind it is the payload's length.
     short_begin = message[:7] + b"\xc4"
     max_short = min(125, max_message_bytes)
     available = len(data)
     unmask = apply_mask
-    while wire_bytes < MAX_RUN_BYTES and available - position > 6:
+    while available - position > 6:
+        if alike >= _FEW:
+            on_wire = len(header) + len(message)
+            many = min(_GROWTH * alike, room // on_wire, (available - position) // (on_wire + 4))
+            wire = _take_alike(data, position, header, message, many) if many >= _FEW else None
+            alike = 0 if wire is None else alike + many
+            if wire is not None:
+                parts.append(wire)
+                frames += many
+                size += many * len(message)
+                room -= len(wire)
+                position += len(wire) + 4 * many
+                continue
         length = data[position + 1] ^ 0x80
         start = position + 6
         end = start + length
         if not 9 <= length <= max_short or end > available or data[position] != _WHOLE_BINARY:
             frame = _read_frame(data, position, max_message_bytes)
-            if frame is None or frame[0] != stream or wire_bytes + len(frame[2]) > MAX_RUN_BYTES:
+            if frame is None or frame[0] != stream or len(frame[1]) + len(frame[2]) > room:
                 break
-            _, header, message, position = frame
-            length = len(message)
-            largest = max(largest, length)
+            _, header, next_message, position = frame
+            length = len(next_message)
         else:
-            message = unmask(data[start:end], data[position + 2 : start])
-            if message[:8] != short_begin or message[8] + 9 != length:
+            next_message = unmask(data[start:end], data[position + 2 : start])
+            if next_message[:8] != short_begin or next_message[8] + 9 != length or length + 2 > room:
                 break
             header = _SHORT_HEADERS[length]
             position = end
+        alike = alike + 1 if length == len(message) else 1
+        message = next_message
         parts += (header, message)
         frames += 1
         size += length
-        wire_bytes += length + len(header)
-    # A short one is the largest only if all are short.
-    if largest < 126:
-        largest = max(map(len, parts))
+        if length > largest:
+            largest = length
+        room -= length + len(header)
     return Run(stream, frames, size, largest, b"".join(parts), position)
+
+
+def _take_alike(data: Received, position: int, header: bytes, message: bytes, frames: int) -> bytes | None:
+    """So many frames at `position` as they go on; None if one is not as long, and of the stream, as the last.
+
+    What all have in common is compared column by column, each of them one slice of all frames; the frames are
+    then cut and unmasked by loops that are not Python's.
+
+    Args:
+        data, position: they are all there.
+        header, message: of the last frame, as it goes on.
+        frames: how many.
+    """
+    length, stride = len(message), len(header) + 4 + len(message)
+    masked_header = bytes((header[0], header[1] | 0x80)) + header[2:]
+    begin = message[: length - len(payload_of(message))]
+    # The last of them first: where frames take turns, that is all that looking in vain costs.
+    start = position + (frames - 1) * stride + len(header)
+    if data[start - len(header) : start] != masked_header:
+        return None
+    if apply_mask(data[start + 4 : start + 4 + len(begin)], data[start : start + 4]) != begin:
+        return None
+    block = bytes(data[position : position + frames * stride])
+    if not _has_columns(block, masked_header, stride, frames):
+        return None
+    unmask = apply_mask
+    layout = f"{len(header)}x4s{length}s"
+    wire = header + header.join([unmask(masked, mask) for mask, masked in struct.iter_unpack(layout, block)])
+    return wire if _has_columns(wire, header + begin, stride - 4, frames) else None
+
+
+def _has_columns(block: bytes, begin: bytes, stride: int, rows: int) -> bool:
+    """Whether each of the block's rows begins with `begin`."""
+    return all(block[place::stride] == begin[place : place + 1] * rows for place in range(len(begin)))
 
 
 def _read_frame(

@@ -114,6 +114,52 @@ def test_anything_else_ends_it_or_is_none(take_run: TakeRun, after: bytes) -> No
 
 
 @both
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+@pytest.mark.parametrize("size", [0, 1, 81, 116, 117, 255, 256, 1000])
+def test_a_stretch_of_frames_alike_is_as_many_frames(take_run: TakeRun, size: int, kind: type) -> None:
+    messages = [encode_data(ONE, os.urandom(size)) for _ in range(MAX_RUN_BYTES // (size + 9))]
+    fitting = MAX_RUN_BYTES // len(unmasked(messages[0]))
+    data = b"before" + masked(*messages)
+    run = take_run(kind(data), 6, MAX)
+    ours = messages[:fitting]
+    length = len(messages[0])
+    assert run == Run(ONE, len(ours), len(ours) * length, length, unmasked(*ours), 6 + len(masked(*ours)))
+
+
+@both
+@pytest.mark.parametrize("size", [81, 300])
+def test_a_stretch_ends_at_the_first_frame_that_is_not_alike(take_run: TakeRun, size: int) -> None:
+    messages = [encode_data(ONE, os.urandom(size)) for _ in range(130)]
+    frames = [masked(message) for message in messages]
+    header_bytes = len(unmasked(messages[0])) - len(messages[0])
+    head_bytes = len(messages[0]) - size
+    places = [*range(header_bytes), *range(header_bytes + 4, header_bytes + 4 + head_bytes)]
+    for index in range(1, len(messages)):
+        changed = bytearray(frames[index])
+        changed[places[index % len(places)]] ^= 1 << index % 8
+        run = take_run(b"".join([*frames[:index], changed, *frames[index + 1 :]]), 0, MAX)
+        assert run is not None
+        assert (run.frames, run.wire) == (index, unmasked(*messages[:index]))
+        assert run.end == sum(map(len, frames[:index]))
+
+
+@both
+@pytest.mark.parametrize("alike", [1, 8, 9, 41])
+def test_streams_that_take_turns_are_runs_that_take_turns(take_run: TakeRun, alike: int) -> None:
+    expected = [
+        (stream, [encode_data(stream, os.urandom(50)) for _ in range(alike)]) for stream in (ONE, OTHER) * 20
+    ]
+    data = masked(*[message for _, messages in expected for message in messages])
+    position = 0
+    for stream, messages in expected:
+        run = take_run(data, position, MAX)
+        assert run is not None
+        assert (run.stream, run.frames, run.wire) == (stream, alike, unmasked(*messages))
+        position = run.end
+    assert position == len(data)
+
+
+@both
 def test_the_end_and_what_is_behind_it_are_no_place_to_read(take_run: TakeRun) -> None:
     data = masked(encode_data(ONE, b"x"))
     assert take_run(data, len(data), MAX) is None
@@ -127,7 +173,8 @@ messages = st.one_of(
     st.builds(lambda stream, amount: encode_frame(Credit(stream, amount)), st.just(ONE), st.integers(1, 9)),
     st.binary(max_size=30),
 )
-pieces = st.one_of(messages.map(masked), st.binary(max_size=20).map(CLIENT.encode_ping))
+stretches = st.builds(lambda message, frames: masked(*[message] * frames), messages, st.integers(1, 60))
+pieces = st.one_of(messages.map(masked), stretches, st.binary(max_size=20).map(CLIENT.encode_ping))
 
 
 @both
