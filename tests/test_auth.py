@@ -4,14 +4,18 @@ import stat
 from pathlib import Path
 
 import pytest
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from hypothesis import given
+from hypothesis import strategies as st
 
 from relay import auth
 from relay.errors import AuthError, ConfigError, Refused
 from relay.protocol.close_reasons import CloseReason
-from relay.protocol.lease import make_join_proof
+from relay.protocol.lease import join_statement, make_join_proof
+from tests.helpers import odd_signatures
 
 PASSWORD = "correct horse battery"
 
@@ -48,15 +52,99 @@ def test_refusal_says_nothing_about_why() -> None:
     assert str(refusal) == CloseReason.REFUSED.sentence
 
 
+SECRET, ORIGIN = b"s" * 16, "https://relay.example"
+KEY = Ed25519PrivateKey.generate()
+PUBLIC = KEY.public_key().public_bytes_raw()
+
+
+def is_believed(proof: bytes, host_key: bytes, secret: bytes = SECRET, origin: str = ORIGIN) -> bool:
+    try:
+        auth.check_join_proof(proof, secret=secret, origin=origin, host_key=host_key)
+    except AuthError:
+        return False
+    return True
+
+
+def is_believed_by_openssl(proof: bytes, host_key: bytes, secret: bytes) -> bool:
+    try:
+        Ed25519PublicKey.from_public_bytes(host_key).verify(proof, join_statement(secret, ORIGIN))
+    except (InvalidSignature, ValueError):
+        return False
+    return True
+
+
 def test_a_host_that_holds_its_key_and_means_this_relay_is_believed() -> None:
-    key = Ed25519PrivateKey.generate()
-    proof = make_join_proof(b"s" * 16, "https://relay.example", key)
-    public = key.public_key().public_bytes_raw()
-    auth.check_join_proof(proof, secret=b"s" * 16, origin="https://relay.example", host_key=public)
-    for secret, origin in [(b"t" * 16, "https://relay.example"), (b"s" * 16, "https://other.example")]:
-        with pytest.raises(AuthError) as caught:
-            auth.check_join_proof(proof, secret=secret, origin=origin, host_key=public)
-        assert str(caught.value) == str(auth.refusal())
+    assert is_believed(make_join_proof(SECRET, ORIGIN, KEY), PUBLIC)
+
+
+def test_a_proof_for_anything_else_is_refused() -> None:
+    proof = make_join_proof(SECRET, ORIGIN, KEY)
+    assert not is_believed(proof, PUBLIC, secret=b"t" * 16)
+    assert not is_believed(proof, PUBLIC, origin="https://other.example")
+    assert not is_believed(proof, Ed25519PrivateKey.generate().public_key().public_bytes_raw())
+    with pytest.raises(AuthError) as caught:
+        auth.check_join_proof(proof, secret=b"t" * 16, origin=ORIGIN, host_key=PUBLIC)
+    assert str(caught.value) == str(auth.refusal())
+    for place in range(512):
+        changed = bytearray(proof)
+        changed[place // 8] ^= 1 << place % 8
+        assert not is_believed(bytes(changed), PUBLIC)
+
+
+@given(proof=st.binary(max_size=65), host_key=st.binary(max_size=33) | st.just(PUBLIC))
+def test_any_bytes_are_refused_as_a_proof(proof: bytes, host_key: bytes) -> None:
+    assert not is_believed(proof, host_key)
+
+
+@pytest.mark.parametrize("size", [0, 31, 33])
+def test_a_key_of_another_length_is_refused(size: int) -> None:
+    proof = make_join_proof(SECRET, ORIGIN, KEY)
+    assert not is_believed(proof, (PUBLIC + b"x")[:size])
+
+
+@pytest.mark.parametrize("size", [0, 63, 65])
+def test_a_proof_of_another_length_is_refused(size: int) -> None:
+    assert not is_believed((make_join_proof(SECRET, ORIGIN, KEY) + b"x")[:size], PUBLIC)
+
+
+def test_a_proof_spelled_in_a_second_way_is_refused() -> None:
+    statement = join_statement(SECRET, ORIGIN)
+    for more, is_right in ((0, True), (1, False), (2, False), (15, False)):
+        key, proof = odd_signatures.sign(statement, secret=1234567, nonce=89, more=more)
+        assert is_believed(proof, key) is is_right
+
+
+@pytest.mark.parametrize("multiple", range(8))
+def test_a_key_that_anybody_can_sign_for_is_refused(multiple: int) -> None:
+    for number in range(16):
+        secret = bytes([number]) * 16
+        key, proof = odd_signatures.sign(
+            join_statement(secret, ORIGIN), secret=0, nonce=1 + number, key_off=multiple
+        )
+        assert not is_believed(proof, key, secret)
+    unusual = (odd_signatures.P + 1).to_bytes(32, "little")  # the neutral point's y, not reduced
+    assert not is_believed(proof, unusual, secret)
+
+
+@pytest.mark.parametrize("multiple", range(8))
+def test_a_proof_without_a_nonce_is_refused(multiple: int) -> None:
+    statement = join_statement(SECRET, ORIGIN)
+    key, proof = odd_signatures.sign(statement, secret=1234567, nonce=0, nonce_off=multiple)
+    assert not is_believed(proof, key)
+
+
+@pytest.mark.parametrize(("key_off", "nonce_off"), [(1, 0), (0, 1), (1, 1), (2, 4), (4, 0), (0, 4), (3, 5)])
+def test_what_openssl_refuses_is_refused(key_off: int, nonce_off: int) -> None:
+    for number in range(16):
+        secret = bytes([number]) * 16
+        key, proof = odd_signatures.sign(
+            join_statement(secret, ORIGIN),
+            secret=1234567,
+            nonce=89 + number,
+            key_off=key_off,
+            nonce_off=nonce_off,
+        )
+        assert not is_believed(proof, key, secret) or is_believed_by_openssl(proof, key, secret)
 
 
 @pytest.mark.slow

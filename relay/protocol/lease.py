@@ -164,19 +164,11 @@ def make_join_proof(secret: bytes, origin: str, host_key: Ed25519PrivateKey) -> 
         origin: the relay's, as in the deployment link.
         host_key: the private half of HELLO's `key`.
     """
-    return host_key.sign(_join_statement(secret, origin))
+    return host_key.sign(join_statement(secret, origin))
 
 
-def verify_join_proof(proof: bytes, *, secret: bytes, origin: str, host_key: bytes) -> None:
-    """Checks a HELLO's `proof` against its `key` (32 bytes) and `secret`, all untrusted.
-
-    Raises:
-        RemoteProtocolError: with SEAL_BROKEN, if it does not fit.
-    """
-    _verify(host_key, proof, _join_statement(secret, origin), "proof")
-
-
-def _join_statement(secret: bytes, origin: str) -> bytes:
+def join_statement(secret: bytes, origin: str) -> bytes:
+    """What a join proof signs. Only the relay verifies it (`relay.auth.check_join_proof`)."""
     return _JOIN_PREFIX + hashlib.sha256(secret).digest() + origin.encode()
 
 
