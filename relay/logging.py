@@ -8,9 +8,13 @@ without the values of local variables (structlog's and rich's pretty ones would 
 import logging
 import sys
 from collections.abc import MutableMapping
-from typing import Any, Literal, TextIO
+from json import JSONEncoder
+from typing import Any, Final, Literal, TextIO
 
 import structlog
+
+_BYTE_STRINGS: Final = (bytes, bytearray, memoryview)
+_encode: Final = JSONEncoder(default=repr).encode
 
 
 def set_up_logging(log_format: Literal["console", "json"], stream: TextIO = sys.stderr) -> None:
@@ -23,7 +27,7 @@ def set_up_logging(log_format: Literal["console", "json"], stream: TextIO = sys.
     ]
     last: list[structlog.typing.Processor]
     if log_format == "json":
-        last = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        last = [structlog.processors.format_exc_info, write_json]
     else:
         last = [
             structlog.dev.ConsoleRenderer(
@@ -52,6 +56,12 @@ def set_up_logging(log_format: Literal["console", "json"], stream: TextIO = sys.
 def hide_bytes(logger: object, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """A structlog processor: byte strings may be keys or tickets, so only their length is shown."""
     for name, value in event.items():
-        if isinstance(value, bytes | bytearray | memoryview):
+        if isinstance(value, _BYTE_STRINGS):
             event[name] = f"<{len(value)} bytes>"
     return event
+
+
+def write_json(logger: object, method: str, event: MutableMapping[str, Any]) -> str:
+    """The last structlog processor for machines: what its own JSONRenderer writes, which makes an encoder for
+    each line (half of the 20 µs that a line took, of the 600 of a host's admission)."""
+    return _encode(event)
