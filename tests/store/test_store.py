@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy
+import trio
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import IntegrityError, StatementError
 
@@ -87,6 +88,30 @@ async def test_connections_are_set_up_to_lose_nothing(tmp_path: Path) -> None:
 
     async with open_store(f"sqlite:///{tmp_path}/relay.db") as store:
         assert await store.write(pragmas) == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
+
+
+async def test_the_connection_that_wrote_writes_again_though_others_are_free(tmp_path: Path) -> None:
+    together = threading.Barrier(3)
+
+    def wait(tx: Transaction) -> int:
+        together.wait(timeout=30)
+        return id(tx.connection.dbapi_connection)
+
+    def write(tx: Transaction) -> int:
+        return id(tx.connection.dbapi_connection)
+
+    async with open_store(tmp_path / "relay.db") as store:
+        readers = set[int]()
+
+        async def read() -> None:
+            readers.add(await store.read(wait))
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(3):
+                nursery.start_soon(read)
+        writers = [await store.write(write) for _ in range(6)]
+    assert len(readers) == 3
+    assert len(set(writers)) == 1
 
 
 async def test_what_was_stored_is_there_after_opening_again(tmp_path: Path) -> None:
