@@ -199,6 +199,7 @@ async def serve(
         # What the first request would else do on the event loop, for tens of milliseconds.
         load_translations()
         anyio.get_cancelled_exc_class()  # finds and loads anyio's Trio half
+        counted = {event: metrics.front_door_events_total.labels(event.value) for event in FrontDoorEvent}
         door = FrontDoor(
             create_app(context),
             upgrades={
@@ -207,7 +208,7 @@ async def serve(
                 EVENTS_PATH: EventFeed(context).handle,
             },
             settings=replace(rooms.front_door, trusted_proxies=config.trusted_proxies),
-            on_event=lambda event: _count(metrics, event),
+            on_event=lambda event: counted[event].inc(),
         )
 
         async with trio.open_nursery() as background:
@@ -413,10 +414,6 @@ async def _serve_metrics(
     settings = FrontDoorSettings(reserved_descriptors=RESERVED_BESIDE_METRICS)
     door = FrontDoor(create_scrape_app(metrics), settings=settings)
     await serve_front_door(listeners, door, stop_accepting=trio.Event(), task_status=task_status)
-
-
-def _count(metrics: Metrics, event: FrontDoorEvent) -> None:
-    metrics.front_door_events_total.labels(event.value).inc()
 
 
 @contextmanager
