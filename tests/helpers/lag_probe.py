@@ -87,7 +87,7 @@ class LagReport:
     """What a probe found.
 
     Attributes:
-        steps: how many there were.
+        steps: how many there were, and times that the event loop waited.
         longest: those that held the loop longest, the longest first.
         blocking: calls of `BLOCKING_CALLS` in a step, as "event in task".
     """
@@ -170,7 +170,7 @@ class LagProbe(trio.abc.Instrument):
         if began is None:
             return
         ended = self._usage()
-        self._steps += not may_sleep
+        self._steps += 1
         passed, cpu = ended.passed - began.passed, ended.cpu - began.cpu
         step = Step(
             task=self._task,
