@@ -17,6 +17,7 @@ from relay.protocol.close_reasons import CloseReason
 from relay.protocol.errors import RemoteProtocolError
 from relay.protocol.frames import Close, Credit, Data, encode_frame
 from relay.protocol.runs import Run, take_run
+from relay.protocol.streams import Priority
 from relay.protocol.websocket import WebSocketCodec
 from relay.transport import RECEIVE_BYTES, Transport, open_first_looks
 from tests.helpers.far_end import FarEnd
@@ -85,6 +86,14 @@ class Reader:
     def _tell(self) -> None:
         self.seen.set()
         self.seen = trio.Event()
+
+
+async def receive_exactly(transport: Transport, size: int) -> bytes:
+    """The next `size` bytes."""
+    received = bytearray()
+    while len(received) < size:
+        received += await transport.receive_some(size - len(received))
+    return bytes(received)
 
 
 async def start_waiting(nursery: trio.Nursery, reader: Reader) -> None:
@@ -334,6 +343,32 @@ async def test_our_own_failure_leaves_by_the_task_and_the_loop_goes_on(pair: Pai
             await it.send(DATA)
             await trio.sleep_forever()
     await trio.lowlevel.checkpoint()
+
+
+async def test_what_the_other_peers_socket_does_not_take_goes_on_without_the_look(pair: Pair) -> None:
+    large = encode_frame(Data(STREAM, os.urandom(50_000)))
+    near, far = await open_socket_transports()
+    async with scene(pair) as it, trio.open_nursery() as nursery:
+        codec = WebSocketCodec(is_client=False, max_message_bytes=1 << 21)
+        other = PeerConnection(near, codec, number=2, settings=PeerSettings(), relaying=Relaying(nursery))
+        nursery.start_soon(other.run, it.received.append, it.forward)
+        await trio.testing.wait_all_tasks_blocked()
+
+        def pass_on(run: Run) -> None:
+            it.forwarded.append(run.wire)
+            other.queue_data(Priority.FILES, STREAM, run.wire)
+
+        it.forward = pass_on
+        while other.queued_bytes < 3 * len(large):
+            await it.send(large)
+            await it.wait_for_data(len(it.forwarded) + 1)
+        assert await receive_exactly(far, sum(map(len, it.forwarded))) == b"".join(it.forwarded)
+        far.abort()
+        await it.send(DATA)
+        await it.wait_until(lambda: other.close_reason is not None)
+        assert other.close_reason is CloseReason.DEAD
+        assert it.peer.close_reason is None
+        nursery.cancel_scope.cancel()
 
 
 async def test_where_nobody_asks_the_task_wakes_itself(tmp_path: Path) -> None:
