@@ -16,7 +16,7 @@ from host.arguments import PROGRAM_NAME, parse_arguments
 from host.installation import Installation
 from host.last_words import complain
 from host.preflight import report_refusal
-from host.starting import CannotStart, fail, go_on_removing, start
+from host.starting import CannotStart, Start, fail, go_on_removing, start
 from host.texts import Texts
 from relay.protocol.link_blob import TAIL_BYTES, read_link
 from relay.protocol.links import LinkError
@@ -44,6 +44,8 @@ def run(file: Path, arguments: Sequence[str], unpack: Callable[[Installation], N
     except CannotStart as exc:
         return fail(str(exc))
     installation = started.installation
+    if installation.has_farewell:
+        return _end(started, texts, unpack)
     if not installation.is_ending:
         # Until the host takes the signals over, a signal undoes what was begun.
         is_new = not installation.has_state
@@ -67,6 +69,16 @@ def run(file: Path, arguments: Sequence[str], unpack: Callable[[Installation], N
             raise
         return run_bundle(given, started, file)
     return go_on_removing(started, texts)
+
+
+def _end(started: Start, texts: Texts, unpack: Callable[[Installation], None]) -> int:
+    """Go on with a removal that has a receipt to hand in, which takes the packages once more."""
+    try:
+        unpack(started.installation)
+        from host.cli import finish_removal
+    except (OSError, ImportError):  # a full disk: it is removed without a word then
+        return go_on_removing(started, texts)
+    return finish_removal(started, texts)
 
 
 def is_complete(file: Path) -> bool:

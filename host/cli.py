@@ -14,12 +14,8 @@ last words need is imported here.
 """
 
 import contextlib
-import getpass
-import os
-import platform
 import signal
 import sys
-import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from enum import Enum, auto
@@ -32,13 +28,14 @@ import trio
 from host.absent import AbsentCustomer
 from host.arguments import Arguments, parse_arguments
 from host.brand import fetch_brand
-from host.customer import Customer, clean
+from host.customer import Customer
 from host.exits import EXIT_AGAIN, EXIT_LEFT
+from host.farewell import Farewell
+from host.hello import learn_facts
 from host.installation import Removal
-from host.life import HostLife, make_hello
-from host.pairing import ComputerFacts
+from host.life import HostLife
 from host.preflight import Obstacle, report_refusal
-from host.receipt import hand_in_receipt
+from host.receipt import AFTER_START, hand_in
 from host.restart import Mode, restart_computer
 from host.starting import CannotStart, Start, fail, go_on_removing, start
 from host.state import HostState, StateError
@@ -46,14 +43,10 @@ from host.terminal import open_terminal
 from host.texts import Texts
 from host.tools import Tools, open_tools
 from relay.protocol.close_reasons import CloseReason
-from relay.protocol.lease import Receipt
 from relay.protocol.links import DeploymentLink
 
-MAX_FACT_CHARACTERS: Final = 128
 DESKTOP_INTERVAL: Final = 5.0
 """Seconds between looks whether somebody has signed in, for a service without a desktop."""
-RECEIPT_BUDGET: Final = 20.0
-"""Seconds for the receipt in all: a customer who looks for the program must not find it."""
 if sys.platform == "win32":
     SIGNALS: Final = (signal.SIGINT, signal.SIGBREAK)
 else:
@@ -120,13 +113,25 @@ def run(
         if hasattr(output, "reconfigure"):
             output.reconfigure(errors="replace")
     if started.installation.is_ending:
-        return go_on_removing(started, texts)
+        return finish_removal(started, texts)
     try:
         state = load_state(started.installation.folder, given.link)
     except (StateError, OSError) as exc:
         started.remove()
         return fail(str(exc))
     return trio.run(_run, _Host(given, started, texts, state, install, open_customer, restart))
+
+
+def finish_removal(started: Start, texts: Texts) -> int:
+    """Go on with a removal that had begun, and hand in its receipt if it can be. Returns the exit code."""
+    farewell = Farewell.load(started.installation.folder)
+
+    def report(removal: Removal) -> None:
+        if farewell is not None and not removal.pending:
+            receipt = farewell.receipt(removal.removed, removal.left, [], again=removal.is_retried)
+            trio.run(hand_in, farewell, receipt, learn_facts(), AFTER_START)
+
+    return go_on_removing(started, texts, report)
 
 
 def load_state(folder: Path, link: DeploymentLink | None) -> HostState:
@@ -147,24 +152,6 @@ def load_state(folder: Path, link: DeploymentLink | None) -> HostState:
         # The customer may have copied the link again, whole this time.
         state.secret, state.access_password = bytes(link.secret), link.access_password
     return state
-
-
-def learn_facts() -> ComputerFacts:
-    """What this computer and its user are called."""
-    try:
-        system = platform.freedesktop_os_release()["PRETTY_NAME"]
-    except (OSError, KeyError):
-        system = platform.system()
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # no name for this number
-        if sys.platform == "win32":
-            user = ""
-        else:
-            user = str(os.getuid())
-    names = (clean(name, MAX_FACT_CHARACTERS) for name in (platform.node(), system, user))
-    computer, system, user = names
-    return ComputerFacts(computer=computer, os=system, user=user)
 
 
 class _Host:
@@ -209,6 +196,7 @@ async def _run(host: _Host) -> int:
                     # The terminal was closed, or the customer signed out: a service goes on.
                     await trio.to_thread.run_sync(host.started.installation.start_service)
                 return 0
+            farewell = _keep_farewell(host, outcome, obstacle, acts)
             removal = await trio.to_thread.run_sync(host.started.remove)
             if isinstance(outcome, _Stop):
                 key = "input_ended" if outcome is _Stop.GONE else "interrupted"
@@ -217,8 +205,7 @@ async def _run(host: _Host) -> int:
             why = host.texts.ending(outcome) if obstacle is None else obstacle.sentence
             sentence = f"{why} {host.texts.get('removed')}"
             customer.show_removed(sentence, removal.left)
-            receipt = _make_receipt(host.state, outcome, removal, acts)
-            await _say_farewell(host, customer, receipt, obstacle, signals)
+            await _say_farewell(host, customer, farewell, removal, obstacle, signals)
             if removal.left:
                 return EXIT_LEFT
             return 0 if outcome.ends_session else 1
@@ -316,33 +303,38 @@ async def _wait_desktop() -> None:
             await trio.sleep(DESKTOP_INTERVAL)
 
 
-def _make_receipt(state: HostState, reason: CloseReason, removal: Removal, acts: dict[str, int]) -> Receipt:
-    return Receipt(
-        session=state.session,
-        ended_at=int(time.time()),
-        reason=reason.wire,
-        removed=removal.removed,
-        left=[*removal.left, *removal.pending],
-        acts=acts,
-    )
+def _keep_farewell(
+    host: _Host, outcome: CloseReason | _Stop, obstacle: Obstacle | None, acts: dict[str, int]
+) -> Farewell | None:
+    """What the receipt takes, kept as long as the removal may be cut short; None if there is to be none."""
+    if isinstance(outcome, _Stop) or obstacle is not None:
+        return None
+    farewell = Farewell.of(host.state, outcome, acts)
+    if farewell is not None:
+        with contextlib.suppress(OSError):  # a full disk: there is no receipt then if this is cut short
+            farewell.save(host.started.installation.folder)
+    return farewell
 
 
 async def _say_farewell(
-    host: _Host, customer: Customer, receipt: Receipt, obstacle: Obstacle | None, signals: Signals
+    host: _Host,
+    customer: Customer,
+    farewell: Farewell | None,
+    removal: Removal,
+    obstacle: Obstacle | None,
+    signals: Signals,
 ) -> None:
     """The customer may read how it ended, while the relay is told; a signal cuts both short."""
 
-    async def hand_in() -> None:
-        state = host.state
+    async def tell() -> None:
         if obstacle is not None:
+            state = host.state
             await trio.to_thread.run_sync(
                 report_refusal, state.origin, state.invite, obstacle.refusal, abandon_on_cancel=True
             )
-            return
-        if not state.credential or not state.session:
-            return
-        with trio.move_on_after(RECEIPT_BUDGET):
-            await hand_in_receipt(state, make_hello(state, host.facts), receipt)
+        elif farewell is not None and not removal.pending:  # else what goes after this program tells
+            receipt = farewell.receipt(removal.removed, removal.left, [], again=removal.is_retried)
+            await hand_in(farewell, receipt, host.facts)
 
     async def obey_signals() -> None:
         async for _ in signals:
@@ -351,6 +343,6 @@ async def _say_farewell(
     async with trio.open_nursery() as nursery:
         nursery.start_soon(obey_signals)
         async with trio.open_nursery() as words:
-            words.start_soon(hand_in)
+            words.start_soon(tell)
             words.start_soon(customer.wait_dismissed)
         nursery.cancel_scope.cancel()

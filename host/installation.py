@@ -16,6 +16,7 @@ stay until then, it is tried once more, and then they go too.
             manifest.json
             state                        host.state
             record, chat, history, before   host.tools
+            farewell                     host.farewell, from the beginning of the removal
             parts                    the unfinished uploads beside their targets, removed as well (host.parts)
             packages/                    the unpacked single file
             adhoc-host.pyz               the single file's copy, for the next start
@@ -40,6 +41,7 @@ from host import parts
 from host.host_lock import HostLock
 from host.layout import (
     BUNDLE_NAME,
+    FAREWELL_NAME,
     MANIFEST_NAME,
     PACKAGES_NAME,
     PROGRAM_NAME,
@@ -54,7 +56,7 @@ from host.manifest import LAST, ORDER, Entry, Phase, load_manifest, save_manifes
 from host.own_files import is_own
 
 if sys.platform == "win32":
-    from host.windows import safe_mode
+    from host.windows import safe_mode, service_manager
     from host.windows.deletion import opened_folder, remove_file, remove_folder, remove_tree
 else:
     from host.deletion import opened_folder, remove_file, remove_folder, remove_link, remove_tree
@@ -78,11 +80,13 @@ class Removal:
 
     Attributes:
         pending: what goes by itself as soon as the program has ended, which runs from it (Windows).
+        is_retried: True if what is left is tried once more at the next start of the computer.
     """
 
     removed: list[str]
     left: list[str]
     pending: list[str] = field(default_factory=list)
+    is_retried: bool = False
 
 
 class Installation:
@@ -111,6 +115,8 @@ class Installation:
         installation = cls(folder, [], "open")
         for name in STATE_NAMES:
             installation._entries.append(Entry(role="state", kind="file", path=str(folder / name)))
+        for name in (FAREWELL_NAME, f"{FAREWELL_NAME}.new"):
+            installation._entries.append(Entry(role="receipt key", kind="file", path=str(folder / name)))
         listed = str(folder / parts.FILE_NAME)
         installation._entries.append(Entry(role="unfinished files", kind="parts", path=listed))
         own = (folder, folder.parent)
@@ -144,6 +150,11 @@ class Installation:
     def has_state(self) -> bool:
         """True if a session was begun from here."""
         return is_begun(self.folder)
+
+    @property
+    def has_farewell(self) -> bool:
+        """True if its removal has begun, and can be reported to the relay when it is over."""
+        return self.is_ending and (self.folder / FAREWELL_NAME).exists()
 
     @property
     def way_back(self) -> Literal["boot", "sign_in", ""]:
@@ -279,7 +290,7 @@ class Installation:
         self._set_phase("retrying" if is_retry else "ending")
         outcome = _Outcome()
         own = [entry for entry in self._entries if entry.role in ORDER]
-        runs_from_here = any(entry.kind == "windows service" for entry in self._entries)
+        runs_from_here = self._serves_windows()
         if runs_from_here:
             own = [entry for entry in own if entry.role != "packages"]
         for entry in sorted(own, key=lambda entry: ORDER.index(entry.role)):
@@ -291,7 +302,7 @@ class Installation:
             if lock is not None:
                 lock.release(remove=False)
             outcome.left += ["program", *(entry.role for entry in last), "program folder"]
-            return outcome.removal()
+            return outcome.removal(is_retried=True)
         if runs_from_here:
             self._set_phase("finishing")
             if lock is not None:
@@ -300,11 +311,26 @@ class Installation:
         self._remove_last(outcome, sorted(last, key=lambda entry: LAST.index(entry.role)), lock)
         return outcome.removal()
 
+    def packed_files(self) -> list[Path]:
+        """The program's files, as far as they were unpacked for this session."""
+        trees = [entry for entry in self._entries if entry.role == "packages"]
+        return [Path(entry.path) / name for entry in trees for name in entry.files]
+
+    def _serves_windows(self) -> bool:
+        """True as long as there is a service of Windows that runs from here: what it runs from goes after it
+        (`host.windows.remover`)."""
+        names = [Path(entry.path).name for entry in self._entries if entry.kind == "windows service"]
+        if sys.platform == "win32":
+            with contextlib.suppress(OSError):
+                return any(service_manager.service_state(name) is not None for name in names)
+        return bool(names)
+
     def _remove_last(self, outcome: "_Outcome", last: list[Entry], lock: HostLock | None) -> None:
         """From where on the program is gone, `host.returning` can finish it by itself."""
-        for entry in self._entries:
-            if entry.role == "program":
-                self._try(outcome, entry)
+        for role in ("receipt key", "program"):
+            for entry in self._entries:
+                if entry.role == role:
+                    self._try(outcome, entry)
         try:
             self._remove_own_folder()
         except OSError:
@@ -349,6 +375,10 @@ class Installation:
                     remove_tree(path, entry.files)
                 case "parts":
                     self._remove_parts(path)
+                case "windows service" if sys.platform == "win32":
+                    service_manager.delete_service(path.name)
+                    if service_manager.service_state(path.name) is not None:
+                        raise OSError("The service is still there.")
                 case "safe mode" if sys.platform == "win32":
                     safe_mode.leave(path.name)
                 case "link" if sys.platform != "win32":
@@ -412,9 +442,9 @@ class _Outcome:
         self.removed: list[str] = []
         self.left: list[str] = []
 
-    def removal(self, pending: Iterable[str] = ()) -> Removal:
+    def removal(self, pending: Iterable[str] = (), *, is_retried: bool = False) -> Removal:
         gone = (name for name in self.removed if name not in self.left)
-        return Removal(_unique(gone), _unique(self.left), list(pending))
+        return Removal(_unique(gone), _unique(self.left), list(pending), is_retried)
 
 
 def finish_removals(base: Path, *, besides: Path) -> None:

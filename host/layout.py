@@ -23,6 +23,8 @@ BUNDLE_NAME: Final = "adhoc-host"
 """Of a program that brings its own Python along."""
 STATE_NAMES: Final = ("state", "state.new", "record", "chat", "history", "before", "parts.new")
 """The state file, the name under which the next one is written, and what `host.tools` keeps."""
+FAREWELL_NAME: Final = "farewell"
+"""What `host.farewell` keeps."""
 SYSTEM_UNITS: Final = Path("/etc/systemd/system")
 SYSTEM_DATA: Final = Path("/var/lib")
 """Where root's are, if the program shall run as a service of the system: nobody else's home folder."""

@@ -26,7 +26,8 @@ from host.channels import AttachedViewer, Channels, FailureThrottle
 from host.customer import Asker, Customer, clean
 from host.dashboard import keep_history
 from host.deadline import COMPUTER_CLOCKS, Clocks, Deadline, wait_over
-from host.pairing import ComputerFacts, Pairing
+from host.hello import ComputerFacts, make_hello
+from host.pairing import Pairing
 from host.permissions import Permissions
 from host.preflight import Obstacle, clock_sentence, is_clock_wrong
 from host.restart import Mode, Restarts, Way, restart_computer
@@ -39,11 +40,10 @@ from peer.tunnel import Tunnel, open_tunnel
 from relay.protocol.close_reasons import CloseReason
 from relay.protocol.codes import MAX_ATTEMPTS, MAX_CODES, MAX_TRIES_PER_CODE
 from relay.protocol.errors import ProtocolError, RemoteProtocolError
-from relay.protocol.frames import PROTOCOL_VERSION, Channel, FieldReader, Hello, Notice
-from relay.protocol.lease import make_join_proof, verify_lease
+from relay.protocol.frames import Channel, FieldReader, Notice
+from relay.protocol.lease import verify_lease
 from relay.protocol.refusals import Refusal
 
-PROGRAM: Final = "adhoc-host/0.1"
 GOODBYE_TIMEOUT: Final = 3.0
 """Seconds the relay gets to confirm that the customer ended the session."""
 MAX_LEASE_SECONDS: Final = 24 * 3600
@@ -366,24 +366,6 @@ class HostLife:
         with trio.CancelScope() as self._pairing_scope:
             await self._pairing.run(tunnel, self._asker)
             await self._end_by_customer()
-
-
-def make_hello(state: HostState, facts: ComputerFacts) -> Hello:
-    """The HELLO of a host (docs/protocol.md §3)."""
-    secret = state.join_secret
-    return Hello(
-        PROTOCOL_VERSION,
-        "host",
-        secret,
-        {
-            "key": state.public_key,
-            "computer": facts.computer,
-            "os": facts.os,
-            "user": facts.user,
-            "program": PROGRAM,
-            "proof": make_join_proof(secret, state.origin, state.private_key),
-        },
-    )
 
 
 def _say(tunnel: Tunnel, step: str) -> None:

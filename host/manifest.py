@@ -27,6 +27,7 @@ Role = Literal[
     "packages",
     "download",
     "download folder",
+    "receipt key",
     "program",
     "service link",
     "service",
@@ -47,11 +48,12 @@ ORDER: Final[tuple[Role, ...]] = (
     "download folder",
     "safe mode",
 )
-"""Of removal: secrets first. What is not in here is last: it starts the program again, or is around it."""
+"""Of removal: secrets first. What is not in here is last: it starts the program again, is around it, or lets
+it say good-bye."""
 LAST: Final[tuple[Role, ...]] = ("service link", "service", "service registration", "autostart entry")
 """What starts the program again, in the order of its removal."""
 
-_ROLES: Final[frozenset[str]] = frozenset({*ORDER, *LAST, "program", "surrounding folder"})
+_ROLES: Final[frozenset[str]] = frozenset({*ORDER, *LAST, "receipt key", "program", "surrounding folder"})
 _KINDS: Final = frozenset(
     {"file", "folder", "tree", "parts", "link", "registration", "windows service", "safe mode"}
 )

@@ -8,7 +8,6 @@ typed code is tried with the next stream.
 
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
 
@@ -16,6 +15,7 @@ import trio
 
 from host.consent import Consent
 from host.customer import Asker, Customer
+from host.hello import ComputerFacts
 from host.permissions import Permissions
 from host.state import HostState
 from host.texts import Texts
@@ -32,15 +32,6 @@ from relay.protocol.pairing import HostHandshake, check_open_params
 
 PROOF_TIMEOUT: Final = 30.0
 """Seconds for the technician's page to answer within a try."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ComputerFacts:
-    """What the host tells about the computer: clean names of at most 128 characters."""
-
-    computer: str
-    os: str
-    user: str
 
 
 class _Outcome(Enum):

@@ -6,6 +6,8 @@ from typing import Final
 
 import trio
 
+from host.farewell import Farewell
+from host.hello import ComputerFacts, make_hello
 from host.state import HostState
 from peer.errors import ConnectionFailed
 from peer.tunnel import Tunnel, open_tunnel
@@ -16,6 +18,19 @@ from relay.protocol.lease import Receipt, sign_receipt
 CONNECTION_TIMEOUT: Final = 8.0
 DELAYS: Final = (0.0, 1.0, 3.0, 6.0)
 """Seconds before each try to reach the relay. After the last it is told nothing: the host is gone by then."""
+BUDGET: Final = 10.0
+"""Seconds for all tries, besides the delays: a customer who looks for the program must not find it."""
+AFTER_START: Final = (0.0, 2.0, 5.0, 10.0, 20.0, 20.0)
+"""As `DELAYS`, after a start of the computer: its network may not be up."""
+
+
+async def hand_in(
+    farewell: Farewell, receipt: Receipt, facts: ComputerFacts, delays: Sequence[float] = DELAYS
+) -> None:
+    """Tell the relay what came of a removal, within `BUDGET` and the delays."""
+    with trio.move_on_after(BUDGET + sum(delays)):
+        hello = make_hello(farewell.state, facts)
+        await hand_in_receipt(farewell.state, hello, receipt, delays=delays)
 
 
 async def hand_in_receipt(

@@ -4,6 +4,7 @@ Used by the single file's bootstrap before anything is unpacked, hence the stand
 """
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -123,14 +124,19 @@ def _check_may_begin(link: DeploymentLink, texts: Texts) -> None:
         raise CannotStart(obstacle.refusal, obstacle.sentence)
 
 
-def go_on_removing(started: Start, texts: Texts) -> int:
-    """Remove an installation whose removal had begun already. Returns the exit code."""
+def go_on_removing(started: Start, texts: Texts, report: Callable[[Removal], None] | None = None) -> int:
+    """Remove an installation whose removal had begun already. Returns the exit code.
+
+    Args:
+        report: tells the relay what came of it.
+    """
     removal = started.remove()
     print(texts.get("removed"))
     if removal.left:
         print(texts.get("left", names=", ".join(removal.left)))
-        return EXIT_LEFT
-    return 0
+    if report is not None:
+        report(removal)
+    return EXIT_LEFT if removal.left else 0
 
 
 def fail(sentence: str) -> int:

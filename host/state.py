@@ -1,7 +1,5 @@
 """What the host remembers across restarts of its program or computer: one file, readable by its user only."""
 
-import os
-import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -10,23 +8,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from host.consent import Duration
-from host.own_files import OWN_FILE
+from host.sealed_file import read_sealed, replace_sealed
 from relay.protocol.errors import RemoteProtocolError
 from relay.protocol.hidden import SecretBytes
 from relay.protocol.links import DeploymentLink
 from relay.protocol.maps import Shape, binary, binary_up_to, decode_map, encode_map, integer, text, texts
-
-if sys.platform == "win32":
-    from host.windows.secrets import protect as _sealed
-    from host.windows.secrets import unprotect as _opened
-else:
-
-    def _sealed(data: bytes) -> bytes:
-        return data
-
-    def _opened(data: bytes) -> bytes:
-        return data
-
 
 FILE_NAME: Final = "state"
 MAX_PERMISSIONS: Final = 8
@@ -158,14 +144,7 @@ class HostState:
             OSError: it could not be written; the old file is untouched.
         """
         fields: dict[str, Any] = asdict(self)
-        temporary = directory / f"{FILE_NAME}.new"
-        temporary.unlink(missing_ok=True)
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | OWN_FILE, 0o600)
-        with open(descriptor, "wb") as file:
-            file.write(_sealed(encode_map(fields)))
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(directory / FILE_NAME)
+        replace_sealed(directory / FILE_NAME, encode_map(fields))
 
     @classmethod
     def load(cls, directory: Path) -> "HostState":
@@ -175,7 +154,6 @@ class HostState:
             StateError: there is none, or it is damaged.
         """
         try:
-            data = _opened((directory / FILE_NAME).read_bytes())
-            return cls(**decode_map(data, _SHAPE, "state file", _LATER))
+            return cls(**decode_map(read_sealed(directory / FILE_NAME), _SHAPE, "state file", _LATER))
         except (OSError, RemoteProtocolError) as exc:
             raise StateError("The support program's memory of its session cannot be read.") from exc

@@ -10,6 +10,7 @@ import sys
 if sys.platform != "win32":
     raise ImportError("only for Windows")
 
+import contextlib
 from pathlib import Path
 from typing import Final
 
@@ -18,8 +19,15 @@ from host.starting import Start, fail
 from host.texts import Texts
 from host.windows.language import ui_language
 from host.windows.program import MODULE, OPTIONS
-from host.windows.service_manager import RUNNING, STOPPED, create_service, service_state, start_service
-from host.windows.supervisor import service_name, take_away
+from host.windows.service_manager import (
+    RUNNING,
+    STOPPED,
+    create_service,
+    delete_service,
+    service_state,
+    start_service,
+)
+from host.windows.supervisor import service_name
 
 INTERPRETER: Final = "python/pythonw.exe"
 """In the bundle."""
@@ -42,9 +50,9 @@ def run_bundle(given: Arguments, started: Start, file: Path) -> int:
     try:
         _install(started, given, Path(sys.prefix).parent)
     except OSError as exc:
-        folder = started.installation.folder
+        with contextlib.suppress(OSError):  # else the next start of the computer goes on with it
+            delete_service(service_name(started.installation.folder))
         started.remove()
-        take_away(folder)
         texts = Texts.of_environment()
         return fail(texts.get("cannot_install", why=exc.strerror or exc))
     return 0

@@ -5,6 +5,7 @@
     program service NAME FOLDER LANGUAGE   the service (host.windows.supervisor)
     program engine FOLDER LANGUAGE         in the session that has the screen (host.windows.engine)
     program window                         with the customer's rights (host.windows.window_process)
+    program remover FOLDER                 when all of these have ended (host.windows.remover)
 
 `host.windows.beginning` installs it. Windows gives a service thirty seconds to answer, also on a slow
 computer whose virus scanner reads along: whatever it needs is imported after that.
@@ -45,13 +46,17 @@ def main(words: Sequence[str]) -> int:
             from host.windows.window_process import run_window
 
             return run_window()
+        case ["remover", folder]:
+            from host.windows.remover import run_remover
+
+            return run_remover(Path(folder))
     return 2
 
 
 def _supervise(folder: str, language: str, heard: Words) -> bool:
     from host.windows.supervisor import supervise
 
-    return supervise(Path(folder), _command("engine", folder, language), heard)
+    return supervise(Path(folder), _command("engine", folder, language), _command("remover", folder), heard)
 
 
 def _command(*words: str) -> list[str]:

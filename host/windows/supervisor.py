@@ -1,4 +1,4 @@
-"""What the service does: it keeps the engine running where the screen is, and takes the program away.
+"""What the service does: it keeps the engine running where the screen is, and has the program taken away.
 
 ::
 
@@ -8,7 +8,7 @@
 
 The engine is told to stop by the end of its input. It goes on with a session from what is on the disk, so it
 may be ended and started at any time. What it cannot remove is what it runs from: its files, and the service.
-These are taken away when it and the service have ended, by Windows' own command interpreter.
+These are taken away when it and the service have ended, by a last process (`host.windows.remover`).
 """
 
 import sys
@@ -28,31 +28,29 @@ from host.installation import Installation, InstallationError
 from host.windows import sessions
 from host.windows.folders import system_folder
 from host.windows.service import Word, Words
-from host.windows.service_manager import delete_service
 
 LOOK_INTERVAL: Final = 0.5
 """Seconds between two looks whether the engine still runs, while Windows has nothing to say."""
 RESTART_DELAY: Final = 5.0
 STOP_TIMEOUT: Final = 15.0
 """Seconds that the engine has to say good-bye."""
-MAX_TRIES: Final = 90
-"""Of taking the program away, one a second: the window may still be read for a minute."""
-_DETACHED: Final = 0x00000008 | 0x00000200 | 0x08000000
+DETACHED: Final = 0x00000008 | 0x00000200 | 0x08000000
+"""Flags of a process without a console, which goes on when the one that has started it ends."""
 
 
-def supervise(folder: Path, engine: Sequence[str | Path], words: Words) -> bool:
+def supervise(folder: Path, engine: Sequence[str | Path], remover: Sequence[str], words: Words) -> bool:
     """Keep the session in `folder` alive until its end, or until told to stop. Returns whether all went well.
 
     Args:
         folder: of the session.
         engine: the command that runs it.
+        remover: the command that takes the program and the service away.
         words: of the service manager.
     """
     while True:
         phase = _phase(folder)
         if phase in ("gone", "finishing"):
-            take_away(folder)
-            return True
+            return _start_remover(remover)
         session = sessions.screen_session()
         if session == sessions.NO_SESSION:
             if _waited(words, RESTART_DELAY) is Word.STOP:
@@ -78,34 +76,25 @@ def supervise(folder: Path, engine: Sequence[str | Path], words: Words) -> bool:
                     return True
 
 
-def take_away(folder: Path) -> None:
-    """Have the program's files and its service removed as soon as nothing runs from them."""
-    name = service_name(folder)
-    subprocess.Popen(  # noqa: S603 - a program of the system, by its whole path
-        f'"{system_folder() / "cmd.exe"}" {removal_line(folder, name)}',
-        cwd=system_folder(),
-        creationflags=_DETACHED,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    with contextlib.suppress(OSError):  # the line above does it as well
-        delete_service(name)
-
-
 def service_name(folder: Path) -> str:
     """Of the service of the session in `folder`."""
     return f"{folder.parent.name}-{folder.name}"
 
 
-def removal_line(folder: Path, name: str) -> str:
-    """Arguments of ``cmd.exe`` that remove `folder`, the one around it if that is empty, and a service.
-
-    Nobody but administrators can put anything into the folder, and links in it are removed, not followed.
-    """
-    # Everything up to the bracket is done each time; once the folders are gone it does nothing more.
-    once = f'rmdir /s /q "{folder}" & rmdir "{folder.parent}" & ping -n 2 127.0.0.1'
-    return f'/d /s /c "(for /l %i in (1,1,{MAX_TRIES}) do @{once}) & sc delete {name}"'
+def _start_remover(command: Sequence[str]) -> bool:
+    """False if it cannot be started: then the service has failed, and is started again."""
+    try:
+        subprocess.Popen(  # noqa: S603 - a program of our own, by its whole path
+            command,
+            cwd=system_folder(),
+            creationflags=DETACHED,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+    except OSError:
+        return False
+    return True
 
 
 def _phase(folder: Path) -> str:

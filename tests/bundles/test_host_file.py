@@ -24,6 +24,7 @@ from tests.bundles.stories import activate, build_host, write_link_into
 from tests.helpers.relays import CUSTOMER, House, open_relay
 from tests.helpers.xvfb import open_xvfb
 from tests.host.host_program import open_host
+from tests.host.test_killed_removal import exec_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.sockets, pytest.mark.timeout(300)]
 
@@ -212,6 +213,32 @@ async def test_autostart_brings_an_active_session_back(house: House, download: D
         assert [trace for trace in host.traces() if not trace.startswith("tmp.")] == []
     session = await house.relay.session(prepared.session.id)
     assert (session.end_reason, session.removal) == ("customer", "confirmed")
+
+
+async def test_what_could_not_be_removed_goes_at_the_next_start_which_says_so(
+    house: House, download: Download
+) -> None:
+    prepared = await house.relay.prepare(CUSTOMER)
+    async with open_host(download.command(prepared.link.url()), download.home) as host:
+        await activate(house, prepared, host)
+        (packages,) = download.home.glob(".local/share/adhoc-host/*/packages")
+        foreign = packages / "notes.txt"
+        foreign.write_text("somebody else's")
+        await house.relay.end(prepared.session.id)
+        assert await host.wait() == 3
+    session = await house.relay.session(prepared.session.id)
+    assert session.removal == "pending"
+    (warning,) = session.warnings
+    assert warning.startswith("The host could not remove everything: packages, program,")
+    assert warning.endswith("It tries again when the computer starts next.")
+    foreign.unlink()
+    (entry,) = (download.home / ".config/autostart").iterdir()
+    async with open_host(["/bin/sh", "-c", exec_of(entry.read_text())], download.home) as host:
+        assert await host.wait() == 0
+        assert host.complained == ""
+        assert host.traces() == []
+    session = await house.relay.session(prepared.session.id)
+    assert (session.removal, session.warnings) == ("confirmed", [])
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

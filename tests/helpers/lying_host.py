@@ -7,7 +7,7 @@ import sys
 from unittest import mock
 
 import host.cli
-from host.pairing import ComputerFacts
+from host.hello import ComputerFacts
 
 SCRIPT = "<img src=x onerror=\"document.title='run'\"><script>document.title='run'</script>"
 OVERRIDE = "\u202e\u2066\u200b"

@@ -7,7 +7,7 @@ import trio
 from host.brand import Brand
 from host.consent import Consent, Duration
 from host.customer import Asker, Wish
-from host.pairing import ComputerFacts
+from host.hello import ComputerFacts
 from relay.protocol.claims import PairClaims
 
 PATIENCE = 100_000.0

@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 import trio
 
+from host.farewell import Farewell
 from host.installation import Installation
+from host.state import HostState
+from relay.protocol.close_reasons import CloseReason
 from technician.models import PreparedSession, Session
 from technician.pairing import PairingEvents, pair
 from tests.helpers.relays import CUSTOMER, House, open_relay
@@ -205,6 +208,25 @@ async def test_a_removal_that_was_cut_short_is_finished_by_the_next_start(scene:
         assert await host.wait() == 0
         assert "was removed" in host.said
         assert host.traces() == []
+
+
+async def test_a_removal_that_was_cut_short_is_reported_by_the_next_start(scene: Scene) -> None:
+    async with scene.host() as host:
+        await scene.activate(host)
+        host.send(signal.SIGKILL)
+        await host.wait()
+    await scene.house.relay.end(scene.prepared.session.id)
+    folder = scene.session_folder
+    farewell = Farewell.of(HostState.load(folder), CloseReason.ENDED_BY_TECHNICIAN, {"file_written": 3})
+    assert farewell is not None
+    farewell.save(folder)
+    Installation.open(folder)._set_phase("ending")
+    (folder / "state").unlink()
+    assert (await scene.session()).removal == "pending"
+    async with scene.host("--resume", folder) as host:
+        assert await host.wait() == 0
+        assert host.traces() == []
+    assert (await scene.session()).removal == "confirmed"
 
 
 async def test_a_damaged_memory_of_the_session_removes_what_is_left(scene: Scene) -> None:

@@ -69,7 +69,15 @@ def placed(home: Path) -> Placed:
 def test_removal_leaves_nothing_not_even_the_folders_that_had_to_be_made(placed: Placed) -> None:
     removed, left = placed.remove()
     assert left == []
-    assert removed == ["state", "packages", "download", "program", "program folder", "autostart entry"]
+    assert removed == [
+        "state",
+        "packages",
+        "download",
+        "receipt key",
+        "program",
+        "program folder",
+        "autostart entry",
+    ]
     assert placed.traces() == []
 
 
@@ -193,7 +201,7 @@ def test_a_foreign_file_in_our_folder_stays_and_the_rest_goes_at_the_second_try(
     placed.remove()
     removed, left = placed.remove_again()
     assert left == ["packages", "program folder"]
-    assert removed == ["state", "download", "program", "autostart entry"]
+    assert removed == ["state", "download", "receipt key", "program", "autostart entry"]
     assert [path for path in placed.traces() if path.is_file()] == [foreign]
 
 

@@ -52,6 +52,7 @@ class Scene:
         self.installation = Installation.create(folder, self.lock.made_folders)
         (folder / "state").write_bytes(b"secret")
         (folder / "record").write_bytes(b"")
+        (folder / "farewell").write_bytes(b"key")
         download = self.home / "adhoc-host.pyz"
         download.write_text(PROGRAM)
         self.installation.note_download(download)
@@ -171,6 +172,8 @@ def test_what_was_left_is_tried_once_more_and_then_nothing_comes_back(scene: Sce
     foreign.write_text("mine")
     removal = scene.installation.remove(scene.lock)
     assert removal.left[0] == "packages"
+    assert removal.is_retried
+    assert (scene.installation.folder / "farewell").exists()
     assert len(list(scene.scripts())) == 1
     scene.start_computer()
     assert list(scene.scripts()) == []

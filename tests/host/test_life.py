@@ -11,7 +11,8 @@ import pytest
 import trio
 
 from host import channels, pairing
-from host.life import HostLife, make_hello
+from host.hello import make_hello
+from host.life import HostLife
 from host.receipt import hand_in_receipt
 from host.remote_control import Desktop, DesktopUnavailable
 from host.state import HostState

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from host.life import make_hello
-from host.pairing import ComputerFacts
+from host.hello import ComputerFacts, make_hello
 from peer.errors import ConnectionFailed
 from peer.tunnel import open_tunnel
 from relay.protocol.close_reasons import CloseReason

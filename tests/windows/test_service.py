@@ -8,7 +8,7 @@ in the window's process (`tests.windows.scripted_window`), at the other end of t
 import os
 import shutil
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -48,8 +48,13 @@ user_token = system_token
 
 @pytest.fixture(scope="module")
 def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """What the downloaded program unpacks, and what wine lacks."""
     folder = tmp_path_factory.mktemp("unpacked")
+    yield unpack(folder)
+    shutil.rmtree(folder)
+
+
+def unpack(folder: Path, additions: Mapping[str, bytes] = {}) -> Path:
+    """What the downloaded program unpacks, below `folder`, with what wine lacks, and `additions` to files."""
     files = dict(gather().files)
     (extension,) = (name for name in files if "/_multiarray_umath.cp" in name)
     patched = folder / "extension.pyd"
@@ -60,12 +65,13 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     files["lib/trio/_core/_io_windows.py"] += SOCKETS
     files["app/host/windows/sessions.py"] += TOKENS
     files["app/host/windows/window_process.py"] = (HERE / "scripted_window.py").read_bytes()
+    for name, data in additions.items():
+        files[name] += data
     for name, data in files.items():
         path = folder / "host" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
-    yield folder / "host"
-    shutil.rmtree(folder)
+    return folder / "host"
 
 
 class Customer:
@@ -195,6 +201,8 @@ async def test_a_session_outlives_a_restart_and_takes_everything_with_it(
             wait_until, lambda: not base.exists() and not file.exists(), "nothing left", within=SLOWLY
         )
         await trio.to_thread.run_sync(gone)
+        # All else was gone when it signed; and these, too, are gone now.
+        assert (await client.session(prepared.session.id)).removal == "all_but_last"
         await trio.to_thread.run_sync(person.stop)
     after = await trio.to_thread.run_sync(wine.snapshot)
     # Wine's console writes down its defaults when it is used first.
