@@ -111,8 +111,10 @@ def set_style(root: tk.Tk) -> None:
     style.configure("Care.TLabel", background=CARE_PAPER)
     style.configure("TEntry", fieldbackground=PAPER, padding=8)
     style.configure("TButton", padding=(18, 10), background=PLAIN, lightcolor=LINE, darkcolor=LINE)
+    # The theme counts these in pixels, whatever the size of the text is.
     style.configure("TCombobox", padding=4, arrowsize=round(16 * factor))
-    style.configure("TCheckbutton", indicatorsize=round(12 * factor), indicatormargin=(0, 2, 8, 2))
+    style.configure("TCheckbutton", indicatorsize=round(14 * factor), indicatormargin=(0, 2, 8, 2))
+    style.configure("TCheckbutton", upperbordercolor=FAINT, lowerbordercolor=FAINT)
     style.configure("TScrollbar", arrowsize=round(14 * factor))
     style.map("TCombobox", fieldbackground=[("readonly", PAPER)], selectbackground=[("readonly", PAPER)])
     style.map("TCombobox", selectforeground=[("readonly", INK)])

@@ -580,3 +580,22 @@ async def test_with_text_twice_as_large_whoever_is_asked_sees_both_answers(langu
             await screen.look(lambda view: view._root.winfo_rooty() + view._root.winfo_height()) < close + 60
         )
         nursery.cancel_scope.cancel()
+
+
+async def test_with_text_twice_as_large_boxes_and_arrows_are_as_large() -> None:
+    async def measure(dpi: int) -> tuple[int, int]:
+        async with open_screen(size=(1280, 800), dpi=dpi) as screen:
+
+            def look(view: WindowView) -> tuple[int, int]:
+                style = ttk.Style(view._root)
+                box, arrow = (
+                    int(str(style.lookup(name, option)))
+                    for name, option in (("TCheckbutton", "indicatorsize"), ("TCombobox", "arrowsize"))
+                )
+                return box, arrow
+
+            return await screen.look(look)
+
+    usual, large = await measure(96), await measure(192)
+    assert min(usual) >= 14
+    assert all(after >= 1.8 * before for before, after in zip(usual, large, strict=True))
