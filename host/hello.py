@@ -12,6 +12,10 @@ from host.state import HostState
 from relay.protocol.frames import PROTOCOL_VERSION, Hello
 from relay.protocol.lease import make_join_proof
 
+if sys.platform == "win32":
+    from host.windows.facts import system_name
+    from host.windows.sessions import screen_session, user_name
+
 PROGRAM: Final = "adhoc-host/0.1"
 MAX_FACT_CHARACTERS: Final = 128
 
@@ -27,16 +31,17 @@ class ComputerFacts:
 
 def learn_facts() -> ComputerFacts:
     """What this computer and its user are called."""
-    try:
-        system = platform.freedesktop_os_release()["PRETTY_NAME"]
-    except (OSError, KeyError):
-        system = platform.system()
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # no name for this number
-        if sys.platform == "win32":
-            user = ""
-        else:
+    if sys.platform == "win32":
+        # The service's own name is nobody's.
+        system, user = system_name(), user_name(screen_session())
+    else:
+        try:
+            system = platform.freedesktop_os_release()["PRETTY_NAME"]
+        except (OSError, KeyError):
+            system = platform.system()
+        try:
+            user = getpass.getuser()
+        except (KeyError, OSError):  # no name for this number
             user = str(os.getuid())
     names = (clean(name, MAX_FACT_CHARACTERS) for name in (platform.node(), system, user))
     computer, system, user = names

@@ -59,7 +59,7 @@ def system(display: str) -> dict[str, Any]:
     megahertz = processor.get("~MHz")
     return {
         "computer": socket.gethostname(),
-        "os": os_name(windows),
+        "os": system_name(),
         "kernel": kernel_name(windows),
         "machine": text(registry.values(registry.MACHINE, _ENVIRONMENT), "PROCESSOR_ARCHITECTURE"),
         "model": _model(),
@@ -79,6 +79,11 @@ def system(display: str) -> dict[str, Any]:
         "adapters": _adapters(),
         "users": _users(),
     }
+
+
+def system_name() -> str:
+    """What people call this system."""
+    return os_name(registry.values(registry.MACHINE, _WINDOWS))
 
 
 def _model() -> str:

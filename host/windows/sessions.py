@@ -27,6 +27,7 @@ _ALL_TOKEN: Final = 0xF01FF
 _IMPERSONATION: Final = 2
 _PRIMARY: Final = 1
 _SESSION_OF_TOKEN: Final = 12
+_USER_NAME: Final = 5
 _DESKTOP: Final = "winsta0\\default"
 _UNICODE_ENVIRONMENT: Final = 0x400
 _NO_CONSOLE: Final = 0x08000000
@@ -76,6 +77,14 @@ _kernel32.WaitForSingleObject.argtypes = (wintypes.HANDLE, wintypes.DWORD)
 _kernel32.GetExitCodeProcess.argtypes = (wintypes.HANDLE, ctypes.POINTER(wintypes.DWORD))
 _kernel32.TerminateProcess.argtypes = (wintypes.HANDLE, wintypes.UINT)
 _wtsapi32.WTSQueryUserToken.argtypes = (wintypes.ULONG, ctypes.POINTER(wintypes.HANDLE))
+_wtsapi32.WTSQuerySessionInformationW.argtypes = (
+    wintypes.HANDLE,
+    wintypes.DWORD,
+    ctypes.c_int,
+    ctypes.POINTER(wintypes.LPWSTR),
+    ctypes.POINTER(wintypes.DWORD),
+)
+_wtsapi32.WTSFreeMemory.argtypes = (ctypes.c_void_p,)
 _userenv.CreateEnvironmentBlock.argtypes = (ctypes.POINTER(ctypes.c_void_p), wintypes.HANDLE, wintypes.BOOL)
 _userenv.DestroyEnvironmentBlock.argtypes = (ctypes.c_void_p,)
 _advapi32.OpenProcessToken.argtypes = (wintypes.HANDLE, wintypes.DWORD, ctypes.POINTER(wintypes.HANDLE))
@@ -147,6 +156,19 @@ def is_signed_in(session: int) -> bool:
     with contextlib.suppress(OSError), user_token(session):
         return True
     return False
+
+
+def user_name(session: int) -> str:
+    """Who is signed in there, without a domain; "" for nobody."""
+    text, size = wintypes.LPWSTR(), wintypes.DWORD()
+    if not _wtsapi32.WTSQuerySessionInformationW(
+        None, session, _USER_NAME, ctypes.byref(text), ctypes.byref(size)
+    ):
+        return ""
+    try:
+        return text.value or ""
+    finally:
+        _wtsapi32.WTSFreeMemory(text)
 
 
 @contextlib.contextmanager
