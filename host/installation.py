@@ -68,6 +68,8 @@ MAX_NAMES: Final = 32
 
 _SCRATCH_FOLDER: Final = re.compile(r"tmp\.[A-Za-z0-9]{10}")
 """What ``mktemp -d`` makes; the line that customers paste downloads into one."""
+_UNPACKED_FOLDER: Final = re.compile(r"ns[A-Za-z0-9]+\.tmp")
+"""What NSIS makes, with which the program for Windows unpacks itself."""
 
 
 class InstallationError(Exception):
@@ -236,6 +238,18 @@ class Installation:
         if _SCRATCH_FOLDER.fullmatch(scratch.name) and is_own(scratch.stat()):
             self._note(Entry(role="download folder", kind="folder", path=str(scratch)))
 
+    def note_unpacked_download(self, folder: Path, files: Iterable[str]) -> None:
+        """Take over what the downloaded program has unpacked for itself and takes away itself, unless it is
+        killed: `files` in `folder`, and the folder around that (Windows).
+
+        Raises:
+            OSError: the manifest could not be written.
+        """
+        if _UNPACKED_FOLDER.fullmatch(folder.parent.name):
+            tree = Entry(role="download folder", kind="tree", path=str(folder), files=tuple(files))
+            self._note(tree)
+            self._note(Entry(role="download folder", kind="folder", path=str(folder.parent)))
+
     def enable_return(self, program: Path, python: str | None) -> None:
         """Make the program come back after a restart of the computer, or when the customer signs in again.
 
@@ -293,6 +307,8 @@ class Installation:
         runs_from_here = self._serves_windows()
         if runs_from_here:
             own = [entry for entry in own if entry.role != "packages"]
+        # The customer's program, which waits for this one, takes away what this one runs from.
+        own = [entry for entry in own if entry.role != "download folder" or not _is_running_from(entry.path)]
         for entry in sorted(own, key=lambda entry: ORDER.index(entry.role)):
             if entry.kind != "parts" or os.path.lexists(entry.path):  # else nobody uploaded anything
                 self._try(outcome, entry)
@@ -445,6 +461,11 @@ class _Outcome:
     def removal(self, pending: Iterable[str] = (), *, is_retried: bool = False) -> Removal:
         gone = (name for name in self.removed if name not in self.left)
         return Removal(_unique(gone), _unique(self.left), list(pending), is_retried)
+
+
+def _is_running_from(folder: str) -> bool:
+    """Whether the Python that runs this is in the folder."""
+    return Path(sys.prefix).is_relative_to(folder)
 
 
 def finish_removals(base: Path, *, besides: Path) -> None:

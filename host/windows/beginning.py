@@ -65,6 +65,7 @@ def _install(started: Start, given: Arguments, bundle: Path) -> None:
     installation = started.installation
     load_state(installation.folder, given.link)
     names = [path.relative_to(bundle).as_posix() for path in bundle.rglob("*") if path.is_file()]
+    installation.note_unpacked_download(bundle, names)
     installation.unpack(names, lambda name: (bundle / name).read_bytes())
     name = service_name(installation.folder)
     installation.note_service(name)

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -231,6 +232,44 @@ def test_the_scratch_folder_of_the_pasted_line_goes_if_it_is_empty(home: Path) -
     installation.note_download(file)
     assert "download folder" in installation.remove(None).removed
     assert not scratch.exists()
+
+
+def unpack_download(around: Path) -> Path:
+    """What the program for Windows unpacks for itself."""
+    for name, data in FILES.items():
+        path = around / "host" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    return around / "host"
+
+
+def test_what_a_killed_download_has_unpacked_goes_with_the_session(placed: Placed) -> None:
+    unpacked = unpack_download(placed.home / "nsq1A2B.tmp")
+    placed.installation.note_unpacked_download(unpacked, FILES)
+    assert "download folder" in placed.remove()[0]
+    assert not unpacked.parent.exists()
+
+
+def test_what_a_download_has_taken_away_itself_is_no_trouble(placed: Placed) -> None:
+    placed.installation.note_unpacked_download(placed.home / "nsq1A2B.tmp/host", FILES)
+    assert placed.remove()[1] == []
+
+
+def test_a_program_leaves_what_it_runs_from_to_the_download(
+    placed: Placed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unpacked = unpack_download(placed.home / "nsq1A2B.tmp")
+    placed.installation.note_unpacked_download(unpacked, FILES)
+    monkeypatch.setattr(sys, "prefix", str(unpacked / "python"))
+    assert placed.remove()[1] == []
+    assert sorted(path.name for path in unpacked.rglob("*") if path.is_file()) == ["cli.py", "six.py", "x.so"]
+
+
+def test_a_folder_of_another_name_is_no_download_of_ours(placed: Placed) -> None:
+    unpacked = unpack_download(placed.home / "nsq1A2B.tmp.old")
+    placed.installation.note_unpacked_download(unpacked, FILES)
+    assert placed.remove()[1] == []
+    assert (unpacked / "six.py").exists()
 
 
 def test_a_folder_of_another_name_stays_when_the_download_goes(placed: Placed) -> None:
