@@ -1,8 +1,8 @@
 """Windows' stand-in for tests: wine with a CPython and the host's packages in it.
 
 What takes long, the prefix that wine makes and the packages, is made once below ``var/wine`` and copied for
-each run. Wine is not Windows: `tests/windows/shims` and `tests.windows.in_wine` fill in what version 8 lacks,
-and nothing of that is ever shipped.
+each run. Wine is not Windows: libraries in the prefix (`tests/windows/shims`) fill in what version 8 lacks.
+So nothing that is tested is changed for wine, and nothing of that is ever shipped.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ from typing import Final, Self
 
 from tests.helpers.desktops import Desktop
 from tests.helpers.programs import Program
-from tests.windows.shims import complex_math
+from tests.windows.shims import libraries
 
 ROOT: Final = Path(__file__).resolve().parent.parent.parent
 HOME: Final = ROOT / "var" / "wine"
@@ -30,10 +30,13 @@ PACKAGES_LOCK: Final = ROOT / "bundles" / "host.lock"
 SHIMS: Final = ROOT / "tests" / "windows" / "shims"
 TEST_MODULES: Final = ROOT / "tests" / "windows"
 VERSION: Final = "3.13"
-COMMAND_TIMEOUT: Final = 120.0
+COMMAND_TIMEOUT: Final = 300.0
 BUILD_TIMEOUT: Final = 600.0
-DLL_OVERRIDES: Final = "wbemprox=d;mscoree=d;mshtml=d;winemenubuilder.exe=d"
+DLL_OVERRIDES: Final = f"wbemprox=d;mscoree=d;mshtml=d;winemenubuilder.exe=d;{libraries.OVERRIDES}"
 """Without WMI, which wine's stops at; without questions about packages that are not needed."""
+
+SERVICES_ENVIRONMENT: Final = r"[System\\CurrentControlSet\\Control\\Session Manager\\Environment]"
+"""In ``system.reg``."""
 
 Snapshot = frozenset[str]
 """Names of files below ``drive_c`` and of registry keys and values."""
@@ -61,13 +64,14 @@ class Wine:
         self.prefix = self._folder / "prefix"
         # Links to files that nobody changes in place; but wine does that to a registry with several names.
         subprocess.run(["cp", "-al", str(template / "prefix"), str(self.prefix)], check=True)
+        self._template = template
+        self._programs: list[Program] = []
+        self.desktop = Desktop()
         for file in self.prefix.glob("*.reg"):
             data = file.read_bytes()
             file.unlink()
             file.write_bytes(data)
-        self._template = template
-        self._programs: list[Program] = []
-        self.desktop = Desktop()
+        self._tell_services()
 
     def __enter__(self) -> Self:
         return self
@@ -100,11 +104,19 @@ class Wine:
             "PYTHONUTF8": "1",
         }
 
+    def _tell_services(self) -> None:
+        """Give services, whose variables come from the registry, the display and what wine needs of ours."""
+        names = ("DISPLAY", "WINEDLLPATH")
+        lines = "".join(f'"{name}"="{self.environment[name]}"\n' for name in names)
+        file = self.prefix / "system.reg"
+        text = file.read_text(encoding="utf-8", errors="surrogateescape")
+        place = text.index('\n"', text.index(SERVICES_ENVIRONMENT)) + 1
+        file.write_text(text[:place] + lines + text[place:], encoding="utf-8", errors="surrogateescape")
+
     def command(self, module: str, *arguments: str | Path) -> list[str]:
         """What runs a module in its Python."""
         python = self._template / "python" / "python.exe"
-        script = windows_path(TEST_MODULES / "in_wine.py")
-        return ["wine", str(python), script, module, *map(str, arguments)]
+        return ["wine", str(python), "-m", module, *map(str, arguments)]
 
     def start(
         self, module: str, *arguments: str | Path, environment: Mapping[str, str] | None = None
@@ -172,6 +184,7 @@ def _environment(prefix: Path) -> dict[str, str]:
         "WINEPREFIX": str(prefix),
         "WINEDEBUG": "-all",
         "WINEDLLOVERRIDES": DLL_OVERRIDES,
+        "WINEDLLPATH": str(prefix / "builtins"),
         "WINEARCH": "win64",
     }
 
@@ -251,8 +264,7 @@ def _make_prefix(folder: Path) -> None:
         *("x86_64-w64-mingw32-gcc", "-O2", "-s", "-shared", "-o", str(system / "bcryptprimitives.dll")),
         *(str(SHIMS / "bcryptprimitives.c"), "-ladvapi32"),
     )
-    (extension,) = (folder / "packages" / "numpy" / "_core").glob("_multiarray_umath.*.pyd")
-    complex_math.repair(extension, system)
+    libraries.install(system, prefix / "builtins")
 
 
 def _call(*command: str) -> None:

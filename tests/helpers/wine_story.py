@@ -17,7 +17,7 @@ from tests.helpers.programs import Program
 from tests.helpers.relay_process import RelayProcess
 from tests.helpers.wine import Wine
 
-SLOWLY: float = 90.0
+SLOWLY: float = 240.0
 """Seconds for what takes a second on a computer that is not emulated on a busy one."""
 
 

@@ -1,6 +1,9 @@
-"""Somebody who is signed in: wine goes down when the last program that is no service has ended."""
+"""Somebody who is signed in, with a desktop: wine goes down with the last program that is no service."""
 
 import sys
+import tkinter as tk
 
-print("signed in", flush=True)
+root = tk.Tk()
+root.withdraw()
+print("signed in", root.winfo_screenwidth(), root.winfo_screenheight(), flush=True)
 sys.stdin.read()

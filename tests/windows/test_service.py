@@ -1,8 +1,7 @@
 """The service on Windows, in wine: begun by what was downloaded, alive after a restart, and gone at the end.
 
-What wine does not have is the customer's own rights (WTSQueryUserToken): there the window's process gets the
-service's. It shows a service's programs a screen of their own that nobody sees. And the customer is a script
-in the window's process (`tests.windows.scripted_window`), at the other end of the real pipes.
+The customer is a script in the window's process (`tests.windows.scripted_window`), at the other end of the
+real pipes. In wine that process has not the customer's own rights, but the service's (`tests/windows/shims`).
 """
 
 import os
@@ -27,23 +26,12 @@ from tests.helpers.programs import Program, wait_until
 from tests.helpers.relay_process import RelayProcess
 from tests.helpers.wine import Wine
 from tests.helpers.wine_story import SLOWLY
-from tests.windows.shims import complex_math
 
 pytestmark = [pytest.mark.sockets, pytest.mark.slow, pytest.mark.windows, pytest.mark.timeout(900)]
 
-SERVICE_SCREEN = (1024, 768)
-"""What wine takes for the screen of programs that a service has started."""
+SCREEN = (800, 600)
 
 HERE = Path(__file__).parent
-
-SOCKETS = b"""
-def _itself(sock, *, which=None):
-    return _handle(sock if isinstance(sock, int) else sock.fileno())
-_get_underlying_socket = _get_base_socket = _itself
-"""
-TOKENS = b"""
-user_token = system_token
-"""
 
 
 @pytest.fixture(scope="module")
@@ -54,16 +42,8 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def unpack(folder: Path, additions: Mapping[str, bytes] = {}) -> Path:
-    """What the downloaded program unpacks, below `folder`, with what wine lacks, and `additions` to files."""
+    """What the downloaded program unpacks, but for the window, below `folder`; with `additions` to its files."""
     files = dict(gather().files)
-    (extension,) = (name for name in files if "/_multiarray_umath.cp" in name)
-    patched = folder / "extension.pyd"
-    patched.write_bytes(files[extension])
-    complex_math.repair(patched, folder)
-    files[extension] = patched.read_bytes()
-    files[f"python/{complex_math.LIBRARY}"] = (folder / complex_math.LIBRARY).read_bytes()
-    files["lib/trio/_core/_io_windows.py"] += SOCKETS
-    files["app/host/windows/sessions.py"] += TOKENS
     files["app/host/windows/window_process.py"] = (HERE / "scripted_window.py").read_bytes()
     for name, data in additions.items():
         files[name] += data
@@ -186,13 +166,13 @@ async def test_a_session_outlives_a_restart_and_takes_everything_with_it(
     await trio.to_thread.run_sync(sign_in, wine)
     async with session_begun(tmp_path, wine, unpacked, customer) as (client, prepared, key, file):
         await customer.see("active")
-        assert await look(client, prepared, key) == SERVICE_SCREEN
+        assert await look(client, prepared, key) == SCREEN
 
         await trio.to_thread.run_sync(restart, wine)
         person = await trio.to_thread.run_sync(sign_in, wine)
         await customer.see("active", 2)
         await wait_online(client, prepared.session.id)
-        assert await look(client, prepared, key) == SERVICE_SCREEN
+        assert await look(client, prepared, key) == SCREEN
 
         await client.end(prepared.session.id)
         await customer.see("removed []")

@@ -17,12 +17,9 @@ from tests.host.remote_control.rfb_client import (
     TIGHT,
     RfbClient,
 )
-from tests.windows.window_to_use import HEIGHT, WIDTH
+from tests.windows.window_to_use import HEIGHT, LEFT, TOP, WIDTH
 
 pytestmark = [pytest.mark.sockets, pytest.mark.slow, pytest.mark.windows, pytest.mark.timeout(900)]
-
-LEFT, TOP = 100, 100
-"""Where the window is."""
 
 
 async def hear(program: Program, pattern: str) -> str:

@@ -1,4 +1,8 @@
-"""A window for tests to see and to use: a red field beside a line to type into; it says all that happens.
+"""A window for tests to see and to use: a red field above a line to type into; it says all that happens.
+
+::
+
+    window_to_use [LEFT TOP WIDTH HEIGHT]
 
 ::
 
@@ -13,7 +17,7 @@ import ctypes
 import sys
 import tkinter as tk
 
-WIDTH, HEIGHT = 400, 300
+LEFT, TOP, WIDTH, HEIGHT = 100, 100, 400, 300
 
 
 def say(*words: object) -> None:
@@ -21,14 +25,15 @@ def say(*words: object) -> None:
 
 
 def main() -> None:
+    left, top, width, height = map(int, sys.argv[1:5]) if sys.argv[1:] else (LEFT, TOP, WIDTH, HEIGHT)
     sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr] # it is a text file
     root = tk.Tk()
     root.overrideredirect(True)
-    root.geometry(f"{WIDTH}x{HEIGHT}+100+100")
+    root.geometry(f"{width}x{height}+{left}+{top}")
     field = tk.Frame(root, background="#ff0000", cursor="crosshair")
-    field.place(x=0, y=0, width=WIDTH, height=HEIGHT - 40)
+    field.place(x=0, y=0, width=width, height=height - 40)
     line = tk.Entry(root)
-    line.place(x=0, y=HEIGHT - 40, width=WIDTH, height=40)
+    line.place(x=0, y=height - 40, width=width, height=40)
     field.bind("<Button>", lambda event: say("clicked", event.num, event.x_root, event.y_root))
     field.bind("<MouseWheel>", lambda event: say("turned", event.delta))
 
