@@ -20,6 +20,8 @@ SQUARE: Final = 40
 _LINE: Final = 10
 """Pixels; what is lower than this is a line and no area."""
 
+Pixels = NDArray[np.uint8]
+"""Shape (height, width, 3) for red, green, blue."""
 Samples = NDArray[np.int16]
 """One colour for each square's middle: shape (rows, columns, 3) for red, green, blue, 0 … 255."""
 
@@ -74,16 +76,17 @@ class Desktop:
 
     def samples(self) -> Samples:
         """What is on the screen."""
-        image = self._root.get_image(0, 0, WIDTH, HEIGHT, X.ZPixmap, 0xFFFFFFFF)
-        pixels = np.frombuffer(image.data, np.uint8).reshape(HEIGHT, WIDTH, 4)
         middle = SQUARE // 2
-        return pixels[middle::SQUARE, middle::SQUARE, 2::-1].astype(np.int16)
+        return self.pixels()[middle::SQUARE, middle::SQUARE].astype(np.int16)
+
+    def pixels(self) -> Pixels:
+        """All that is on the screen."""
+        image = self._root.get_image(0, 0, WIDTH, HEIGHT, X.ZPixmap, 0xFFFFFFFF)
+        return np.frombuffer(image.data, np.uint8).reshape(HEIGHT, WIDTH, 4)[:, :, 2::-1]
 
     def find(self, colour: tuple[int, int, int]) -> tuple[int, int] | None:
         """The middle of what has this colour and is higher than a line; None if nothing has."""
-        image = self._root.get_image(0, 0, WIDTH, HEIGHT, X.ZPixmap, 0xFFFFFFFF)
-        pixels = np.frombuffer(image.data, np.uint8).reshape(HEIGHT, WIDTH, 4)
-        has_colour = (pixels[:, :, 2::-1] == colour).all(axis=2)
+        has_colour = (self.pixels() == colour).all(axis=2)
         rows, columns = np.nonzero(has_colour[_LINE:] & has_colour[:-_LINE])
         if rows.size == 0:
             return None
