@@ -8,6 +8,7 @@ from tkinter import font, ttk
 from typing import Final
 
 from host.texts import Texts
+from host.window_style import FAINT
 
 LINES: Final = 9
 FEW_LINES: Final = 4
@@ -37,7 +38,11 @@ class ChatPane:
             self._frame, height=LINES, width=40, wrap="word", state="disabled", relief="flat", padx=8, pady=8
         )
         self._text.configure(background="#f6f7f9", foreground="#1d2330", font="TkDefaultFont", takefocus=True)
-        self._text.tag_configure("author", foreground="#174aa8")
+        self._text.tag_configure("author", foreground="#174aa8", spacing1=4)
+        self._text.tag_configure("hint", foreground=FAINT)
+        # An empty box says nothing; somebody who has it brought before them is told what it is for.
+        self._has_lines = False
+        self._write(texts.get("chat_begins"), "hint")
         self._text.grid(row=0, column=0, sticky="ew")
         bar = ttk.Scrollbar(self._frame, command=self._text.yview)
         bar.grid(row=0, column=1, sticky="ns")
@@ -67,13 +72,20 @@ class ChatPane:
 
     def add(self, author: str, text: str) -> None:
         """Add what somebody said; `author` is "" for the customer."""
-        self._text.configure(state="normal")
-        if self._text.index("end-1c") != "1.0":
-            self._text.insert("end", "\n")
-        self._text.insert("end", f"{author or self._you}: ", "author")
-        self._text.insert("end", text)
-        self._text.configure(state="disabled")
+        if self._has_lines:
+            self._write("\n")
+        else:
+            self._text.configure(state="normal")
+            self._text.delete("1.0", "end")
+        self._has_lines = True
+        self._write(f"{author or self._you}: ", "author")
+        self._write(text)
         self._text.see("end")
+
+    def _write(self, text: str, *tags: str) -> None:
+        self._text.configure(state="normal")
+        self._text.insert("end", text, tags)
+        self._text.configure(state="disabled")
 
     def _submit(self) -> None:
         text = self._entry.get().strip()[:MAX_CHARACTERS]

@@ -21,6 +21,7 @@ CARE_PAPER: Final = "#fff4e0"
 CARE_LINE: Final = "#c77700"
 GOOD: Final = "#1a7f37"
 PLAIN: Final = "#eef1f6"
+PLAIN_DARK: Final = "#e0e5ee"
 
 READABLE: Final = 4.5
 """Contrast of text with what is behind it (WCAG 2.2, §1.4.3)."""
@@ -122,6 +123,7 @@ def set_style(root: tk.Tk) -> None:
     for name in ("TEntry", "TCombobox", "TButton"):
         edge = [("focus", INK)]
         style.map(name, bordercolor=edge, lightcolor=edge, darkcolor=edge)
+    style.map("TButton", background=[("disabled", PLAIN), ("active", PLAIN_DARK)])
     style.map("TCheckbutton", background=[("focus", PLAIN)])
     set_button_colours(root, "Danger", DANGER, DANGER_DARK)
     set_accent(root, ACCENT)

@@ -25,9 +25,11 @@ def test_both_sides_talk_and_what_is_unread_is_marked(stage: Stage) -> None:
     expect(chat.get_by_role("link")).to_have_count(0)
     chat.get_by_role("button", name="Close the chat").click()
     host.type("The printer is silent")
-    viewer.page.get_by_role("region", name="Remote Control tools").get_by_role(
-        "button", name="Show the toolbar"
-    ).click()
+    handle = viewer.page.get_by_role("region", name="Remote Control tools").get_by_role(
+        "button", name="Show the toolbar (1 unread message)"
+    )
+    expect(handle).to_contain_text("1")
+    handle.click()
     expect(viewer.page.get_by_role("button", name=re.compile("^Chat"))).to_contain_text("1")
     expect(viewer.page).to_have_title(re.compile(r"^\(1\) "))
     viewer.page.get_by_role("button", name=re.compile("^Chat")).click()

@@ -293,9 +293,22 @@ async def test_nothing_in_the_chat_can_be_clicked() -> None:
             text = view._active.chat._text
             return {tag: str(text.tk.call(str(text), "tag", "bind", tag)) for tag in text.tag_names()}
 
-        assert await screen.look(tags) == {"sel": "", "author": ""}
+        assert await screen.look(tags) == {"sel": "", "author": "", "hint": ""}
         shown = await screen.look(lambda view: view._active.chat._text.get("1.0", "end-1c"))
         assert shown == "Tess: see https://example.com/ <a href='https://example.com'>x</a>"
+
+
+async def test_an_empty_chat_says_what_it_is_for_until_somebody_has_written() -> None:
+    def shown(view: WindowView) -> str:
+        return view._active.chat._text.get("1.0", "end-1c")
+
+    async with open_screen() as screen:
+        screen.customer.show_active(3600)
+        screen.customer.open_chat()
+        assert (await screen.look(shown)).startswith("The technician wants to write with you.")
+        screen.customer.show_chat("Tess", "hello")
+        screen.customer.show_chat("", "good morning")
+        assert await screen.look(shown) == "Tess: hello\nYou: good morning"
 
 
 async def test_the_question_whether_to_end_stays_while_the_session_goes_on() -> None:

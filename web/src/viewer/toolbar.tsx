@@ -9,6 +9,7 @@ import {
   Eye,
   Keyboard,
   Maximize,
+  MessageSquare,
   Minimize,
   Pin,
   PinOff,
@@ -19,7 +20,7 @@ import {
 } from "lucide-preact";
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
-import { language, t } from "../i18n/text";
+import { counted, language, t } from "../i18n/text";
 import { formatRate } from "../text/format";
 import type { Chat } from "../chat/chat";
 import { ChatButton } from "../chat/chatPanel";
@@ -79,6 +80,9 @@ export function Toolbar(props: ToolbarProps) {
     panel.value = null;
     event.stopPropagation();
   };
+  // While the bar is hidden its handle says it: nobody sees a tab's title who looks at the screen.
+  const unread = props.chat.unread.value;
+  const hasNews = unread > 0 && !isShown.value;
   return (
     <section
       ref={bar}
@@ -164,11 +168,17 @@ export function Toolbar(props: ToolbarProps) {
       )}
       <button
         type="button"
-        class="toolbar-handle"
-        aria-label={t("toolbar_show")}
+        class={`toolbar-handle ${hasNews ? "has-news" : ""}`}
+        aria-label={hasNews ? `${t("toolbar_show")} (${unread} ${counted("chat_unread", unread)})` : t("toolbar_show")}
         aria-expanded={isShown.value}
         onClick={() => (isPinned.value = !isShown.value)}
       >
+        {hasNews && (
+          <>
+            <Icon as={MessageSquare} size={16} />
+            <b class="unread">{unread}</b>
+          </>
+        )}
         <Icon as={ChevronDown} size={16} />
       </button>
     </section>
