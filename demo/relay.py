@@ -11,7 +11,7 @@ import trio
 
 from demo.processes import DemoError, open_program
 
-START_TIMEOUT: Final = 30.0
+START_TIMEOUT: Final = 60.0
 MAX_ANNOUNCEMENT_BYTES: Final = 16 * 1024
 
 _RELAY: Final = (sys.executable, "-m", "relay")
