@@ -10,7 +10,7 @@ from typing import Annotated
 import trio
 import typer
 
-from relay.cli import garbage
+from relay.cli import garbage, trimming
 from relay.cli.common import EXIT_FAILED, ConfigFile, Data, PublicUrl, Setting, refuse
 from relay.config import Config, load
 from relay.errors import ConfigError, RelayError
@@ -78,6 +78,7 @@ async def _run(config: Config, print_link: bool) -> None:
                 running = await nursery.start(_serve, config, print_link, nursery.cancel_scope)
                 garbage.settle()
                 nursery.start_soon(garbage.run_passes)
+                nursery.start_soon(trimming.run_trimming)
                 _announce(running)
                 async for _ in signals:
                     if running.is_stopping:
