@@ -35,7 +35,7 @@ from host.hello import learn_facts
 from host.installation import Removal
 from host.life import HostLife
 from host.preflight import Obstacle, report_refusal
-from host.receipt import AFTER_START, hand_in
+from host.receipt import AFTER_START, get_ready, hand_in
 from host.restart import Mode, restart_computer
 from host.starting import CannotStart, Start, fail, go_on_removing, start
 from host.state import HostState, StateError
@@ -125,11 +125,14 @@ def run(
 def finish_removal(started: Start, texts: Texts) -> int:
     """Go on with a removal that had begun, and hand in its receipt if it can be. Returns the exit code."""
     farewell = Farewell.load(started.installation.folder)
+    facts = learn_facts()
+    if farewell is not None:
+        trio.run(get_ready, farewell, facts)
 
     def report(removal: Removal) -> None:
         if farewell is not None and not removal.pending:
             receipt = farewell.receipt(removal.removed, removal.left, [], again=removal.is_retried)
-            trio.run(hand_in, farewell, receipt, learn_facts(), AFTER_START)
+            trio.run(hand_in, farewell, receipt, facts, AFTER_START)
 
     return go_on_removing(started, texts, report)
 

@@ -2,6 +2,7 @@
 
 import ssl
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 import trio
@@ -9,6 +10,7 @@ import trio
 from host.farewell import Farewell
 from host.hello import ComputerFacts, make_hello
 from host.state import HostState
+from peer.dial import dial
 from peer.errors import ConnectionFailed
 from peer.tunnel import Tunnel, open_tunnel
 from relay.protocol.close_reasons import CloseReason
@@ -22,6 +24,17 @@ BUDGET: Final = 10.0
 """Seconds for all tries, besides the delays: a customer who looks for the program must not find it."""
 AFTER_START: Final = (0.0, 2.0, 5.0, 10.0, 20.0, 20.0)
 """As `DELAYS`, after a start of the computer: its network may not be up."""
+
+
+async def get_ready(farewell: Farewell, facts: ComputerFacts) -> None:
+    """Have all in memory that `hand_in` takes, which comes when the program's files are gone.
+
+    The way to the relay is taken once, as far as it leads without a word.
+    """
+    make_hello(farewell.state, facts)
+    with trio.move_on_after(CONNECTION_TIMEOUT), suppress(ConnectionFailed):
+        stream, _ = await dial(farewell.origin, "/tunnel/host")
+        await trio.aclose_forcefully(stream)
 
 
 async def hand_in(

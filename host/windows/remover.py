@@ -37,7 +37,7 @@ from host.farewell import Farewell
 from host.hello import learn_facts
 from host.installation import Installation, InstallationError, Removal
 from host.layout import FAREWELL_NAME, MANIFEST_NAME, PACKAGES_NAME
-from host.receipt import hand_in
+from host.receipt import get_ready, hand_in
 from host.windows.deletion import opened_folder, remove_file, remove_tree
 from host.windows.folders import system_folder
 from host.windows.loaded import imported_files, loaded_files
@@ -61,7 +61,9 @@ def run_remover(folder: Path) -> int:
     name = service_name(folder)
     if not _comes_true(lambda: service_state(name) in (None, STOPPED), STOP_TIMEOUT):
         return 1  # the service begins anew when it is started next
-    farewell = Farewell.load(folder)
+    farewell, facts = Farewell.load(folder), learn_facts()
+    if farewell is not None:
+        trio.run(get_ready, farewell, facts)
     removal, files = _look_once_more(folder)
     packages, library = folder / PACKAGES_NAME, Path(sys.prefix)
     needed = imported_files() | loaded_files() | set(library.iterdir())
@@ -89,7 +91,7 @@ def run_remover(folder: Path) -> int:
     going = [] if RUNNING_FILES in left else [RUNNING_FILES]
     if farewell is not None:
         receipt = farewell.receipt(removed, left, going, again=is_retried)
-        trio.run(hand_in, farewell, receipt, learn_facts())
+        trio.run(hand_in, farewell, receipt, facts)
     return 0
 
 
