@@ -152,6 +152,9 @@ def test_the_customers_page_says_who_asks_and_what_to_do(open_stage: OpenStage, 
     with page.expect_download() as download:
         page.get_by_role("button", name="Download the support program").click()
     expect(page.get_by_text("it knows this link, you only type the code")).to_be_visible()
+    # What is to be done now is the first on the page.
+    expect(page.get_by_role("main").get_by_role("region").first).to_have_accessible_name("What happens next")
+    expect(page.get_by_role("heading", name="What happens next")).to_be_in_viewport()
     assert download.value.suggested_filename == HOST_FILE.name
     saved, served = Path(download.value.path()).read_bytes(), HOST_FILE.read_bytes()
     assert saved[:-BLOB_BYTES] == served[:-BLOB_BYTES]
@@ -201,7 +204,9 @@ def test_the_pasted_line_runs_the_program_and_the_end_removes_it(
     host.type_code(prepared.code)
     assert f"{TECHNICIAN} of {COMPANY} is confirmed" in host.allow()
     stage.console.wait_active()
-    expect(page.get_by_role("heading", name="This link was used already")).to_be_visible()
+    expect(page.get_by_role("heading", name="The session is running")).to_be_visible()
+    later = open_link(stage, prepared)
+    expect(later.get_by_role("heading", name="This link was used already")).to_be_visible()
     assert list(host.home.glob(".config/autostart/*.desktop")) != []
     assert list(host.home.glob(".local/share/adhoc-host/*/adhoc-host.pyz")) != []
     stage.console.end_session()

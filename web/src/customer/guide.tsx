@@ -30,12 +30,17 @@ export function Guide({ facts, invite, link }: { facts: LinkFacts; invite: strin
   }, []);
   const programs = choosePrograms(facts.hosts, navigator.userAgent);
   const { main } = programs;
-  // Once the program runs, there is nothing to do on this page but to follow it.
+  // Once the program is saved, or runs, there is nothing to do on this page but to follow it.
+  const isSaved = useSignal(false);
   const isRunning = facts.refused === null && facts.step !== "" && facts.step !== "host_downloaded";
+  const isNext = isRunning || isSaved.value;
+  useEffect(() => {
+    if (isSaved.value) document.getElementById("next")?.scrollIntoView({ block: "center" });
+  }, [isSaved.value]);
   const next = main !== null && <NextSteps step={facts.step} refused={facts.refused} host={main} />;
   return (
     <>
-      {isRunning && next}
+      {isNext && next}
       <section class="card stack" aria-labelledby="who">
         <h1 id="who">{title}</h1>
         <p class="lead">{t("customer_who", { technician: clean(facts.technician), company })}</p>
@@ -46,7 +51,7 @@ export function Guide({ facts, invite, link }: { facts: LinkFacts; invite: strin
         ))}
         {main !== null && (
           <>
-            <Download key={main.sha256} host={main} invite={invite} link={link} isMain />
+            <Download key={main.sha256} host={main} invite={invite} link={link} isMain onSaved={() => (isSaved.value = true)} />
             {main.target === "linux" && <SinceWhen host={main} hasOther={programs.others.some(({ target }) => target === "python")} />}
             {main.target === "windows" && (
               <p class="hint">
@@ -57,7 +62,7 @@ export function Guide({ facts, invite, link }: { facts: LinkFacts; invite: strin
         )}
         <p class="hint">{t("customer_valid_until", { moment: formatMoment(facts.expires_at, language.value) })}</p>
       </section>
-      {!isRunning && next}
+      {!isNext && next}
       <OtherWays programs={programs} invite={invite} link={link} />
     </>
   );

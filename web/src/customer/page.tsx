@@ -17,6 +17,7 @@ import { isHandheld, visit, type Visit } from "./visit";
 
 export function CustomerPage() {
   const state = useSignal<Visit>({ kind: "loading" });
+  const hasBegun = useSignal(false);
   const load = async (): Promise<void> => {
     const found = await visit(location);
     // The customer's own choice of a language, once made, stays.
@@ -47,6 +48,7 @@ export function CustomerPage() {
     return follow(invite, (facts) => {
       const now = state.peek();
       if (now.kind !== "open") return;
+      if (facts?.state === "used") hasBegun.value = true;
       if (facts === null || facts.state === "used") void load();
       else state.value = { ...now, facts };
     });
@@ -59,7 +61,7 @@ export function CustomerPage() {
         <LanguageSwitch />
       </header>
       <main>
-        <Content state={state.value} onRetry={begin} />
+        <Content state={state.value} hasBegun={hasBegun.value} onRetry={begin} />
       </main>
     </Branded>
   );
@@ -74,7 +76,8 @@ function brandOf(found: Visit): Brand | null {
   return "facts" in found ? { ...found.facts, invite: found.invite } : null;
 }
 
-function Content({ state, onRetry }: { state: Visit; onRetry: () => void }) {
+/** `hasBegun`: this page was there when the link was used, so most likely it was used on this computer. */
+function Content({ state, hasBegun, onRetry }: { state: Visit; hasBegun: boolean; onRetry: () => void }) {
   const isSurelyHere = useSignal(false);
   switch (state.kind) {
     case "loading":
@@ -95,6 +98,7 @@ function Content({ state, onRetry }: { state: Visit; onRetry: () => void }) {
       document.title = t("receipt_title", { company: clean(state.receipt.company) });
       return <ReceiptPaper receipt={state.receipt} heading="h1" />;
     case "used":
+      if (hasBegun) return <Stop icon={MonitorCheck} title={t("customer_running")} hint={t("customer_running_hint")} />;
       return (
         <Stop icon={MonitorCheck} title={t("customer_used")} hint={t("customer_used_hint")}>
           <Phone facts={state.facts} />

@@ -116,6 +116,9 @@ export const customer = {
   // When there is nothing to do here
   customer_lapsed: "This link does not work any more",
   customer_lapsed_hint: "It was used already, it is too old, or it is not complete. Please ask your technician for a new one.",
+  customer_running: "The session is running",
+  customer_running_hint:
+    "Everything is ready: your technician can help you now. You can close this page; to end the session, use the window “Remote support”.",
   customer_used: "This link was used already",
   customer_used_hint: "The session is running. If the program is not on this computer, please call your technician.",
   customer_incomplete: "The link is not complete",

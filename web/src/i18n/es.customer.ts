@@ -111,6 +111,9 @@ export const customer: Readonly<Record<keyof typeof en, string>> = {
 
   customer_lapsed: "Este enlace ya no sirve",
   customer_lapsed_hint: "Ya se usó, es demasiado antiguo o no está completo. Pida uno nuevo a su técnico, por favor.",
+  customer_running: "La sesión está en marcha",
+  customer_running_hint:
+    "Todo está listo: su técnico ya puede ayudarle. Puede cerrar esta página; para terminar la sesión, use la ventana «Soporte remoto».",
   customer_used: "Este enlace ya se usó",
   customer_used_hint: "La sesión está en marcha. Si el programa no está en este equipo, llame a su técnico, por favor.",
   customer_incomplete: "El enlace no está completo",
