@@ -264,7 +264,7 @@ class Installation:
         command = [*(() if python is None else (python,)), str(copy), "--resume", str(self.folder)]
         around = [Path(entry.path) for entry in self._entries if entry.role == "surrounding folder"]
         if sys.platform == "win32":
-            raise OSError("On Windows a service brings the program back (host.windows.installing).")
+            raise OSError("On Windows a service brings the program back (host.windows.beginning).")
         else:
             way = choose_return(self.folder, copy, command, around, find_manager())
             self._entries = [known for known in self._entries if known.role not in ("program", *LAST)]
