@@ -42,7 +42,7 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def unpack(folder: Path, additions: Mapping[str, bytes] = {}) -> Path:
-    """What the downloaded program unpacks, but for the window, below `folder`; with `additions` to its files."""
+    """What the downloaded program unpacks, below `folder`, but for the window; `additions` to its files."""
     files = dict(gather().files)
     files["app/host/windows/window_process.py"] = (HERE / "scripted_window.py").read_bytes()
     for name, data in additions.items():
