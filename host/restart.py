@@ -118,10 +118,12 @@ async def _restart(
         if not await desk.announce(sentence, REFUSAL_SECONDS):
             raise RequestProblem("declined")
         restarts.record.note(technician, "restarted", mode)
+        # The computer may go down before it could be said that it does.
+        await stream.send({"id": number, "begins": way})
         await trio.to_thread.run_sync(restarts.restart, "safe" if mode == "safe" else "normal")
     finally:
         restarts.is_asked = False
-    return {"way": way}
+    return {}
 
 
 def restart_computer(mode: Mode) -> None:

@@ -5,6 +5,7 @@ from typing import Annotated, Final
 import trio
 import typer
 
+from peer.errors import StreamClosed
 from peer.messages import MessageStream
 from relay.protocol.errors import RemoteProtocolError
 from relay.protocol.frames import Channel, FieldReader
@@ -77,20 +78,26 @@ async def ask_restart(client: RequestClient, mode: str) -> str:
         StreamClosed: the stream ended, or the host broke the protocol.
     """
     number = await client.ask(ACT, mode=mode)
+    way = ""
     try:
-        while True:
-            message = await client.answer_to(number)
-            ok = message.head.get("ok")
-            if isinstance(ok, dict):
-                return "sign_in" if ok.get("way") == "sign_in" else "boot"
+        while "ok" not in (message := await client.answer_to(number)).head:
             with client.reading():
-                seconds = FieldReader(message.head).number("waits", at_most=300)
+                fields = FieldReader(message.head)
+                if "begins" in message.head:
+                    way = "sign_in" if fields.text("begins", max_length=16) == "sign_in" else "boot"
+                    continue
+                seconds = fields.number("waits", at_most=300)
             say(f"The customer sees it, and can say no for {seconds} seconds.")
+    except StreamClosed:
+        if not way:
+            raise
+        # It went down before it could say that it does.
     except RequestRefused as exc:
         code = exc.word
         raise ToolFailed(_SENTENCES.get(code, str(exc))) from exc
     except RemoteProtocolError as exc:
         raise client.broken(str(exc)) from exc
+    return way or "boot"
 
 
 async def wait_back(relay: RelayClient, session: str, seconds: float) -> bool:

@@ -14,10 +14,10 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 RESTARTABLE = """
 import os, signal, sys
-import host.life
+import host.restart
+host.restart.restart_computer = lambda mode: os.kill(os.getpid(), signal.SIGTERM)
 from host.installation import Installation
 Installation.way_back = property(lambda self: "boot")
-host.life.restart_computer = lambda mode: os.kill(os.getpid(), signal.SIGTERM)
 from host.cli import main
 sys.exit(main())
 """

@@ -44,16 +44,20 @@ class Scene:
         self.way: Literal["boot", "sign_in", ""] = "boot"
         self.done: list[Mode] = []
         self.problem: RequestProblem | None = None
+        self.goes_down_at_once = False
         self.restarts = Restarts(record=SessionRecord(None), way=lambda: self.way, restart=self._restart)
 
     def _restart(self, mode: Mode) -> None:
         if self.problem is not None:
             raise self.problem
         self.done.append(mode)
+        if self.goes_down_at_once:
+            trio.from_thread.run_sync(self._close)
 
     @asynccontextmanager
     async def client(self) -> AsyncIterator[RequestClient]:
         viewer, host = joined()
+        self._close = host.close
         async with trio.open_nursery() as nursery:
 
             async def serve() -> None:
@@ -86,6 +90,15 @@ async def test_the_customer_sees_it_and_then_it_happens(
     assert [(act["technician"], act["act"]) for act in scene.restarts.record.acts()] == [
         ("Tess", "restarted")
     ]
+
+
+async def test_a_computer_that_goes_down_before_it_could_say_so(
+    autojump_clock: trio.testing.MockClock, scene: Scene
+) -> None:
+    scene.goes_down_at_once = True
+    async with scene.client() as client:
+        assert await ask_restart(client, "normal") == "boot"
+    assert scene.done == ["normal"]
 
 
 async def test_the_customer_can_say_no(autojump_clock: trio.testing.MockClock, scene: Scene) -> None:

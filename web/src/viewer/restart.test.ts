@@ -62,11 +62,27 @@ describe("restarting a computer", () => {
   test("the customer's time to say no, and then when the program comes back", async () => {
     const { channel, waits, done } = asking();
     channel.say({ id: 1, waits: 15 });
-    channel.say({ id: 1, ok: { way: "sign_in" } });
+    channel.say({ id: 1, begins: "sign_in" });
+    channel.say({ id: 1, ok: {} });
     expect(await done).toBe("sign_in");
     expect(waits).toEqual([15]);
     expect(channel.asked).toEqual([{ id: 1, op: "restart", mode: "normal" }]);
     expect(channel.closeReason).toBe(CloseReason.DONE);
+  });
+
+  test("a computer that goes down before it has said so", async () => {
+    const { channel, done } = asking();
+    channel.say({ id: 1, waits: 15 });
+    channel.say({ id: 1, begins: "boot" });
+    channel.close(CloseReason.HOST_OFFLINE);
+    expect(await done).toBe("boot");
+  });
+
+  test("a computer that does not go down after all", async () => {
+    const { channel, done } = asking();
+    channel.say({ id: 1, begins: "boot" });
+    channel.say({ id: 1, error: "denied", detail: "" });
+    await expect(done).rejects.toMatchObject({ code: "denied" });
   });
 
   test("a no", async () => {

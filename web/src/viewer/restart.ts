@@ -1,10 +1,10 @@
 /** Asks the host to restart its computer (docs/protocol.md §14). */
 import { CloseReason } from "../protocol/closeReasons";
-import { RemoteProtocolError } from "../protocol/errors";
 import { encodeMap } from "../protocol/maps";
 import { MessageFields } from "../protocol/messages";
 import { Requests } from "../tools/requests";
 import type { SealedChannel } from "../tunnel/sealedChannel";
+import { StreamClosed } from "../tunnel/streams";
 
 /** When the program comes back: as soon as the computer runs, or when somebody signs in there. */
 export type WayBack = "boot" | "sign_in";
@@ -13,6 +13,7 @@ export type WayBack = "boot" | "sign_in";
 export const RESTART_CLAIMS = encodeMap({ act: "restart" });
 
 const MAX_WAIT = 300;
+const MAX_WORD = 16;
 
 /**
  * Asks on a stream that is for it, and resolves once the computer goes down.
@@ -29,13 +30,18 @@ export async function askRestart(
   const requests = new Requests(channel);
   const abort = (): void => requests.close(CloseReason.DETACHED);
   signal.addEventListener("abort", abort);
+  let way: WayBack | null = null;
   try {
-    const { head } = await requests.ask("restart", { mode: "normal" }, ({ head }) => {
-      onWaits(new MessageFields(head).number("waits", 0, MAX_WAIT));
+    await requests.ask("restart", { mode: "normal" }, ({ head }) => {
+      const fields = new MessageFields(head);
+      if ("begins" in head) way = fields.text("begins", MAX_WORD) === "sign_in" ? "sign_in" : "boot";
+      else onWaits(fields.number("waits", 0, MAX_WAIT));
     });
-    const ok = head["ok"];
-    if (typeof ok !== "object" || ok === null) throw new RemoteProtocolError("An answer without a content.");
-    return (ok as Record<string, unknown>)["way"] === "sign_in" ? "sign_in" : "boot";
+    return way ?? "boot";
+  } catch (error) {
+    // It went down before it could say that it does.
+    if (error instanceof StreamClosed && way !== null) return way;
+    throw error;
   } finally {
     signal.removeEventListener("abort", abort);
     requests.close();
