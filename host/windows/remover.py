@@ -35,6 +35,7 @@ import trio
 
 from host.farewell import Farewell
 from host.hello import learn_facts
+from host.host_lock import AlreadyRunning, HostLock
 from host.installation import Installation, InstallationError, Removal
 from host.layout import FAREWELL_NAME, MANIFEST_NAME, PACKAGES_NAME
 from host.receipt import get_ready, hand_in
@@ -113,7 +114,11 @@ def _look_once_more(folder: Path) -> tuple[Removal, list[Path]]:
         installation = Installation.open(folder)
     except InstallationError:  # the guard does what can be done then
         return Removal([], ["manifest"]), []
-    return installation.remove(None), installation.packed_files()
+    try:
+        lock = HostLock(folder.parent)  # the engine may have been ended before it took this away
+    except (AlreadyRunning, OSError):
+        lock = None
+    return installation.remove(lock), installation.packed_files()
 
 
 def _delete(packages: Path, files: list[Path]) -> list[Path]:
