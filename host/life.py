@@ -303,7 +303,8 @@ class HostLife:
         is_first = not state.lease
         if is_first or left < self._deadline().remaining(self._clocks) - 1:
             state.lease = data
-            state.wall_deadline, state.boot_deadline = round(deadline.wall), round(deadline.boot)
+            # Whole seconds, and none of them too many.
+            state.wall_deadline, state.boot_deadline = int(deadline.wall), int(deadline.boot)
             state.boot_id = deadline.boot_id
             self._save()
         if is_first:

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import pytest
 import trio
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, text
 
@@ -90,7 +90,7 @@ def edits(draw: st.DrawFn) -> tuple[str, Edit]:
 
 
 @pytest.mark.slow
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150)
 @given(st.lists(edits(), min_size=1, max_size=30))
 def test_any_single_edit_is_found(found: list[tuple[str, Edit]]) -> None:
     with TemporaryDirectory() as folder:

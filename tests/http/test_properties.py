@@ -5,7 +5,7 @@ from itertools import pairwise
 import h11
 import pytest
 import trio
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 from trio.testing import MockClock
@@ -104,7 +104,6 @@ def run_with(pieces: list[bytes]) -> tuple[bytes, Tally, list[UpgradeRequest]]:
     return said, tally, upgraded
 
 
-@settings(deadline=None)
 @given(PIECES)
 def test_any_bytes_give_http_answers_or_a_close(pieces: list[bytes]) -> None:
     said, tally, upgraded = run_with(pieces)
@@ -118,7 +117,6 @@ def test_any_bytes_give_http_answers_or_a_close(pieces: list[bytes]) -> None:
         assert all(200 <= status <= 505 for status in answers_in(said))
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(1, len(GET + VALID_UPGRADE) - 1), max_size=6))
 def test_cuts_between_packets_change_nothing(cuts: list[int]) -> None:
     whole = GET + VALID_UPGRADE
@@ -129,7 +127,6 @@ def test_cuts_between_packets_change_nothing(cuts: list[int]) -> None:
     assert tally == {FrontDoorEvent.REQUEST: 1, FrontDoorEvent.UPGRADE: 1}
 
 
-@settings(deadline=None)
 @given(st.integers(0, len(VALID_UPGRADE) - 1), st.integers(0, 255))
 def test_one_wrong_byte_never_ends_in_an_error_of_ours(place: int, byte: int) -> None:
     broken = VALID_UPGRADE[:place] + bytes([byte]) + VALID_UPGRADE[place + 1 :]

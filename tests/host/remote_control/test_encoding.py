@@ -129,7 +129,7 @@ async def test_tight_without_jpeg_is_exact(colours: int, width: int, height: int
     assert np.array_equal(client.screen, rgb(pixels))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(st.tuples(st.integers(1, 90), st.integers(1, 40), st.integers(1, 400)), min_size=1, max_size=6)
 )
@@ -172,7 +172,6 @@ def test_solid_block_is_four_bytes() -> None:
 # Tiles
 
 
-@settings(deadline=None)
 @given(
     size=st.tuples(st.integers(1, 200), st.integers(1, 200)),
     touched=st.lists(st.tuples(st.integers(0, 199), st.integers(0, 199)), max_size=8),

@@ -138,7 +138,7 @@ AREAS = st.tuples(st.integers(0, 200), st.integers(0, 150), st.integers(130, 380
 STEPS = st.lists(st.tuples(AREAS, st.integers(-120, 120), st.booleans(), AREAS), min_size=1, max_size=6)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(steps=STEPS)
 def test_any_scrolling_leaves_the_viewer_with_the_exact_screen(
     steps: list[tuple[tuple[int, int, int, int], int, bool, tuple[int, int, int, int]]],
