@@ -84,9 +84,10 @@ def run_remover(folder: Path) -> int:
         left.append("program")
     if not is_guarded:
         left.append(RUNNING_FILES)
-        rest += [file for file in files if file in running]
-    if rest:
-        is_retried |= _leave_to_windows(folder, rest)
+    if (
+        rest or not is_guarded
+    ):  # and what runs, too: the guard may be stopped by what is in use, or with Windows
+        is_retried |= _leave_to_windows(folder, [file for file in files if os.path.lexists(file)])
 
     removed = [*removal.removed, *(name for name in ("service", "program") if name not in left)]
     going = [] if RUNNING_FILES in left else [RUNNING_FILES]

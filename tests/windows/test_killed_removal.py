@@ -142,6 +142,14 @@ class Computer:
         expected = ("customer", "user.reg:[Console]")
         return sorted(name for name in after - self.before if not name.startswith(expected))
 
+    async def wait_reported(self) -> None:
+        """Until the relay has a receipt that something is left."""
+        with trio.fail_after(PATIENCE):
+            while True:
+                if (await self.client.session(self.session)).warnings:
+                    return
+                await trio.sleep(0.2)
+
     async def removal(self) -> str:
         """What the relay knows of it."""
         return (await self.client.session(self.session)).removal
@@ -194,6 +202,13 @@ async def test_a_removal_that_nobody_stops_is_confirmed_but_for_its_last_files(c
 @pytest.mark.parametrize(
     "stop",
     [
+        "engine delete 1",  # before the first secret
+        "engine delete 3",  # before the download
+        "engine replace 2",  # before it writes down that only the program is left
+        "service start 1",  # before it starts the last process
+        "remover replace 1",  # before that begins
+        "remover delete 2",
+        "remover delete 700",  # while files go that the service does not need
         "remover start 1",  # before the guard
     ],
 )
@@ -211,6 +226,7 @@ async def test_what_is_stopped_before_the_service_is_gone_begins_anew(computer: 
 @pytest.mark.parametrize(
     "stop",
     [
+        "remover service 1",  # the guard waits; the service is still there
         "remover receipt 1",
     ],
 )
@@ -219,6 +235,28 @@ async def test_what_is_stopped_later_is_taken_away_by_the_guard(computer: Comput
     await computer.wait_stopped()
     await computer.wait_gone()
     assert await computer.removal() == "pending"
+    assert await computer.traces() == []
+
+
+async def test_what_somebody_else_has_open_is_deleted_by_the_next_start_of_windows(
+    computer: Computer,
+) -> None:
+    await computer.begin("remover replace 1 hang")
+    await computer.wait_stopped()
+    held = computer.folder / "packages" / "licences"
+    file = min(path for path in held.rglob("*") if path.is_file())
+    holder = computer.wine.start("holder", windows_path(file))
+    await trio.to_thread.run_sync(partial(holder.out.wait_for, "held", within=SLOWLY))
+    (computer.wine.drive / "customer" / "stop").unlink()
+    await computer.wait_reported()
+    session = await computer.client.session(computer.session)
+    assert session.removal == "pending"
+    assert session.warnings == [
+        "The host could not remove everything: program, running files."
+        " It tries again when the computer starts next."
+    ]
+    await computer.restart()
+    await computer.wait_gone()
     assert await computer.traces() == []
 
 
