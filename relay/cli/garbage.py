@@ -27,8 +27,9 @@ FULL_PASS_INTERVAL: Final = 3600.0
 """Seconds between passes over everything."""
 
 MAX_BLOCKS: Final = 200_000
-"""Of memory that came since the start, as many as 2,000 connected hosts take: with more, a full pass would be
-felt, and waits. Python knows their number; to count what was put aside is to walk all of it, 13 ms long."""
+"""Of memory that came since the start, by estimate as many as 2,000 connected hosts take: with more, a full
+pass would be felt, and waits. Python knows their number; to count what was put aside is to walk all of it,
+some ten milliseconds long."""
 
 MAX_PUT_OFF: Final = 24
 """Times that a full pass waits for a quieter hour."""
