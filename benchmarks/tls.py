@@ -14,8 +14,17 @@ from pathlib import Path
 from benchmarks.parts.baselines import open_direct, open_nginx, open_pump
 from benchmarks.parts.command import main, parse, parser
 from benchmarks.parts.machine import pin_generator
+from benchmarks.parts.relays import open_relay
 from benchmarks.parts.report import Report
-from benchmarks.parts.throughput import DIRECTIONS, Wanted, measure_throughput, open_relays, open_subjects
+from benchmarks.parts.throughput import (
+    DIRECTIONS,
+    PURE_PYTHON,
+    Wanted,
+    measure_throughput,
+    open_relays,
+    open_subjects,
+)
+from relay.transport import ServerTls
 from tests.helpers.certificates import make_certificate
 
 SIZES = (16 * 1024, 64 * 1024)
@@ -37,6 +46,12 @@ def measure(arguments: Sequence[str] | None = None) -> Report:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-tls-")))
         certificate = make_certificate(folder)
         relays = open_relays(stack, options.against, certificate=certificate)
+        if ServerTls.load(certificate.certificate, certificate.key).compiled is None:
+            report.note("left out: the relay with its compiled part, which is not built; all is pure Python")
+        else:
+            relays[PURE_PYTHON] = stack.enter_context(
+                open_relay(1, active=1, certificate=certificate, pure_python=True)
+            )
         subjects = open_subjects(stack, [] if options.only else OPENERS, report, certificate)
         measure_throughput(
             report,

@@ -11,7 +11,6 @@ of it, and so they do without any shutdown: whatever matters was committed befor
 
 import fcntl
 import os
-import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -54,6 +53,7 @@ from relay.people import Plan, TechnicianRole
 from relay.protocol.links import encode_base64url
 from relay.store import Store, open_store
 from relay.texts import load_translations
+from relay.transport import ServerTls
 
 STATIC_FOLDER = Path(__file__).parent / "api" / "static"
 POST_TIMEOUT = 5.0
@@ -234,7 +234,7 @@ async def serve(
             stop_accepting = trio.Event()
             async with trio.open_nursery() as front:
                 await front.start(
-                    partial(serve_front_door, listeners, door, tls_context=tls, stop_accepting=stop_accepting)
+                    partial(serve_front_door, listeners, door, tls=tls, stop_accepting=stop_accepting)
                 )
                 task_status.started(running)
                 _log.info("relay_up", origin=origin, listen=str(address))
@@ -288,31 +288,25 @@ def make_api_context(
     )
 
 
-def load_tls(config: Config) -> ssl.SSLContext | None:
-    """The listener's TLS, 1.2 or newer; None for plain HTTP.
+def load_tls(config: Config) -> ServerTls | None:
+    """The listener's TLS; None for plain HTTP.
 
     Raises:
         ConfigError: certificate or key cannot be read, or do not belong together.
     """
     if config.tls_cert is None or config.tls_key is None:
         return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.options |= ssl.OP_NO_RENEGOTIATION
-    context.set_alpn_protocols(["http/1.1"])
     for path in (config.tls_cert, config.tls_key):
         try:
             path.read_bytes()
         except OSError as error:
             raise ConfigError(f"{path} cannot be read: {error.strerror}.") from None
     try:
-        # Without the callback OpenSSL would ask for the key's password on the terminal, and wait.
-        context.load_cert_chain(config.tls_cert, config.tls_key, password=lambda: b"")
-    except (ssl.SSLError, OSError):
+        return ServerTls.load(config.tls_cert, config.tls_key)
+    except OSError:
         raise ConfigError(
             f"{config.tls_cert} and {config.tls_key} must be a certificate and its key: PEM, no password."
         ) from None
-    return context
 
 
 async def open_listeners(address: ListenAddress) -> list[trio.SocketListener]:

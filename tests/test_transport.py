@@ -3,17 +3,14 @@
 import errno
 import os
 import socket
-import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 import trio
 from trio.testing import assert_checkpoints, wait_all_tasks_blocked
-from typing_extensions import Buffer
 
 import relay.transport.base
 from relay.errors import PeerGone
@@ -27,12 +24,11 @@ from relay.transport import (
     Transport,
     memory_transport_pair,
 )
-from relay.transport.tls import waiting_bytes, whole_records
 from tests.helpers.transports import (
-    make_tls_contexts,
     open_socket_pair,
     open_socket_transports,
     open_tls_transports,
+    receive_exactly,
     switched_transport_pair,
 )
 
@@ -44,6 +40,8 @@ KINDS = [
     "switched",
     pytest.param("socket", marks=pytest.mark.sockets),
     pytest.param("tls", marks=pytest.mark.sockets),
+    pytest.param("tls-to-compiled", marks=pytest.mark.sockets),
+    pytest.param("compiled-to-tls", marks=pytest.mark.sockets),
 ]
 SOCKET_KINDS = KINDS[2:]
 
@@ -60,20 +58,15 @@ async def pair(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
             ends = switched_transport_pair()
         case "socket":
             ends = await open_socket_transports()
-        case _:
+        case "tls":
             ends = await open_tls_transports(tmp_path)
+        case _:
+            ends = await open_tls_transports(tmp_path, is_compiled=True)
+            if request.param == "compiled-to-tls":
+                ends = ends[1], ends[0]
     yield ends
     for end in ends:
         end.abort()
-
-
-async def receive_exactly(transport: Transport, size: int) -> bytes:
-    received = bytearray()
-    while len(received) < size:
-        data = await transport.receive_some(size - len(received))
-        assert data, "ended too early"
-        received += data
-    return bytes(received)
 
 
 async def receive_until_end(transport: Transport) -> bytes:
@@ -611,176 +604,6 @@ async def test_a_connection_that_was_broken_off_before_it_was_accepted_stops_nob
         with pytest.raises(OSError, match="too many"):
             acceptor.accept_now()
     listener.socket.close()
-
-
-# TLS
-
-
-@pytest.mark.sockets
-async def test_someone_who_does_not_speak_tls_is_gone_and_closed(tmp_path: Path) -> None:
-    server_context, _ = make_tls_contexts(tmp_path)
-    dialled, accepted = await open_socket_pair()
-    await dialled.send(b"GET / HTTP/1.1\r\n\r\n")
-    with pytest.raises(PeerGone, match="The encryption failed") as info:
-        await TlsTransport.accept(accepted, server_context)
-    assert isinstance(info.value.__cause__, ssl.SSLError)
-    assert accepted.fileno() == -1
-    dialled.close()
-
-
-@pytest.mark.sockets
-async def test_a_certificate_for_another_name_is_refused(tmp_path: Path) -> None:
-    server_context, client_context = make_tls_contexts(tmp_path)
-    dialled, accepted = await open_socket_pair()
-
-    async def accept() -> None:
-        with pytest.raises(PeerGone):
-            await TlsTransport.accept(accepted, server_context)
-
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(accept)
-        with pytest.raises(PeerGone) as info:
-            await TlsTransport.connect(dialled, client_context, "elsewhere.example")
-    assert isinstance(info.value.__cause__, ssl.SSLCertVerificationError)
-
-
-@pytest.mark.sockets
-async def test_a_cancelled_handshake_closes_the_socket(tmp_path: Path) -> None:
-    server_context, _ = make_tls_contexts(tmp_path)
-    dialled, accepted = await open_socket_pair()
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(TlsTransport.accept, accepted, server_context)
-        await wait_all_tasks_blocked()
-        nursery.cancel_scope.cancel()
-    with pytest.raises(OSError, match=os.strerror(errno.ECONNRESET)):
-        await dialled.recv(1)
-    dialled.close()
-
-
-@pytest.mark.sockets
-async def test_an_end_without_a_word_in_tls_is_no_proper_end(tmp_path: Path) -> None:
-    server_context, client_context = make_tls_contexts(tmp_path)
-    dialled, accepted = await open_socket_pair()
-    with socket.socket(fileno=os.dup(dialled.fileno())) as wire:
-
-        async def connect_and_cut() -> None:
-            transport = await TlsTransport.connect(dialled, client_context, "localhost")
-            await transport.send_all(b"half a mess")
-            wire.shutdown(socket.SHUT_WR)
-            await expect_peer_gone_receiving(transport)
-            transport.abort()
-
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(connect_and_cut)
-            transport = await TlsTransport.accept(accepted, server_context)
-            assert await receive_exactly(transport, 11) == b"half a mess"
-            with pytest.raises(PeerGone, match="without a proper end"):
-                await transport.receive_some()
-            transport.abort()
-
-
-class HesitantSocket(ssl.SSLSocket):
-    """Needs to write before it can read, as when a key update must be answered into a full buffer."""
-
-    hesitations = 1
-
-    def read(self, len: int = 1024, buffer: Buffer | None = None) -> Any:
-        if self.hesitations:
-            self.hesitations -= 1
-            raise ssl.SSLWantWriteError(ssl.SSL_ERROR_WANT_WRITE, "want write")
-        return super().read(len, buffer)
-
-
-@pytest.mark.sockets
-async def test_reader_and_writer_may_both_wait_to_write(tmp_path: Path) -> None:
-    dialled, accepted = await open_tls_transports(tmp_path, HesitantSocket)
-    await dialled.send_all(b"read me")
-    received: list[bytes] = []
-
-    async def receive() -> None:
-        received.append(await accepted.receive_some())
-
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(accepted.send_all, FLOOD)
-        await wait_all_tasks_blocked(0.01)
-        nursery.start_soon(receive)
-        await wait_all_tasks_blocked(0.01)
-        assert received == []
-        await receive_exactly(dialled, len(FLOOD))
-    assert received == [b"read me"]
-    for end in (dialled, accepted):
-        end.abort()
-
-
-@pytest.mark.parametrize(
-    "sizes", [(), (1,), (16384,), (16385,), (65_560, 65_560, 10), (10, 20, 16_000, 40_000), (16_374, 10, 5)]
-)
-def test_chunks_are_cut_into_whole_records(sizes: tuple[int, ...]) -> None:
-    chunks: list[Chunk] = [os.urandom(size) for size in sizes]
-    pieces = whole_records(chunks)
-    assert b"".join(pieces) == b"".join(chunks)
-    assert all(len(piece) % 16384 == 0 for piece in pieces[:-1])
-    assert all(pieces)
-    again = whole_records(list(pieces))
-    assert [len(piece) for piece in again] == [len(piece) for piece in pieces]
-
-
-@pytest.mark.sockets
-async def test_many_odd_chunks_arrive_whole_through_a_slow_reader(tmp_path: Path) -> None:
-    dialled, accepted = await open_tls_transports(tmp_path)
-    chunks: list[Chunk] = [os.urandom(size) for size in (65_560, 3, 70_001, 16_384, 1, 5_000_000, 90_000)]
-    received = bytearray()
-
-    async def read_slowly() -> None:
-        while len(received) < sum(map(len, chunks)):
-            received.extend(await accepted.receive_some(40_000))
-            await trio.lowlevel.checkpoint()
-
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(read_slowly)
-        await dialled.send_all(chunks)
-    assert received == b"".join(chunks)
-    for end in (dialled, accepted):
-        end.abort()
-
-
-@pytest.mark.sockets
-async def test_all_records_that_have_come_are_read_at_once(tmp_path: Path) -> None:
-    dialled, accepted = await open_tls_transports(tmp_path)
-    await dialled.send_all(bytes(70_000))
-    while waiting_bytes(accepted._sock) < 70_000:
-        await trio.lowlevel.checkpoint()
-    await accepted.wait_to_receive()
-    assert accepted.receive_now(memoryview(bytearray(1 << 18))) == 70_000
-    assert waiting_bytes(accepted._sock) == 0
-    for end in (dialled, accepted):
-        end.abort()
-
-
-class FailingSocket(ssl.SSLSocket):
-    """Fails at the second record, once, and would then wait for ever."""
-
-    reads = 0
-
-    def read(self, len: int = 1024, buffer: Buffer | None = None) -> Any:
-        self.reads += 1
-        if self.reads == 2:
-            raise ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
-        return super().read(len, buffer)
-
-
-@pytest.mark.sockets
-async def test_records_before_a_failure_are_received_and_then_the_failure(tmp_path: Path) -> None:
-    dialled, accepted = await open_tls_transports(tmp_path, FailingSocket)
-    await dialled.send_all(b"good")
-    await dialled.send_all(b"bad")
-    while waiting_bytes(accepted._sock) < 50:
-        await trio.lowlevel.checkpoint()
-    assert await accepted.receive_some() == b"good"
-    with pytest.raises(PeerGone, match=os.strerror(errno.ECONNRESET)):
-        await accepted.receive_some()
-    for end in (dialled, accepted):
-        end.abort()
 
 
 # The pair with switches

@@ -12,7 +12,6 @@ table is full all the same, the system refuses to accept, and the connections wa
 import errno
 import resource
 import socket
-import ssl
 from collections.abc import Sequence
 from contextlib import closing, suppress
 from http import HTTPStatus
@@ -27,7 +26,7 @@ from relay.http.connection import serve_connection, serve_upgrade
 from relay.http.events import FrontDoorEvent
 from relay.http.problems import render_problem
 from relay.http.types import FrontDoor, UpgradeRequest
-from relay.transport import Accepted, Acceptor, SocketTransport, TlsTransport, Transport
+from relay.transport import Accepted, Acceptor, ServerTls, SocketTransport, TlsTransport, Transport
 
 log = structlog.get_logger(__name__)
 
@@ -50,7 +49,7 @@ async def serve_front_door(
     listeners: Sequence[trio.SocketListener],
     door: FrontDoor,
     *,
-    tls_context: ssl.SSLContext | None = None,
+    tls: ServerTls | None = None,
     stop_accepting: trio.Event,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
@@ -59,7 +58,7 @@ async def serve_front_door(
     Args:
         listeners: closed when accepting ends, however it ends.
         door: what to serve, and its limits.
-        tls_context: for TLS on every listener; None for plain HTTP.
+        tls: for TLS on every listener; None for plain HTTP.
         stop_accepting: set it to drain: no new connections, idle ones close, busy ones finish their request.
             Upgraded connections are their handlers' to end.
         task_status: told once connections are being accepted.
@@ -74,7 +73,7 @@ async def serve_front_door(
         try:
             async with trio.open_nursery() as accepting:
                 for listener in listeners:
-                    accepting.start_soon(_accept_forever, listener, door, tls_context, connections)
+                    accepting.start_soon(_accept_forever, listener, door, tls, connections)
                 task_status.started()
                 await stop_accepting.wait()
                 accepting.cancel_scope.cancel()
@@ -87,7 +86,7 @@ async def serve_front_door(
 async def _accept_forever(
     listener: trio.SocketListener,
     door: FrontDoor,
-    tls_context: ssl.SSLContext | None,
+    tls: ServerTls | None,
     connections: trio.Nursery,
 ) -> None:
     shortage = _Shortage(door)
@@ -100,9 +99,9 @@ async def _accept_forever(
                     if accepted is None:
                         break
                     if shortage.concerns(accepted.sock):
-                        _refuse_for_shortage(accepted.sock, door, is_plain=tls_context is None)
+                        _refuse_for_shortage(accepted.sock, door, is_plain=tls is None)
                     else:
-                        _admit(accepted, door, tls_context, connections)
+                        _admit(accepted, door, tls, connections)
             except OSError as error:
                 if error.errno not in _OUT_OF_RESOURCES:
                     raise
@@ -155,21 +154,19 @@ def _refuse_for_shortage(sock: socket.socket, door: FrontDoor, *, is_plain: bool
     sock.close()
 
 
-def _admit(
-    accepted: Accepted, door: FrontDoor, tls_context: ssl.SSLContext | None, connections: trio.Nursery
-) -> None:
+def _admit(accepted: Accepted, door: FrontDoor, tls: ServerTls | None, connections: trio.Nursery) -> None:
     """Starts the connection's task, or turns the connection away before it costs a handshake."""
     try:
         slot = door.admission.admit(accepted.address[0], trio.current_time())
     except LimitExceeded as limit:
         door.on_event(FrontDoorEvent.REFUSED_LIMIT)
-        if tls_context is None:
+        if tls is None:
             is_everybody = limit.limit == "max_unproven"
             status = HTTPStatus.SERVICE_UNAVAILABLE if is_everybody else HTTPStatus.TOO_MANY_REQUESTS
             _turn_away(accepted.sock, status, str(limit), retry_after=limit.retry_after)
         accepted.sock.close()
         return
-    connections.start_soon(_serve_socket, accepted, door, slot, tls_context, name="connection")
+    connections.start_soon(_serve_socket, accepted, door, slot, tls, name="connection")
 
 
 def _turn_away(sock: socket.socket, status: HTTPStatus, sentence: str, *, retry_after: float | None) -> None:
@@ -182,11 +179,9 @@ def _turn_away(sock: socket.socket, status: HTTPStatus, sentence: str, *, retry_
         sock.send(render_problem(status, sentence, retry_after=retry_after))
 
 
-async def _serve_socket(
-    accepted: Accepted, door: FrontDoor, slot: Slot, tls_context: ssl.SSLContext | None
-) -> None:
+async def _serve_socket(accepted: Accepted, door: FrontDoor, slot: Slot, tls: ServerTls | None) -> None:
     structlog.contextvars.bind_contextvars(socket=next(_connection_numbers))
-    upgrade = await _serve_http(accepted, door, slot, tls_context)
+    upgrade = await _serve_http(accepted, door, slot, tls)
     if upgrade is None:
         return
     serving = serve_upgrade(upgrade, door)
@@ -196,16 +191,16 @@ async def _serve_socket(
 
 
 async def _serve_http(
-    accepted: Accepted, door: FrontDoor, slot: Slot, tls_context: ssl.SSLContext | None
+    accepted: Accepted, door: FrontDoor, slot: Slot, tls: ServerTls | None
 ) -> UpgradeRequest | None:
     try:
         with slot:
             # One allowance for handshake and head together (SECURITY: 10 s for each stranger).
             deadline = trio.current_time() + door.settings.head_timeout
-            if tls_context is None:
+            if tls is None:
                 transport: Transport | None = SocketTransport(accepted.sock, peer_address=accepted.address)
             else:
-                transport = await _open_tls(accepted, door, tls_context, deadline)
+                transport = await _open_tls(accepted, door, tls, deadline)
             if transport is not None:
                 return await serve_connection(transport, door, slot, first_head_deadline=deadline)
     except* Exception:
@@ -214,13 +209,11 @@ async def _serve_http(
     return None
 
 
-async def _open_tls(
-    accepted: Accepted, door: FrontDoor, tls_context: ssl.SSLContext, deadline: float
-) -> Transport | None:
+async def _open_tls(accepted: Accepted, door: FrontDoor, tls: ServerTls, deadline: float) -> Transport | None:
     """The transport, or None if TLS came to nothing (plain HTTP on a TLS port, for example): no answer."""
     with trio.move_on_at(deadline):
         try:
-            return await TlsTransport.accept(accepted.sock, tls_context, peer_address=accepted.address)
+            return await TlsTransport.accept(accepted.sock, tls, peer_address=accepted.address)
         except PeerGone as error:
             log.debug("no TLS handshake", why=str(error))
     door.on_event(FrontDoorEvent.HANDSHAKE_FAILURE)

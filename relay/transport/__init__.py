@@ -8,6 +8,7 @@ from relay.transport.accepting import Accepted, Acceptor
 from relay.transport.base import RECEIVE_BYTES, Chunk, Transport
 from relay.transport.first_looks import open_first_looks
 from relay.transport.memory import MEMORY_BYTES, MemoryTransport, memory_transport_pair
+from relay.transport.records import ServerTls
 from relay.transport.sockets import UNSENT_BYTES, SocketTransport
 from relay.transport.tls import TlsTransport
 
@@ -19,6 +20,7 @@ __all__ = [
     "Acceptor",
     "Chunk",
     "MemoryTransport",
+    "ServerTls",
     "SocketTransport",
     "TlsTransport",
     "Transport",

@@ -6,6 +6,7 @@ import ssl
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
 import trio
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -15,6 +16,7 @@ from cryptography.x509.oid import NameOID
 from relay.transport import (
     MEMORY_BYTES,
     Chunk,
+    ServerTls,
     SocketTransport,
     TlsTransport,
     Transport,
@@ -106,21 +108,26 @@ async def open_socket_transports() -> tuple[SocketTransport, SocketTransport]:
 
 
 async def open_tls_transports(
-    folder: Path, accepted_class: type[ssl.SSLSocket] = ssl.SSLSocket
+    folder: Path, accepted_class: type[ssl.SSLSocket] | None = None, *, is_compiled: bool = False
 ) -> tuple[TlsTransport, TlsTransport]:
     """Like `open_socket_transports`, with TLS.
 
     Args:
         folder: where the certificate goes.
         accepted_class: what the accepting side wraps its socket in, to make it behave oddly.
+        is_compiled: the accepting side is in C; skips the test if that was not built.
     """
-    server_context, client_context = make_tls_contexts(folder)
-    server_context.sslsocket_class = accepted_class
+    server, client_context = make_server_tls(folder)
+    if not is_compiled:
+        server = ServerTls(server.context)
+    elif server.compiled is None:
+        pytest.skip("relay.transport._records was not built")
+    server.context.sslsocket_class = accepted_class or ssl.SSLSocket
     dialled, accepted = await open_socket_pair()
     ends: dict[str, TlsTransport] = {}
 
     async def accept() -> None:
-        ends["accepted"] = await TlsTransport.accept(accepted, server_context)
+        ends["accepted"] = await TlsTransport.accept(accepted, server)
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(accept)
@@ -128,8 +135,24 @@ async def open_tls_transports(
     return ends["dialled"], ends["accepted"]
 
 
+async def receive_exactly(transport: Transport, size: int) -> bytes:
+    """So many bytes, and no more."""
+    received = bytearray()
+    while len(received) < size:
+        data = await transport.receive_some(size - len(received))
+        assert data, "ended too early"
+        received += data
+    return bytes(received)
+
+
+def make_server_tls(folder: Path) -> tuple[ServerTls, ssl.SSLContext]:
+    """What the relay shows, with a throw-away certificate, and a client's context that trusts only that."""
+    certificate, key = make_certificate(folder)
+    return ServerTls.load(certificate, key), ssl.create_default_context(cafile=certificate)
+
+
 def make_tls_contexts(folder: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    """A server's context with a throw-away certificate, and a client's that trusts only that."""
+    """The same for a server that is not the relay."""
     certificate, key = make_certificate(folder)
     server_context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server_context.load_cert_chain(certificate, key)

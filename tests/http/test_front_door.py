@@ -31,8 +31,8 @@ from relay.http import (
 )
 from relay.http.front_door import _Shortage
 from relay.http.heads import RequestHead
-from relay.transport import Accepted, Acceptor, Transport
-from tests.helpers.transports import make_tls_contexts
+from relay.transport import Accepted, Acceptor, ServerTls, Transport
+from tests.helpers.transports import make_server_tls
 from tests.http.test_upgrades import SWITCHING, echo_handler, upgrade
 from tests.http.visitor import GET, Tally, answer, echo_app, hello_app, make_door
 
@@ -53,14 +53,12 @@ class Running:
 
 
 @asynccontextmanager
-async def open_front_door(door: FrontDoor, context: ssl.SSLContext | None = None) -> AsyncIterator[Running]:
+async def open_front_door(door: FrontDoor, tls: ServerTls | None = None) -> AsyncIterator[Running]:
     listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
     running = Running(listeners[0].socket.getsockname()[1], trio.Event(), listeners)
 
     async def serve(task_status: trio.TaskStatus[None]) -> None:
-        await serve_front_door(
-            listeners, door, tls_context=context, stop_accepting=running.stop, task_status=task_status
-        )
+        await serve_front_door(listeners, door, tls=tls, stop_accepting=running.stop, task_status=task_status)
         running.has_ended.set()
 
     async with trio.open_nursery() as nursery:
@@ -140,9 +138,9 @@ async def test_tls_is_served_and_named_in_the_scheme(tmp_path: Path) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await answer(send, scope["scheme"].encode())
 
-    server_context, client_context = make_tls_contexts(tmp_path)
+    server_tls, client_context = make_server_tls(tmp_path)
     async with (
-        open_front_door(make_door(app), server_context) as running,
+        open_front_door(make_door(app), server_tls) as running,
         httpx.AsyncClient(verify=client_context) as client,
     ):
         assert (await client.get(f"https://127.0.0.1:{running.port}/")).text == "https"
@@ -150,8 +148,8 @@ async def test_tls_is_served_and_named_in_the_scheme(tmp_path: Path) -> None:
 
 async def test_plain_http_on_a_tls_port_is_closed_without_an_answer(tmp_path: Path) -> None:
     tally = Tally()
-    server_context, client_context = make_tls_contexts(tmp_path)
-    async with open_front_door(make_door(hello_app, tally=tally), server_context) as running:
+    server_tls, client_context = make_server_tls(tmp_path)
+    async with open_front_door(make_door(hello_app, tally=tally), server_tls) as running:
         async with await running.connect() as stream:
             await stream.send_all(GET)
             assert b"HTTP" not in await read_to_end(stream)
@@ -162,9 +160,9 @@ async def test_plain_http_on_a_tls_port_is_closed_without_an_answer(tmp_path: Pa
 
 async def test_tls_handshake_that_does_not_come_is_closed_in_time(tmp_path: Path) -> None:
     tally = Tally()
-    server_context, _ = make_tls_contexts(tmp_path)
+    server_tls, _ = make_server_tls(tmp_path)
     door = make_door(hello_app, tally=tally, head_timeout=0.05)
-    async with open_front_door(door, server_context) as running, await running.connect() as stream:
+    async with open_front_door(door, server_tls) as running, await running.connect() as stream:
         assert await read_to_end(stream) == b""
     assert tally == {FrontDoorEvent.HANDSHAKE_FAILURE: 1}
 
@@ -181,9 +179,9 @@ async def test_tls_on_a_plain_port_is_refused() -> None:
 
 @pytest.mark.parametrize("is_tls", [False, True])
 async def test_upgrade_on_the_second_request_gets_its_early_bytes(is_tls: bool, tmp_path: Path) -> None:
-    server_context, client_context = make_tls_contexts(tmp_path)
+    server_tls, client_context = make_server_tls(tmp_path)
     door = make_door(hello_app, upgrades={"/tunnel": echo_handler})
-    async with open_front_door(door, server_context if is_tls else None) as running:
+    async with open_front_door(door, server_tls if is_tls else None) as running:
         stream: trio.abc.Stream = await running.connect()
         if is_tls:
             stream = trio.SSLStream(stream, client_context, server_hostname="localhost")
@@ -235,10 +233,10 @@ async def test_connections_above_the_rate_of_an_address_are_told_when_to_return(
 
 async def test_connections_above_a_limit_are_closed_without_a_handshake(tmp_path: Path) -> None:
     tally = Tally()
-    server_context, _ = make_tls_contexts(tmp_path)
+    server_tls, _ = make_server_tls(tmp_path)
     door = make_door(hello_app, tally=tally, max_connections_per_address=1)
     async with (
-        open_front_door(door, server_context) as running,
+        open_front_door(door, server_tls) as running,
         await running.connect(),
         await running.connect() as refused,
     ):
