@@ -2,8 +2,8 @@
 
     ./dev bench tls [--json] [--rounds N] [--seconds S] [--sizes N ...] [--window BYTES] [--against FOLDER]
 
-As `benchmarks.tunnel`, with the relay's own listener speaking TLS. The generator encrypts and decrypts too:
-look at the figures per CPU second where it is short of processors. See benchmarks/README.md.
+As `benchmarks.tunnel`, with the relay's own listener speaking TLS. The generator encrypts too: look at the
+figures per CPU second where it is short of processors. See benchmarks/README.md.
 """
 
 import tempfile

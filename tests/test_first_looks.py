@@ -21,7 +21,7 @@ from relay.protocol.streams import Priority
 from relay.protocol.websocket import WebSocketCodec
 from relay.transport import RECEIVE_BYTES, Transport, open_first_looks
 from tests.helpers.far_end import FarEnd
-from tests.helpers.transports import open_socket_transports, open_tls_transports
+from tests.helpers.transports import open_socket_transports, open_tls_transports, receive_exactly
 
 pytestmark = [
     pytest.mark.sockets,
@@ -41,11 +41,14 @@ async def asked() -> AsyncIterator[None]:
         yield
 
 
-@pytest.fixture(params=["socket", "tls"])
+@pytest.fixture(params=["socket", "tls", "tls-compiled"])
 async def pair(request: pytest.FixtureRequest, asked: None, tmp_path: Path) -> AsyncIterator[Pair]:
-    ends: Pair = (
-        await open_socket_transports() if request.param == "socket" else await open_tls_transports(tmp_path)
-    )
+    ends: Pair
+    if request.param == "socket":
+        ends = await open_socket_transports()
+    else:
+        far, near = await open_tls_transports(tmp_path, is_compiled=request.param == "tls-compiled")
+        ends = near, far
     yield ends
     for end in ends:
         end.abort()
@@ -86,14 +89,6 @@ class Reader:
     def _tell(self) -> None:
         self.seen.set()
         self.seen = trio.Event()
-
-
-async def receive_exactly(transport: Transport, size: int) -> bytes:
-    """The next `size` bytes."""
-    received = bytearray()
-    while len(received) < size:
-        received += await transport.receive_some(size - len(received))
-    return bytes(received)
 
 
 async def start_waiting(nursery: trio.Nursery, reader: Reader) -> None:

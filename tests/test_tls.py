@@ -385,6 +385,33 @@ async def test_keys_are_changed_when_a_client_asks_for_it(tls: Tls, tmp_path: Pa
 
 
 @pytest.mark.sockets
+async def test_what_comes_with_the_end_of_the_handshake_is_received(tls: Tls) -> None:
+    server, client_context = tls
+    dialled, accepted = await open_socket_pair()
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = client_context.wrap_bio(incoming, outgoing, server_hostname="localhost")
+
+    async def shake_hands_and_speak() -> None:
+        while True:
+            try:
+                client.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                await dialled.send(outgoing.read())
+                incoming.write(await dialled.recv(65536))
+        client.write(b"first words")
+        await dialled.send(outgoing.read())  # in one piece with the handshake's last
+
+    with trio.fail_after(5):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(shake_hands_and_speak)
+            transport = await TlsTransport.accept(accepted, server)
+            assert await receive_exactly(transport, 11) == b"first words"
+    transport.abort()
+    dialled.close()
+
+
+@pytest.mark.sockets
 async def test_what_is_no_record_ends_the_connection(tls: Tls) -> None:
     server, client_context = tls
     dialled, accepted = await open_socket_pair()

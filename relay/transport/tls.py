@@ -44,8 +44,9 @@ class TlsTransport(KernelTransport):
         self._records = records
         self._readable = _Readiness(records.sock, trio.lowlevel.wait_readable)
         self._writable = _Readiness(records.sock, trio.lowlevel.wait_writable)
-        # The receiver's: what its last attempt wants; None if the next has something to say at once.
-        self._wanted_by_read: _Readiness | None = self._readable
+        # The receiver's: what its last attempt wants; None if the next may have something to say at once, as
+        # the first: a client can send its first words with the end of its handshake.
+        self._wanted_by_read: _Readiness | None = None
         # The sender's.
         self._wanted_by_write = self._writable
 
