@@ -4,8 +4,8 @@ Frames are built and masked before the clock starts. Sending is one `send` of ab
 one `recv_into` that has the kernel throw the bytes away uncopied, and nothing is parsed but the credit. With
 TLS what is thrown away is ciphertext, and a frame counts as if all records were full: where they are of 4 KiB
 that is 0.4 % too much. Where a path has credit it is obeyed, and granted as peers do, half a window at a
-time. Payloads are random bytes of the size of sealed records: after a real handshake the relay cannot tell the
-difference.
+time. Payloads are random bytes of the size of sealed records: after a real handshake the relay cannot tell
+the difference.
 
 All ends of a run share one process, off the core of what is measured: on a machine of two cores, sender and
 receiver as a process each would take turns on theirs, at a task switch each time. What the generator reaches
