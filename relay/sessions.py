@@ -11,7 +11,7 @@ records are immutable: `advance` and its siblings return the next one.
     active --deadline--> ended --removal receipt--> ended (removal confirmed, at most but for its last files)
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from enum import Enum
@@ -236,6 +236,10 @@ _PUT: Final[Mapping[str, Callable[[Session, object], None]]] = MappingProxyType(
     {name: getattr(Session, name).__set__ for name in _FIELDS}
 )
 _PUT_ALL: Final = tuple(_PUT.values())
+_NOT_LIVE: Final = ((), False, 0)
+"""Of shares, host_online and viewers, which stand last and are filled in by the broker."""
+STORED_FIELDS: Final = _FIELDS[: -len(_NOT_LIVE)]
+"""What the store keeps of a session: all but what is filled in by the broker."""
 
 
 def altered(session: Session, **changes: object) -> Session:
@@ -253,6 +257,18 @@ def altered(session: Session, **changes: object) -> Session:
     for name, value in changes.items():
         _PUT[name](copy, value)
     return copy
+
+
+def restored(stored: Iterable[object]) -> Session:
+    """The session with these fields, made as `altered` makes one, in half the constructor's time.
+
+    Args:
+        stored: the values of all `STORED_FIELDS`, in their order.
+    """
+    session = object.__new__(Session)
+    for put, value in zip(_PUT_ALL, (*stored, *_NOT_LIVE), strict=True):
+        put(session, value)
+    return session
 
 
 def next_state(state: SessionState, event: Event) -> SessionState:

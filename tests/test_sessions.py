@@ -76,6 +76,20 @@ def test_table_allows_what_the_design_says_and_nothing_else(state: SessionState,
         assert rules.next_state(state, event) is SessionState(expected)
 
 
+def test_what_is_stored_restores_the_session_without_its_live_fields() -> None:
+    session = make_active(funnel=(("active", NOW),), warnings=("one",), computer="FRONT-DESK")
+    live = replace(session, host_online=True, viewers=2)
+    stored = [getattr(live, name) for name in rules.STORED_FIELDS]
+    assert rules.restored(stored) == session
+    assert set(Session.__dataclass_fields__) - set(rules.STORED_FIELDS) == {
+        "shares",
+        "host_online",
+        "viewers",
+    }
+    with pytest.raises(ValueError, match="shorter"):
+        rules.restored(stored[1:])
+
+
 def test_altered_is_replace_and_leaves_the_session_as_it_was() -> None:
     session = make_session()
     changes: dict[str, Any] = {

@@ -83,13 +83,15 @@ class Batch:
 
     def session(self, key: SessionKey) -> Session | None:
         """The session with this key now, or None."""
-        self.load([key])
+        if key not in self._found:
+            self.load([key])
         session_id = self._found[key]
         return None if session_id is None else self._rows[session_id].current
 
     def company(self, company_id: CompanyId) -> Company | None:
         """The company, or None."""
-        self.load_companies([company_id])
+        if company_id not in self._companies:
+            self.load_companies([company_id])
         return self._companies.get(company_id)
 
     def host(self, session_id: SessionId) -> int | None:

@@ -74,8 +74,13 @@ def append(
 ) -> Head:
     """The head of the chain with one more row."""
     number = head.number + 1
-    row = [chain, number, write_time(at), session_id, actor, action, fields_hash.hex()]
-    return Head(number, hashlib.sha256(head.hash + canonical(row).encode()).digest())
+    # What `canonical` makes of a list of these; strings alone take a quarter of its time.
+    about = "null" if session_id is None else canonical(session_id)
+    row = (
+        f"[{canonical(chain)},{number},{canonical(write_time(at))},{about},{canonical(actor)},"
+        f"{canonical(action)},{canonical(fields_hash.hex())}]"
+    )
+    return Head(number, hashlib.sha256(head.hash + row.encode()).digest())
 
 
 def head_message(chain: str, head: Head, at: datetime) -> bytes:

@@ -14,7 +14,7 @@ from relay.people import CompanyId, TechnicianId
 from relay.sessions import Session, SessionId, SessionState
 from relay.store import share_rows
 from relay.store.engine import Transaction
-from relay.store.session_rows import record_of
+from relay.store.session_rows import RECORD, record_of
 from relay.store.tables import sessions, shares
 
 Sort: TypeAlias = Literal["newest", "oldest", "expires", "customer"]
@@ -75,14 +75,13 @@ def list_sessions(tx: Transaction, query: SessionQuery) -> tuple[list[Session], 
     """A page of sessions with their shares, and where the next page begins; None if this is the last."""
     key, is_down = _ORDERS[query.sort]
     order = (key.desc(), sessions.c.id.desc()) if is_down else (key.asc(), sessions.c.id.asc())
-    statement = select(sessions, key.label("sort_key")).where(*_conditions(query)).order_by(*order)
-    rows = tx.execute(statement.limit(query.limit + 1)).mappings().all()
-    found = [record_of(row) for row in rows[: query.limit]]
+    statement = select(key.label("sort_key"), *RECORD).where(*_conditions(query)).order_by(*order)
+    rows = tx.execute(statement.limit(query.limit + 1)).all()
+    found = [record_of(row[1:]) for row in rows[: query.limit]]
     shared = share_rows.shares_of(tx, [session.id for session in found])
     position = None
     if len(rows) > query.limit:
-        last = rows[query.limit - 1]
-        position = Position(last["sort_key"], SessionId(last["id"]))
+        position = Position(rows[query.limit - 1].sort_key, found[-1].id)
     return [replace(session, shares=shared.get(session.id, ())) for session in found], position
 
 

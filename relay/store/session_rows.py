@@ -4,23 +4,21 @@ Every function runs inside the caller's transaction. `find_sessions` and look-up
 rows until its end (PostgreSQL; SQLite's one writer needs no lock).
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 from itertools import count
 from operator import attrgetter
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
-from sqlalchemy import ColumnElement, RowMapping, Update, bindparam, insert, select, update
+from sqlalchemy import ColumnElement, bindparam, insert, select, update
 
 from relay.people import CompanyId, TechnicianId
 from relay.protocol.close_reasons import CloseReason
-from relay.sessions import Session, SessionId, SessionState
+from relay.sessions import STORED_FIELDS, Session, SessionId, SessionState, restored
 from relay.store.engine import Transaction
 from relay.store.tables import sessions
 
-_LIVE_FIELDS = frozenset({"shares", "host_online", "viewers"})
 _IS_OPEN = sessions.c.state != SessionState.ENDED.value
 
 
@@ -67,16 +65,11 @@ def save_sessions(tx: Transaction, changes: Iterable[SessionChange]) -> None:
         values = _changed_values(change.before, change.after)
         values.update(change.secrets.items())
         if values:
-            row = {f"new_{name}": value for name, value in values.items()} | {"key": change.after.id}
-            by_columns.setdefault(tuple(values), []).append(row)
-    for columns, rows in by_columns.items():
-        tx.execute(_update_of(columns), rows)
-
-
-@cache
-def _update_of(columns: tuple[str, ...]) -> Update:
-    values = {name: bindparam(f"new_{name}", type_=sessions.c[name].type) for name in columns}
-    return update(sessions).where(sessions.c.id == bindparam("key")).values(values)
+            columns = tuple(values)
+            values["key"] = change.after.id
+            by_columns.setdefault(columns, []).append(values)
+    for rows in by_columns.values():
+        tx.execute(_UPDATE, rows)
 
 
 class SessionKey(NamedTuple):
@@ -95,8 +88,8 @@ def find_sessions(tx: Transaction, keys: Collection[SessionKey]) -> dict[Session
     for column, query in _FIND.items():
         values = [key.value for key in keys if key.column == column]
         if values:
-            for row in tx.execute(query, {"values": values}).mappings():
-                found[SessionKey(column, row[column])] = record_of(row)
+            for key, *stored in tx.execute(query, {"values": values}):
+                found[SessionKey(column, key)] = record_of(stored)
     return found
 
 
@@ -114,12 +107,12 @@ def open_sessions(
     tx: Transaction, *, company_id: CompanyId | None = None, for_update: bool = False
 ) -> list[Session]:
     """All open sessions, of one company or of all, oldest first."""
-    query = select(sessions).where(_IS_OPEN).order_by(sessions.c.created_at, sessions.c.id)
+    query = select(*RECORD).where(_IS_OPEN).order_by(sessions.c.created_at, sessions.c.id)
     if company_id is not None:
         query = query.where(sessions.c.company_id == company_id)
     if for_update:
         query = query.with_for_update()
-    return [record_of(row) for row in tx.execute(query).mappings()]
+    return [record_of(row) for row in tx.execute(query)]
 
 
 def occupied_slots(
@@ -164,12 +157,15 @@ def wrapped_key(tx: Transaction, session_id: SessionId) -> bytes | None:
 
 
 def _one(tx: Transaction, condition: ColumnElement[bool]) -> Session | None:
-    row = tx.execute(select(sessions).where(condition)).mappings().one_or_none()
+    row = tx.execute(select(*RECORD).where(condition)).one_or_none()
     return None if row is None else record_of(row)
 
 
 _INSERT = insert(sessions)
-_FIELDS = tuple(name for name in Session.__dataclass_fields__ if name not in _LIVE_FIELDS)
+_UPDATE = update(sessions).where(sessions.c.id == bindparam("key"))
+"""Of the columns that are named in what it is executed with."""
+RECORD: Final = tuple(sessions.c[name] for name in STORED_FIELDS)
+"""What `record_of` takes, in its order."""
 
 _COLUMNS: Final[tuple[Literal["id", "invite_hash", "credential_hash"], ...]] = (
     "id",
@@ -177,7 +173,7 @@ _COLUMNS: Final[tuple[Literal["id", "invite_hash", "credential_hash"], ...]] = (
     "credential_hash",
 )
 _FIND = {
-    column: select(sessions)
+    column: select(sessions.c[column].label("key"), *RECORD)
     .where(sessions.c[column].in_(bindparam("values", expanding=True)))
     .order_by(sessions.c.id)
     .with_for_update()
@@ -185,43 +181,53 @@ _FIND = {
 }
 
 
-_fields_of = attrgetter(*_FIELDS)
+_fields_of = attrgetter(*STORED_FIELDS)
 
 
 def _values(session: Session) -> dict[str, Any]:
-    return {name: _value(name, field) for name, field in zip(_FIELDS, _fields_of(session), strict=True)}
+    return {name: _value(name, field) for name, field in zip(STORED_FIELDS, _fields_of(session), strict=True)}
 
 
 def _changed_values(before: Session | None, after: Session) -> dict[str, Any]:
     if before is None:
         return _values(after)
-    fields = zip(_FIELDS, _fields_of(before), _fields_of(after), strict=True)
+    fields = zip(STORED_FIELDS, _fields_of(before), _fields_of(after), strict=True)
     return {name: _value(name, new) for name, old, new in fields if old is not new and old != new}
 
 
 def _value(name: str, field: Any) -> Any:
     """What is stored of a field."""
-    match name:
-        case "state":
-            return field.value
-        case "end_reason":
-            return None if field is None else field.wire
-        case "funnel":
-            return [[step, at.isoformat()] for step, at in field]
-        case "warnings":
-            return list(field)
-    return field
+    write = _WRITE.get(name)
+    return field if write is None else write(field)
 
 
-def record_of(row: RowMapping) -> Session:
-    """The record in a row of the table, without its live fields."""
-    fields: dict[str, Any] = {name: row[name] for name in _FIELDS}
-    return Session(
-        **fields
-        | {
-            "state": SessionState(row["state"]),
-            "end_reason": None if row["end_reason"] is None else CloseReason.from_wire(row["end_reason"]),
-            "funnel": tuple((step, datetime.fromisoformat(at)) for step, at in row["funnel"]),
-            "warnings": tuple(row["warnings"]),
-        }
-    )
+def record_of(row: Sequence[Any]) -> Session:
+    """The record in a row of `RECORD`, without its live fields."""
+    values = list(row)
+    for place, read in _READ:
+        values[place] = read(values[place])
+    return restored(values)
+
+
+def _read_end_reason(word: str | None) -> CloseReason | None:
+    return None if word is None else CloseReason.from_wire(word)
+
+
+def _read_funnel(steps: list[list[str]]) -> tuple[tuple[str, datetime], ...]:
+    return tuple([(step, datetime.fromisoformat(at)) for step, at in steps])
+
+
+_WRITE: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "state": lambda state: state.value,
+    "end_reason": lambda reason: None if reason is None else reason.wire,
+    "funnel": lambda funnel: [[step, at.isoformat()] for step, at in funnel],
+    "warnings": list,
+}
+"""What is stored of a field, where that is not the field itself."""
+_READ: Final[Sequence[tuple[int, Callable[[Any], Any]]]] = [
+    (STORED_FIELDS.index("state"), {state.value: state for state in SessionState}.__getitem__),
+    (STORED_FIELDS.index("end_reason"), _read_end_reason),
+    (STORED_FIELDS.index("funnel"), _read_funnel),
+    (STORED_FIELDS.index("warnings"), tuple),
+]
+"""The way back, by place in a row."""
