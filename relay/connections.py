@@ -33,7 +33,6 @@ from relay.protocol.frames import (
     MAX_MESSAGE_BYTES,
     PROTOCOL_VERSION,
     SUBPROTOCOL,
-    Channel,
     FieldReader,
     Fields,
     Hello,
@@ -424,8 +423,8 @@ class TunnelServer:
     def _check_not_ended(self, session_id: SessionId) -> None:
         """A session may end between the commit that admits a peer and the peer's turn here: `revoke` then
         found nobody to close. No checkpoint from this check until the peer is attached."""
-        reason = self._broker.check_open(session_id, Channel.CHAT, frozenset({Channel.CHAT}))
-        if reason is not None and (reason.ends_session or reason is CloseReason.REFUSED):
+        reason = self._broker.check_over(session_id)
+        if reason is not None:
             raise SessionUnavailable(reason.sentence, reason)
 
     def _host_welcome(self, admission: HostAdmission) -> Fields:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from enum import Enum
+from functools import cache
 from operator import attrgetter
 from types import MappingProxyType
 from typing import Final, Literal, NewType, TypeAlias
@@ -463,11 +464,17 @@ def warn(session: Session, sentence: str) -> Session:
 
 def tools_of(company: Company) -> Mapping[Channel, CloseReason | None]:
     """The one table of what a company has: None if it may be used, else why not. Pairing is no tool."""
-    plan = company.plan
+    return _tools_of(company.plan, company.has_insight, company.allows_shell)
+
+
+@cache
+def _tools_of(
+    plan: Plan, has_insight: bool, allows_shell: bool
+) -> MappingProxyType[Channel, CloseReason | None]:
     files = None if plan is not Plan.FREE else CloseReason.PLAN
-    has_dashboard = plan in (Plan.PLUS, Plan.PREMIER) or (plan is Plan.BASE and company.has_insight)
+    has_dashboard = plan in (Plan.PLUS, Plan.PREMIER) or (plan is Plan.BASE and has_insight)
     dashboard = None if has_dashboard else CloseReason.PLAN
-    switched_off = None if company.allows_shell else CloseReason.KIND_NOT_GRANTED
+    switched_off = None if allows_shell else CloseReason.KIND_NOT_GRANTED
     return MappingProxyType(
         {
             Channel.CONTROL: None,
@@ -515,22 +522,34 @@ def check_access(access: Access, channel: Channel) -> CloseReason | None:
 
 def granted_kinds(company: Company) -> list[str]:
     """The tools' wire names that the company has, in the order of the table."""
-    return [channel.value for channel, reason in tools_of(company).items() if reason is None]
+    return list(_kinds_of(company.plan, company.has_insight, company.allows_shell))
+
+
+@cache
+def _kinds_of(plan: Plan, has_insight: bool, allows_shell: bool) -> tuple[str, ...]:
+    tools = _tools_of(plan, has_insight, allows_shell)
+    return tuple(channel.value for channel, reason in tools.items() if reason is None)
+
+
+def over(session: Session, company: Company, now: datetime) -> CloseReason | None:
+    """Why nobody may be connected to the session any more, or None: then it is open.
+
+    A session whose time is over counts as ended even if nobody has noticed yet.
+    """
+    if company.is_suspended:
+        return CloseReason.SUSPENDED
+    overdue = due(session, now)
+    return session.end_reason if overdue is None else END_REASONS[overdue]
 
 
 def check_kind(session: Session, company: Company, channel: Channel, now: datetime) -> CloseReason | None:
     """Whether the session's state, the company's plan and its settings allow `channel` now: None, or why not.
 
-    Pairing needs a session that is prepared or waiting; every tool needs an active one and the company's. A
-    session whose time is over counts as ended even if nobody has noticed yet.
+    Pairing needs a session that is prepared or waiting; every tool needs an active one and the company's.
     """
-    if company.is_suspended:
-        return CloseReason.SUSPENDED
-    overdue = due(session, now)
-    if overdue is not None:
-        return END_REASONS[overdue]
-    if session.state is SessionState.ENDED:
-        return session.end_reason
+    reason = over(session, company, now)
+    if reason is not None:
+        return reason
     if channel is Channel.PAIR:
         return CloseReason.OUT_OF_ORDER if session.state is SessionState.ACTIVE else None
     reason = tools_of(company)[channel]

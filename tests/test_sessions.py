@@ -312,6 +312,23 @@ def test_an_unknown_funnel_step_is_a_mistake() -> None:
 
 
 @pytest.mark.parametrize(
+    ("session", "reason"),
+    [
+        (make_session(), None),
+        (make_session(state=SessionState.WAITING), None),
+        (make_session(lapse_at=NOW), CloseReason.LAPSED),
+        (
+            make_session(state=SessionState.ENDED, ended_at=NOW, end_reason=CloseReason.GUESSES),
+            CloseReason.GUESSES,
+        ),
+    ],
+)
+def test_nobody_stays_in_a_session_that_is_over(session: Session, reason: CloseReason | None) -> None:
+    assert rules.over(session, make_company(), NOW) is reason
+    assert rules.over(session, make_company(is_suspended=True), NOW) is CloseReason.SUSPENDED
+
+
+@pytest.mark.parametrize(
     ("plan", "has_insight", "tools"),
     [
         (Plan.FREE, False, "control chat"),

@@ -370,7 +370,7 @@ class Broker:
     ) -> HostAdmission:
         is_active = session.state is SessionState.ACTIVE
         return HostAdmission(
-            session=self._books.live(session),
+            session=session,
             company=company,
             technician_name=session.technician_name,
             credential=credential,
@@ -468,6 +468,11 @@ class Broker:
         if current is None:
             return CloseReason.REFUSED
         return rules.check_stream(*current, channel, kinds, self.now())
+
+    def check_over(self, session_id: SessionId) -> CloseReason | None:
+        """Why nobody may be connected to the session any more, or None; decided as `check_open` does."""
+        current = self._books.current(session_id)
+        return CloseReason.REFUSED if current is None else rules.over(*current, self.now())
 
     # Activation
 

@@ -57,7 +57,8 @@ class HostAdmission:
     """A host was let in; what WELCOME tells it (docs/protocol.md §3).
 
     Attributes:
-        session: in state waiting or active; or ended, and then all it may do is hand in its receipt.
+        session: in state waiting or active; or ended, and then all it may do is hand in its receipt. Without
+            its live fields.
         company: the tenant.
         technician_name: who prepared the session.
         credential: 32 bytes, only when it joined by invite.
