@@ -93,6 +93,7 @@ async def _accept_forever(
     with closing(Acceptor(listener)) as acceptor:
         while True:
             await acceptor.wait()
+            shortage.look()
             try:
                 for _ in range(ACCEPTED_A_TURN):
                     accepted = acceptor.accept_now()
@@ -115,7 +116,12 @@ class _Shortage:
 
     def __init__(self, door: FrontDoor) -> None:
         self._reserved = door.settings.reserved_descriptors
+        self._limit = resource.RLIM_INFINITY
         self._is_on = False
+
+    def look(self) -> None:
+        """How many descriptors there may be now; that can be changed from outside."""
+        self._limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
 
     def begin(self, why: str | None) -> None:
         """There is no descriptor for a connection."""
@@ -128,10 +134,9 @@ class _Shortage:
 
         The kernel gives away the lowest free number, so that the newest one says how full the table is.
         """
-        limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)  # it can be changed from outside
-        if limit == resource.RLIM_INFINITY:
+        if self._limit == resource.RLIM_INFINITY:
             return False
-        free = limit - sock.fileno() - 1
+        free = self._limit - sock.fileno() - 1
         if free < self._reserved:
             self.begin("few file descriptors are left")
             return True

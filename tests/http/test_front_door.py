@@ -398,6 +398,7 @@ async def test_shortage_of_descriptors_is_not_over_at_its_edge(monkeypatch: pyte
     with capture_logs() as logs, socket.socket() as sock:
         for free, is_short in ((7, True), (8, False), (7, True), (11, False), (12, False), (7, True)):
             limit = sock.fileno() + 1 + free
+            shortage.look()
             assert shortage.concerns(sock) is is_short
     events = ["cannot accept connections", "accepting connections again", "cannot accept connections"]
     assert [entry["event"] for entry in logs] == events
