@@ -157,7 +157,7 @@ class PeerConnection:
         self._next_ping = self._last_heard + self._jittered_interval()
         self._closing: CloseReason | None = None
         self._drained: trio.Event | None = None
-        self._receiving = trio.CancelScope()
+        self._receiving: trio.CancelScope | None = None  # while somebody does
         self._is_running = False
         self.role: Role | None = None
 
@@ -230,7 +230,11 @@ class PeerConnection:
             self._queue.push(self._codec.encode_binary(encode_frame(frame)))
         self._queue.push(self._codec.encode_close(reason.ws_code, reason.wire))
         self._wake_sender()
-        self._receiving.cancel()
+        self._stop_receiving()
+
+    def _stop_receiving(self) -> None:
+        if self._receiving is not None:
+            self._receiving.cancel()
 
     def check_health(self, now: float) -> None:
         """Ping, or close a peer that is dead or stalled. Called about once a second for every connection."""
@@ -291,8 +295,11 @@ class PeerConnection:
         """
         batch = self._batch or list[Chunk](self._queue.take(max_bytes))
         size = sum(map(len, batch))
-        self._batch = self._transport.send_now(batch)
-        if not self._batch or sum(map(len, self._batch)) < size:
+        if len(batch) == 1 and isinstance(piece := batch[0], bytes):
+            self._batch = self._transport.send_piece(piece)
+        else:
+            self._batch = self._transport.send_now(batch)
+        if self._sending is not None and sum(map(len, self._batch)) < size:
             self._last_progress = trio.current_time()
         return size
 
@@ -328,7 +335,7 @@ class PeerConnection:
             self._closing = CloseReason.DEAD
         self._batch = []
         self._queue.clear()
-        self._receiving.cancel()
+        self._stop_receiving()
 
     # Receiving
 
@@ -345,10 +352,10 @@ class PeerConnection:
             PeerGone: the connection ended, or was closed by us; then with the reason.
             RemoteProtocolError: what came is no WebSocket message we take.
         """
-        self._receiving.deadline = deadline
+        self._receiving = trio.CancelScope(deadline=deadline)
         with self._receiving:
-            if answer:
-                await self._transport.send_promptly(answer)
+            if answer and (unsent := self._transport.send_piece(answer)):
+                await self._transport.send_promptly(unsent)
             while self._closing is None:
                 await self._transport.wait_to_receive()
                 self._receive_now(None)
@@ -379,7 +386,7 @@ class PeerConnection:
         Cancellation: the peer is not told why (`close` is for that); the transport is the caller's to close.
         The same if `receive` or `forward` raises what it may not.
         """
-        self._receiving = trio.CancelScope()  # `receive_first` has used up the last one
+        self._receiving = trio.CancelScope()
         self._is_running = True
         self._forward = forward
         self._transport.look_first(self._look)

@@ -375,6 +375,24 @@ async def test_the_first_message_is_waited_for_through_pings(
     assert [type(event).__name__ for event in await far.read_all()] == ["Close", "CloseReceived"]
 
 
+async def test_the_answer_to_the_upgrade_goes_out_whole_on_a_narrow_path_too(
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    near, far = memory_transport_pair(7)
+    codec = WebSocketCodec(is_client=False, max_message_bytes=1 << 21, take_run=take_run)
+    peer = PeerConnection(near, codec, number=1, settings=SETTINGS, relaying=Relaying(nursery))
+    answer, received = bytes(range(100)), bytearray()
+
+    async def read_then_speak() -> None:
+        while len(received) < len(answer):
+            received.extend(await far.receive_some())
+        await far.send_all(FarEnd(far).codec.encode_binary(b"first"))
+
+    nursery.start_soon(read_then_speak)
+    assert await peer.receive_first(answer) == b"first"
+    assert received == answer
+
+
 async def test_messages_that_came_with_the_first_are_not_lost(
     nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
 ) -> None:
