@@ -7,8 +7,8 @@ It never looks into an upgraded connection, never decides who somebody is, and k
         door = FrontDoor(app, upgrades={"/tunnel/host": handle_host}, state=state, on_event=count)
         await serve_front_door(listeners, door, tls=tls, stop_accepting=stop)
 
-Inside, from the ground up: `heads` and `problems` are pure; `wire` joins h11 and a transport; `exchange` is
-one request; `connection` is one connection; `front_door` accepts.
+Inside, from the ground up: `heads` and `problems` are pure, `familiar_heads` remembers; `wire` joins h11 and
+a transport; `exchange` is one request; `connection` is one connection; `front_door` accepts.
 """
 
 from relay.http.admission import Admission, AdmissionStatistics, Slot

@@ -104,14 +104,13 @@ class Admission:
             raise
         return Slot(self._unproven.release, lambda: self._connections.release(key))
 
-    def charge_upgrade(self, peer: str, client: str, now: float) -> None:
+    def charge_upgrade(self, client: str, now: float) -> None:
         """Counts an upgrade that a trusted proxy passes on as a new connection of the proxy's client.
 
         Raises:
             LimitExceeded: the client makes too many connections.
         """
-        if client != peer:
-            self._rate.take(address_key(client), now)
+        self._rate.take(address_key(client), now)
 
     def statistics(self) -> AdmissionStatistics:
         """A snapshot for metrics, console and tests."""

@@ -21,7 +21,7 @@ from relay.http.exchange import Exchange
 from relay.http.heads import RequestHead, check_request, client_of
 from relay.http.problems import RequestRefused, render_problem
 from relay.http.types import FrontDoor, UpgradeRequest
-from relay.http.wire import HttpWire
+from relay.http.wire import READ_BYTES, HttpWire
 from relay.transport import Transport
 
 log = structlog.get_logger(__name__)
@@ -101,21 +101,29 @@ class _Connection:
 
     async def run(self, first_head_deadline: float) -> UpgradeRequest | None:
         """Answers requests until there is no other one, or until one is an upgrade: that one it returns."""
-        now = trio.current_time()
-        head_deadline = min(first_head_deadline, now + self._door.settings.head_timeout)
+        head_deadline = min(first_head_deadline, trio.current_time() + self._door.settings.head_timeout)
+        first = self._transport.receive_some_now(READ_BYTES)  # most clients speak at once
+        if first is None:
+            with self._door.drain.idle_until(head_deadline):
+                first = await self._transport.receive_some(READ_BYTES)
+            if first is None:
+                return None
+        familiar = self._door.familiar_heads.find(first)
+        if familiar is not None:
+            return await self._take_out(*familiar, *self._client_of(familiar.head))
+        self._wire.parser.receive_data(first)
         idle_deadline = head_deadline
-        self._wire.fill_now()  # most clients speak at once
         try:
             while (head := await self._next_head(idle_deadline, head_deadline)) is not None:
-                client, scheme = client_of(
-                    head,
-                    peer_address=self._transport.peer_address,
-                    is_tls=self._transport.is_tls,
-                    trusted_proxies=self._door.settings.trusted_proxies,
-                )
-                path = head.raw_path.decode("ascii")
-                if path in self._door.upgrades and head.is_websocket_upgrade:
-                    return await self._take_out(head, path, client, scheme)
+                client, scheme = self._client_of(head)
+                if head.raw_path.decode("ascii") in self._door.upgrades and head.is_websocket_upgrade:
+                    early, _ = self._wire.parser.trailing_data
+                    if early:
+                        self._transport.unread(early)
+                    else:
+                        self._door.familiar_heads.learn(first, head)
+                    return await self._take_out(head, head.headers, client, scheme)
+                first = b""  # what comes from here on is not known to begin with the head
                 if not await self._answer(head, client, scheme):
                     return None
                 idle_deadline = trio.current_time() + self._door.settings.keep_alive_timeout
@@ -124,6 +132,14 @@ class _Connection:
             self._door.on_event(refusal.event)
             await self._refuse(refusal.status, str(refusal))
         return None
+
+    def _client_of(self, head: RequestHead) -> tuple[tuple[str, int], str]:
+        return client_of(
+            head,
+            peer_address=self._transport.peer_address,
+            is_tls=self._transport.is_tls,
+            trusted_proxies=self._door.settings.trusted_proxies,
+        )
 
     async def _next_head(self, idle_deadline: float, head_deadline: float) -> RequestHead | None:
         """The next request's head, or None if there will not be one.
@@ -198,26 +214,27 @@ class _Connection:
         return True
 
     async def _take_out(
-        self, head: RequestHead, path: str, client: tuple[str, int], scheme: str
+        self,
+        head: RequestHead,
+        headers: tuple[tuple[bytes, bytes], ...],
+        client: tuple[str, int],
+        scheme: str,
     ) -> UpgradeRequest | None:
         """Gives the connection out of hand: None if it was refused, else nobody here touches it any more."""
+        peer = self._transport.peer_address
         try:
-            self._door.admission.charge_upgrade(
-                self._transport.peer_address[0], client[0], trio.current_time()
-            )
+            if client[0] != peer[0]:
+                self._door.admission.charge_upgrade(client[0], trio.current_time())
         except LimitExceeded as limit:
             self._door.on_event(FrontDoorEvent.REFUSED_LIMIT)
             await self._refuse(HTTPStatus.TOO_MANY_REQUESTS, str(limit), retry_after=limit.retry_after)
             return None
         self._door.on_event(FrontDoorEvent.UPGRADE)
         self._slot.release()
-        early, _ = self._wire.parser.trailing_data
-        if early:
-            self._transport.unread(early)
         return UpgradeRequest(
-            path=path,
+            path=head.raw_path.decode("ascii"),
             query_string=head.query_string,
-            headers=head.headers,
+            headers=headers,
             client=client,
             is_tls=scheme == "https",
             transport=self._transport,

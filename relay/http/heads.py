@@ -169,13 +169,14 @@ def client_of(
         Address and port of the client (port 0 if only a proxy knows it), and ``"http"`` or ``"https"``.
     """
     scheme = "https" if is_tls else "http"
-    if not is_trusted(peer_address[0], trusted_proxies):
+    forwarded = head.values(b"x-forwarded-for")
+    protocol = head.values(b"x-forwarded-proto")
+    if not (forwarded or protocol) or not is_trusted(peer_address[0], trusted_proxies):
         return peer_address, scheme
-    protocols = [value.strip().lower() for value in b",".join(head.values(b"x-forwarded-proto")).split(b",")]
+    protocols = [value.strip().lower() for value in b",".join(protocol).split(b",")]
     if protocols[-1] in (b"http", b"https"):
         scheme = protocols[-1].decode("ascii")
     client = peer_address
-    forwarded = head.values(b"x-forwarded-for")
     for element in reversed(b",".join(forwarded).split(b",")) if forwarded else ():
         address = _parse_forwarded(element.decode("latin-1").strip())
         if address is None:

@@ -9,6 +9,7 @@ import trio
 
 from relay.http.admission import Admission
 from relay.http.events import EventSink, ignore_event
+from relay.http.familiar_heads import FamiliarHeads
 from relay.http.problems import render_problem
 from relay.http.settings import FrontDoorSettings
 from relay.transport import Transport
@@ -139,3 +140,4 @@ class FrontDoor:
         self.on_event = on_event
         self.admission = Admission(self.settings)
         self.drain = Drain()
+        self.familiar_heads = FamiliarHeads()

@@ -25,9 +25,18 @@ class HttpWire:
 
     def __init__(self, transport: Transport, door: FrontDoor) -> None:
         self.transport = transport
-        self.parser = h11.Connection(h11.SERVER, max_incomplete_event_size=door.settings.max_head_bytes)
         self._door = door
+        # Made when needed.
+        self._parser: h11.Connection | None = None
         self._lock: trio.Lock | None = None
+
+    @property
+    def parser(self) -> h11.Connection:
+        """What has read all that came, and holds what it has not made events of."""
+        if self._parser is None:
+            limit = self._door.settings.max_head_bytes
+            self._parser = h11.Connection(h11.SERVER, max_incomplete_event_size=limit)
+        return self._parser
 
     @property
     def buffered_bytes(self) -> int:
@@ -45,16 +54,6 @@ class HttpWire:
         data = await self.transport.receive_some(READ_BYTES)
         self.parser.receive_data(data)
         return bool(data)
-
-    def fill_now(self) -> None:
-        """Reads what has come by now, if anything has.
-
-        Raises:
-            PeerGone: the connection is lost.
-        """
-        data = self.transport.receive_some_now(READ_BYTES)
-        if data is not None:
-            self.parser.receive_data(data)
 
     async def send(self, *events: h11.Event) -> None:
         """Encodes and writes events.
@@ -79,7 +78,7 @@ class HttpWire:
             await self._write([data])
 
     def _writing(self) -> trio.Lock:
-        """Held while something is written; made when needed, which it never is for a tunnel."""
+        """Held while something is written, which for a tunnel nothing ever is."""
         if self._lock is None:
             self._lock = trio.Lock()
         return self._lock
