@@ -6,8 +6,9 @@ admission, and what comes of it depends on the head alone. So it is remembered, 
 value, and a head of the same other bytes gets the same with its own value in it.
 
 It never judges a head: what it does not know goes to h11, and only what h11 and `check_request` let through
-is remembered. Nothing that tells of a person is: no head with other fields than those of a host's program,
-such as cookies, or addresses that a proxy passes on. Those differ from one to the next anyway.
+is remembered. Nothing that is secret or tells of a person is: no head with a query, or with other fields than
+those of a host's program, such as cookies, or addresses that a proxy passes on. Those differ from one to the
+next anyway.
 """
 
 import re
@@ -81,7 +82,11 @@ class FamiliarHeads:
         key = _KEY.search(data)
         if key is None or len(data) > MAX_HEAD_BYTES or not data.endswith(_END) or data.count(_END) > 1:
             return
-        if not head.is_websocket_upgrade or not _FIELDS.issuperset(name for name, _ in head.headers):
+        if (
+            head.query_string
+            or not head.is_websocket_upgrade
+            or not _FIELDS.issuperset(name for name, _ in head.headers)
+        ):
             return
         places = [place for place, (name, _) in enumerate(head.headers) if name == _NAME]
         if len(places) != 1 or head.headers[places[0]][1] != key[1]:
