@@ -453,7 +453,9 @@ static PyObject *session_send(session_t *self, PyObject *arguments) {
     let_go(&cursor);
     if (size < 0 || is_left < 0)
         return NULL;
-    return Py_BuildValue("(ni)", (Py_ssize_t)left, is_left ? WRITABLE : DONE);
+    if (is_left)
+        return Py_BuildValue("(ni)", (Py_ssize_t)left, WRITABLE);
+    Py_RETURN_NONE;
 }
 
 static PyObject *session_say_end(session_t *self, PyObject *arguments) {

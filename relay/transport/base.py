@@ -204,7 +204,7 @@ class Transport(ABC):
         """Sends as much as goes without waiting.
 
         Args:
-            chunks: sent as if joined.
+            chunks: sent as if joined; the list may be changed.
 
         Returns:
             What is left, in order; nothing but that may be sent next, after `wait_to_send`.

@@ -67,8 +67,8 @@ class Records(Protocol):
         NOTHING if there may be more, an ending or an error among it: what came before is given first.
         """
 
-    def send(self, chunks: list[Chunk]) -> tuple[int, Wants]:
-        """How many bytes of `chunks` have left. The next call must begin with those that have not."""
+    def send(self, chunks: list[Chunk]) -> tuple[int, Wants] | None:
+        """None if all has left, else how many bytes of `chunks`; the next call must begin with the others."""
 
     def say_end(self) -> None:
         """Says that nothing more will be sent (`close_notify`), unless an unfinished send is in the way."""
@@ -125,7 +125,7 @@ class StdlibRecords:
             raise self._ending
         return 0, Wants.NOTHING
 
-    def send(self, chunks: list[Chunk]) -> tuple[int, Wants]:
+    def send(self, chunks: list[Chunk]) -> tuple[int, Wants] | None:
         # What would block must be repeated with the same bytes, or more: it is, for what is left comes first.
         chunks = join_small(chunks)
         if len(chunks) < 2 and sum(map(len, chunks)) <= RECORD_BYTES:
@@ -138,7 +138,7 @@ class StdlibRecords:
         finally:
             self._set_cork(0)
 
-    def _send_records(self, chunks: list[Chunk]) -> tuple[int, Wants]:
+    def _send_records(self, chunks: list[Chunk]) -> tuple[int, Wants] | None:
         send = self.sock.send
         sent = 0
         try:
@@ -152,7 +152,7 @@ class StdlibRecords:
             return sent, Wants.WRITABLE
         except ssl.SSLWantReadError:
             return sent, Wants.READABLE
-        return sent, Wants.NOTHING
+        return None
 
     def _set_cork(self, value: int) -> None:
         option = getattr(socket, "TCP_CORK", None)  # not on every platform
@@ -181,7 +181,7 @@ class CompiledRecords:
     def receive_into(self, buffer: memoryview) -> tuple[int | None, Wants]:
         return self._session.receive_into(self.sock.fileno(), buffer)  # type: ignore[return-value]
 
-    def send(self, chunks: list[Chunk]) -> tuple[int, Wants]:
+    def send(self, chunks: list[Chunk]) -> tuple[int, Wants] | None:
         return self._session.send(self.sock.fileno(), chunks)  # type: ignore[return-value]
 
     def say_end(self) -> None:

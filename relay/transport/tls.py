@@ -137,8 +137,20 @@ class TlsTransport(KernelTransport):
     async def _wait_readable(self) -> None:
         await self._readable.wait()
 
+    def send_now(self, chunks: list[Chunk]) -> list[Chunk]:
+        if self._is_sending or self._is_send_unfinished or self._is_closed:
+            return super().send_now(chunks)
+        # The same as the other way, in one step.
+        try:
+            return self._send_some(chunks)
+        except CONNECTION_ERRORS as error:
+            raise peer_gone(error) from error
+
     def _send_some(self, chunks: list[Chunk]) -> list[Chunk]:
-        sent, wants = self._records.send(chunks)
+        unfinished = self._records.send(chunks)
+        if unfinished is None:
+            return []
+        sent, wants = unfinished
         self._wanted_by_write = self._readiness(wants)
         drop_sent(chunks, sent)
         return chunks
