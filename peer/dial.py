@@ -3,6 +3,7 @@
 import select
 import socket
 import ssl
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -23,6 +24,12 @@ from relay.protocol.upgrade import check_client_response, client_request, make_k
 
 MAX_ANSWER_BYTES: Final = 16 * 1024
 """Of the head of the relay's answer."""
+
+RETRANSMISSION_FLOOR: Final = 0.02
+"""Seconds beyond a path's own time that the kernel waits for an acknowledgement before it sends again, at
+least; Linux takes 200 ms. The relay does the same (`relay.transport.sockets`)."""
+_RETRANSMISSION_OPTION: Final = 45 if sys.platform == "linux" else None
+"""TCP_RTO_MIN_US, in microseconds: <linux/tcp.h>."""
 
 _FAILURES: Final = (ProtocolError, ConnectionFailed, OSError, UnicodeError, trio.BrokenResourceError)
 """Whatever can go wrong on the way."""
@@ -68,7 +75,7 @@ async def _dial_port(
     stream: trio.abc.Stream | None = None
     try:
         stream = tcp = await _open_tcp(scheme, host, port)
-        tcp.setsockopt(trio.socket.IPPROTO_TCP, trio.socket.TCP_NODELAY, 1)
+        _set_options(tcp)
         if context is not None:
             stream = trio.SSLStream(tcp, context, server_hostname=host, https_compatible=True)
         return stream, await _upgrade(stream, authority, path)
@@ -76,6 +83,13 @@ async def _dial_port(
         if stream is not None:
             await trio.aclose_forcefully(stream)
         raise
+
+
+def _set_options(tcp: trio.SocketStream) -> None:
+    tcp.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if _RETRANSMISSION_OPTION is not None:
+        with suppress(OSError):  # a kernel that does not know it
+            tcp.setsockopt(socket.IPPROTO_TCP, _RETRANSMISSION_OPTION, int(RETRANSMISSION_FLOOR * 1e6))
 
 
 def is_writable(stream: trio.abc.Stream) -> bool:

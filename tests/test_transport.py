@@ -4,6 +4,7 @@ import errno
 import os
 import socket
 import struct
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import closing, suppress
 from pathlib import Path
@@ -24,6 +25,7 @@ from relay.transport import (
     Transport,
     memory_transport_pair,
 )
+from relay.transport.sockets import RETRANSMISSION_FLOOR
 from tests.helpers.transports import (
     open_socket_pair,
     open_socket_transports,
@@ -546,6 +548,29 @@ async def test_the_kernel_is_told_to_hold_little_and_to_give_up_in_time(option: 
             assert same.getsockopt(socket.IPPROTO_TCP, number) == expected
         transport.abort()
     dialled.close()
+
+
+@pytest.mark.sockets
+@pytest.mark.skipif(sys.platform != "linux", reason="TCP_RTO_MIN_US is Linux's")
+async def test_the_kernel_is_told_to_send_again_soon() -> None:
+    option = 45  # <linux/tcp.h>
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    try:
+        listener.socket.getsockopt(socket.IPPROTO_TCP, option)
+    except OSError:
+        pytest.skip("this kernel does not know TCP_RTO_MIN_US")
+    with closing(Acceptor(listener)) as acceptor, listener.socket, socket.socket() as dialled:
+        dialled.connect(listener.socket.getsockname())
+        await acceptor.wait()
+        early = acceptor.accept_now()  # may have connected before the listener had its options
+        assert acceptor.accept_now() is None
+        with socket.create_connection(listener.socket.getsockname()):
+            await acceptor.wait()
+            late = acceptor.accept_now()
+            for accepted in (early, late):
+                assert accepted is not None
+                with accepted.sock as sock:
+                    assert sock.getsockopt(socket.IPPROTO_TCP, option) == RETRANSMISSION_FLOOR * 1e6
 
 
 @pytest.mark.sockets

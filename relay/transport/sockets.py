@@ -1,6 +1,7 @@
 """TCP connections: what plain and encrypted ones share, and the plain one."""
 
 import socket
+import sys
 from abc import abstractmethod
 from contextlib import suppress
 from struct import pack
@@ -24,6 +25,14 @@ first, `limit_unsent` changes it."""
 
 UNACKNOWLEDGED_TIMEOUT = 30.0
 """Seconds without an acknowledgement of sent bytes until the kernel gives the connection up (SECURITY)."""
+
+RETRANSMISSION_FLOOR = 0.02
+"""Seconds beyond a path's own time that the kernel waits for an acknowledgement before it sends again, at
+least. Linux takes 200 ms, which is felt each time that the last packet of a key press or a picture is lost;
+what it sends too early it takes back (F-RTO, RFC 5682)."""
+
+_RETRANSMISSION_OPTION = 45 if sys.platform == "linux" else None
+"""TCP_RTO_MIN_US, in microseconds: <linux/tcp.h>, newer than Python's names and than many kernels."""
 
 DISCARD_BYTES = 65536
 """One read of what nobody will look at any more."""
@@ -289,3 +298,6 @@ def set_options(sock: socket.socket) -> None:
         option = getattr(socket, name, None)
         if option is not None:
             sock.setsockopt(socket.IPPROTO_TCP, option, value)
+    if _RETRANSMISSION_OPTION is not None:
+        with suppress(OSError):  # a kernel that does not know it; a lost connection is told of above
+            sock.setsockopt(socket.IPPROTO_TCP, _RETRANSMISSION_OPTION, int(RETRANSMISSION_FLOOR * 1e6))
