@@ -7,8 +7,8 @@ two network namespaces joined by a cable (Linux, root, nftables). What is measur
 `tests/helpers/path_ends.py`.
 
 A lost packet holds up what is behind it on the same TCP connection, clicks among it; *64 B alone* shows what
-loss does to a connection that carries nothing else. How soon it is sent again is the kernel's doing; the relay
-and its peers ask it for less patience (TCP_RTO_MIN_US: of a recent Linux, others wait 200 ms for the last).
+loss does to a connection that carries nothing else. How soon it is sent again is the kernel's doing; the
+relay and its peers ask it for less patience (TCP_RTO_MIN_US: of a recent Linux, others wait 200 ms).
 """
 
 from collections.abc import Sequence
