@@ -25,6 +25,8 @@ from relay.protocol.websocket import WebSocketCodec
 
 FIRST, AGAIN = "first joins, by invite", "returns, by credential"
 OPEN_SESSIONS = (0, 5000)
+HOSTS = 1800
+"""Some 28 times as many as are on their way at once, so that beginning and end of a turn weigh little."""
 GENERATOR = "generator's own limit"
 MICRO = 1e6
 
@@ -49,7 +51,7 @@ class Admissions:
 def measure(arguments: Sequence[str] | None = None) -> Report:
     """Measure as `arguments` say."""
     made = parser("connect", "Hosts admitted a second.", seconds=0.0, rounds=5)
-    made.add_argument("--hosts", type=int, default=600, help="a turn [%(default)s]")
+    made.add_argument("--hosts", type=int, default=HOSTS, help="a turn [%(default)s]")
     made.add_argument("--in-flight", type=int, default=64, help="at a time [%(default)s]")
     made.add_argument(
         "--open", type=int, nargs="+", default=OPEN_SESSIONS, help="sessions of others [%(default)s]"
