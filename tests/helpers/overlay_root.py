@@ -80,6 +80,8 @@ def check_available() -> None:
     """Raises `Unavailable` unless such a computer can be made here."""
     if os.geteuid() != 0:
         raise Unavailable("making mount namespaces takes root")
+    if Path(__file__).is_relative_to("/tmp"):
+        raise Unavailable("this checkout is in /tmp, and such a computer has one of its own")
     for program in ("unshare", "nsenter", "chroot"):
         if shutil.which(program) is None:
             raise Unavailable(f"the program {program} is not installed")
