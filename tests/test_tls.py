@@ -517,6 +517,18 @@ def test_the_compiled_one_checks_for_itself(tmp_path: Path) -> None:
         compiled.Session()
 
 
+@pytest.mark.sockets
+async def test_after_what_cannot_be_sent_nothing_follows(tmp_path: Path) -> None:
+    dialled, accepted = await open_tls_transports(tmp_path, is_compiled=True)
+    wrong: list[Any] = [b"something", object()]
+    with pytest.raises(TypeError):
+        accepted.send_now(wrong)
+    with pytest.raises(PeerGone):
+        accepted.send_now([b"more"])
+    for end in (dialled, accepted):
+        end.abort()
+
+
 def test_without_the_compiled_one_the_stdlibs_is_taken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

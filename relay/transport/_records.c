@@ -446,8 +446,10 @@ static PyObject *session_send(session_t *self, PyObject *arguments) {
                 return raise_failure(self);
             }
         }
-        if (size < 0)
+        if (size < 0) { /* no bytes; what was encrypted before it is lost, so nothing may follow */
+            self->has_failed = 1;
             break;
+        }
         is_left = flush(self, &left);
     }
     let_go(&cursor);
