@@ -494,6 +494,23 @@ def test_both_implementations_are_made_of_one_certificate(tmp_path: Path) -> Non
             ServerTls.load(*wrong)
 
 
+def test_the_compiled_one_has_the_stdlibs_level_of_security(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled = pytest.importorskip("relay.transport._records", reason="it was not built")
+    certificate, key = make_certificate(tmp_path)
+    told: list[Any] = []
+    monkeypatch.setattr(compiled, "Context", lambda *arguments: told.append(arguments))
+    server = ServerTls.load(certificate, key)
+    monkeypatch.undo()
+    ((*files, ciphers, version, protocols),) = told
+    level = f"@SECLEVEL={server.context.security_level}:"
+    assert ciphers.startswith(level)
+    compiled.Context(*files, ciphers, version, protocols)
+    with pytest.raises(ssl.SSLError, match="too small"):  # 256 bits of ECDSA are level 3
+        compiled.Context(*files, ciphers.replace(level, "@SECLEVEL=5:"), version, protocols)
+
+
 def test_the_compiled_one_checks_for_itself(tmp_path: Path) -> None:
     compiled = pytest.importorskip("relay.transport._records", reason="it was not built")
     certificate, key = map(str, make_certificate(tmp_path))

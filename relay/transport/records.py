@@ -239,7 +239,10 @@ def _compiled(context: ssl.SSLContext, certificate: Path, key: Path) -> "_record
         from relay.transport import _records
     except ImportError:  # it was not built, or for another OpenSSL
         return None
-    ciphers = ":".join(cipher["name"] for cipher in context.get_ciphers())
+    # The level first, which names of ciphers do not say: OpenSSL's own is lower on some systems.
+    ciphers = ":".join(
+        [f"@SECLEVEL={context.security_level}", *(cipher["name"] for cipher in context.get_ciphers())]
+    )
     protocols = b"".join(bytes([len(name)]) + name.encode() for name in PROTOCOLS)
     return _records.Context(str(certificate), str(key), ciphers, context.minimum_version, protocols)
 
