@@ -27,7 +27,7 @@ RUNS: dict[str, dict[str, list[str]]] = {
         "connect": [],
         "fairness": [],
         "idle": [],
-        "paths": ["--rounds", "2", "--seconds", "2"],
+        "paths": ["--rounds", "2", "--seconds", "4"],
     },
     "quick": {
         "tunnel": ["--rounds", "3", "--seconds", "0.3"],

@@ -2,9 +2,10 @@
 
     ./dev bench paths [--json] [--rounds N] [--seconds S] [--only delay|cable]
 
-Long paths lead through a proxy of ours that holds every byte back (100 Mbit/s); slow and lossy ones through
-two network namespaces joined by a cable (Linux, root, nftables). What is measured on each is told in
-`tests/helpers/path_ends.py`.
+Long paths lead through a proxy of ours that holds every byte back (100 Mbit/s); fast, slow and lossy ones
+through two network namespaces joined by a cable (Linux, root, nftables). *No limit* is a fast local network:
+the programs are slower than it, and what a click waits for is what they have let pile up. What is measured on
+each is told in `tests/helpers/path_ends.py`.
 
 A lost packet holds up what is behind it on the same TCP connection, clicks among it; *64 B alone* shows what
 loss does to a connection that carries nothing else. How soon it is sent again is the kernel's doing; the
@@ -24,6 +25,7 @@ MBIT = 125_000.0
 LONG_MBIT = 100
 ROUND_TRIPS = (0.010, 0.050, 0.150)
 CABLES: Sequence[tuple[str, float | None, int]] = (
+    ("no limit", None, 0),
     ("20 Mbit/s", 20e6, 0),
     ("1 % loss", None, 1),
     ("20 Mbit/s, 1 % loss", 20e6, 1),

@@ -25,7 +25,7 @@ from relay.protocol.upgrade import check_client_response, client_request, make_k
 MAX_ANSWER_BYTES: Final = 16 * 1024
 """Of the head of the relay's answer."""
 
-RETRANSMISSION_FLOOR: Final = 0.02
+RETRANSMISSION_FLOOR: Final = 0.012
 """Seconds beyond a path's own time that the kernel waits for an acknowledgement before it sends again, at
 least; Linux takes 200 ms. The relay does the same (`relay.transport.sockets`)."""
 _RETRANSMISSION_OPTION: Final = 45 if sys.platform == "linux" else None

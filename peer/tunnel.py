@@ -111,12 +111,13 @@ class Stream:
     def max_payload_bytes(self) -> int:
         """The largest payload that may be sent just now.
 
-        A receiver leaves up to half of its window ungranted (`ReceiveWindow`), and what does not fit into the
-        rest would wait for ever. Four frames in a window also keep the path busy.
+        What waits for credit is never larger than fits into a window at its first size, of which a receiver
+        leaves up to half ungranted (`ReceiveWindow`): what does not fit into the rest would wait for ever.
+        Larger payloads are for who has credit to spare, and leave as much of it again for the next.
         """
         if self.channel is not Channel.FILES:
             return MAX_PAYLOAD_BYTES
-        return max(MAX_PAYLOAD_BYTES, min(self._send_window.largest // 4, MAX_FILES_PAYLOAD_BYTES))
+        return max(MAX_PAYLOAD_BYTES, min(self._send_window.available // 2, MAX_FILES_PAYLOAD_BYTES))
 
     async def accept(self, params: Fields) -> None:
         """Take a stream from `Tunnel.incoming`: the viewer may send from now on."""

@@ -570,7 +570,8 @@ async def test_the_kernel_is_told_to_send_again_soon() -> None:
             for accepted in (early, late):
                 assert accepted is not None
                 with accepted.sock as sock:
-                    assert sock.getsockopt(socket.IPPROTO_TCP, option) == RETRANSMISSION_FLOOR * 1e6
+                    microseconds = sock.getsockopt(socket.IPPROTO_TCP, option)
+                    assert 0 <= microseconds - RETRANSMISSION_FLOOR * 1e6 < 10_000  # a tick of its clock
 
 
 @pytest.mark.sockets

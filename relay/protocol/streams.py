@@ -24,13 +24,15 @@ first size and this are 24 MiB: below what the relay lets wait for one peer (32 
 MAX_CONTROL_BYTES: Final = 256 * 1024
 """Of frames without credit (notices, credit, opens) waiting for one peer; past it the peer is stalled."""
 
-LEAST_ROUND_TRIP: Final = 0.005
+LEAST_ROUND_TRIP: Final = 0.002
 """Seconds that a round trip counts at least: programs on the way wait for their turn, which the smallest one
-does not show. Without it windows over loopback stayed at their first size, and half of the path idle."""
-
+does not show. With less, windows over loopback stay at their first size and half of the path is idle; 5 ms
+gained nothing and let a click wait three times as long on a fast local network (`./dev bench paths`)."""
 
 _GROWTH: Final = ((1 / 8, 8), (1 / 4, 4), (1, 2))
 """By what a window grows, by what its turn took beyond one round trip, at most, in round trips."""
+_SLOW_TURN: Final = 3
+"""Round trips beyond which a turn says that the window holds more than the path needs."""
 
 
 class Priority(IntEnum):
@@ -67,13 +69,12 @@ class Window:
 
     Attributes:
         available: what may be sent now.
-        largest: what was available at a time at most: the receiver's window is at least as large.
     """
 
-    __slots__ = ("available", "largest")
+    __slots__ = ("available",)
 
     def __init__(self, initial: int = 0) -> None:
-        self.available = self.largest = initial
+        self.available = initial
 
     def grant(self, amount: int) -> None:
         """Add `amount`.
@@ -84,7 +85,6 @@ class Window:
         if self.available + amount > MAX_WINDOW_BYTES:
             raise RemoteProtocolError("more credit was granted than a window may hold")
         self.available += amount
-        self.largest = max(self.largest, self.available)
 
     def spend(self, size: int) -> None:
         """Count a frame that the other side sent.
@@ -123,7 +123,7 @@ class GrowthAllowance:
 
 
 class ReceiveWindow:
-    """What we let the other side send: grants again what was consumed, and grows where the path asks for it.
+    """What we let the other side send: grants again what was consumed, as much as the path asks for.
 
     Theory. A sender that has used up its credit waits one round trip: until our CREDIT has reached it and its
     next frame has reached us. So a path is only filled if the window holds bandwidth x round trip, and the
@@ -134,6 +134,12 @@ class ReceiveWindow:
     A window that is the limit is consumed in a round trip and the time that the path takes for it. So if it
     took less than 1 + 1/4 round trips, four such windows still fit into bandwidth x round trip, and if less
     than 1 + 1/8, eight: then it grows to that at once.
+
+    What a window holds beyond that waits somewhere, and clicks on the same connection behind it. So after two
+    turns of more than three round trips each it becomes a quarter smaller, down to its first size: what was
+    consumed last is not granted again. One such turn alone proves nothing, nor does the next: programs that
+    share a processor, and TCP behind a lost packet, let nothing through for a while and then all at once. A
+    sender that pauses is no slow path either.
 
     The round trip is measured by credit itself: from a grant to the first frame that could not have been sent
     without it; OPEN or ACCEPT, with the first credit, begins the first measurement. The smallest counts, so
@@ -161,6 +167,7 @@ class ReceiveWindow:
         "_consumed",
         "_first_size",
         "_outstanding",
+        "_took",
         "_turn_at",
         "_turn_bytes",
         "_unasked",
@@ -176,9 +183,10 @@ class ReceiveWindow:
         self.round_trip = math.inf
         self._asked_at = -math.inf
         self._unasked = -1
-        # The turn under way: consumed since `_turn_at`, which is a grant.
+        # The turn under way: consumed since `_turn_at`, which is a grant. The one before it took `_took`.
         self._turn_at = -math.inf
         self._turn_bytes = 0
+        self._took = 0.0
 
     def granted_first(self, now: float) -> None:
         """OPEN or ACCEPT leaves with the first credit."""
@@ -217,10 +225,9 @@ class ReceiveWindow:
             return 0
         grant, self._consumed = self._consumed, 0
         if self._allowance is not None:
-            growth = self._end_turn(grant, self._allowance, now)
-            if self._unasked < 0:
+            grant += self._end_turn(grant, self._allowance, now)
+            if grant and self._unasked < 0:
                 self._asked_at, self._unasked = now, self._outstanding
-            grant += growth
         self._outstanding += grant
         return grant
 
@@ -231,18 +238,28 @@ class ReceiveWindow:
             self._allowance = None
 
     def _end_turn(self, consumed: int, allowance: GrowthAllowance, now: float) -> int:
-        """By how much to grow now that this much more was consumed."""
+        """By how much to grow now that this much more was consumed; below 0, by how much to shrink."""
         self._turn_bytes += consumed
         if self._turn_bytes < self.size:
             return 0
+        before, self._took = self._took, now - self._turn_at
+        self._turn_at, self._turn_bytes = now, 0
+        if self.round_trip == math.inf:
+            return 0
         round_trip = max(self.round_trip, LEAST_ROUND_TRIP)
-        factor = 1
-        if round_trip < math.inf:
-            beyond = (now - self._turn_at) / round_trip - 1  # what the path took for it, in round trips
+        factor, limit = 1, _SLOW_TURN * round_trip
+        if before <= limit:
+            beyond = self._took / round_trip - 1  # what the path took for it, in round trips
             factor = next((factor for most, factor in _GROWTH if beyond < most), 1)
+            if round_trip > self.round_trip:  # which was not measured: it proves no more than that
+                factor = min(factor, 2)
+        elif self._took > limit:
+            shrinking = min(consumed, self.size - self._first_size)
+            allowance.give_back(shrinking)
+            self.size -= shrinking
+            return -shrinking
         growth = allowance.take(min((factor - 1) * self.size, MAX_WINDOW_BYTES - self.size))
         self.size += growth
-        self._turn_at, self._turn_bytes = now, 0
         return growth
 
 

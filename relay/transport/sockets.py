@@ -26,10 +26,11 @@ first, `limit_unsent` changes it."""
 UNACKNOWLEDGED_TIMEOUT = 30.0
 """Seconds without an acknowledgement of sent bytes until the kernel gives the connection up (SECURITY)."""
 
-RETRANSMISSION_FLOOR = 0.02
+RETRANSMISSION_FLOOR = 0.012
 """Seconds beyond a path's own time that the kernel waits for an acknowledgement before it sends again, at
 least. Linux takes 200 ms, which is felt each time that the last packet of a key press or a picture is lost;
-what it sends too early it takes back (F-RTO, RFC 5682)."""
+what it sends too early it takes back (F-RTO, RFC 5682). Three ticks of most kernels' clock, which rounds it
+up."""
 
 _RETRANSMISSION_OPTION = 45 if sys.platform == "linux" else None
 """TCP_RTO_MIN_US, in microseconds: <linux/tcp.h>, newer than Python's names and than many kernels."""

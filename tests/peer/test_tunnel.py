@@ -23,6 +23,7 @@ from peer.tunnel import (
 from relay.protocol.close_reasons import CloseReason
 from relay.protocol.errors import LocalProtocolError
 from relay.protocol.frames import (
+    MAX_FILES_PAYLOAD_BYTES,
     MAX_PAYLOAD_BYTES,
     Accept,
     Channel,
@@ -375,14 +376,24 @@ async def test_only_files_are_granted_more_than_was_received_where_the_path_is_l
         assert tunnel._allowance.left == MAX_GROWTH_BYTES
 
 
-async def test_a_payload_that_might_never_fit_a_window_is_our_own_mistake(
+async def test_a_large_payload_takes_no_more_than_half_of_the_credit(
     autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with admitted(monkeypatch, "host") as (tunnel, relay):
         await relay.send(Open(FIRST_STREAM, Channel.FILES, INITIAL_WINDOW_BYTES, {}))
         stream = await tunnel.incoming.receive()
+        await stream.accept({})
+        assert isinstance(await relay.read(), Accept)
+        half = INITIAL_WINDOW_BYTES // 2
         with pytest.raises(LocalProtocolError):
-            await stream.send(bytes(MAX_PAYLOAD_BYTES + 1))
+            await stream.send(bytes(half + 1))
+        await stream.send(bytes(half))
+        assert await relay.read() == Data(FIRST_STREAM, bytes(half))
+        # What has to wait for credit fits into a window at its first size.
+        assert stream.max_payload_bytes == MAX_PAYLOAD_BYTES
+        await relay.send(Credit(FIRST_STREAM, 4 * MAX_FILES_PAYLOAD_BYTES))
+        await trio.testing.wait_all_tasks_blocked()
+        assert stream.max_payload_bytes == MAX_FILES_PAYLOAD_BYTES
 
 
 async def test_what_is_urgent_overtakes_what_waits_for_the_socket(

@@ -113,14 +113,80 @@ def test_of_the_first_two_seconds_little_is_lost_to_growing(
     assert Path(100 * MBIT, round_trip, frame_bytes).run(2) > wanted
 
 
+@dataclass
+class Turns:
+    """A window of 1 000 bytes on a path with a measured round trip, whose turns take as long as one says.
+
+    Attributes:
+        round_trip: seconds.
+    """
+
+    round_trip: float = 1.0
+    allowance: GrowthAllowance = field(default_factory=GrowthAllowance)
+
+    def __post_init__(self) -> None:
+        self.window = ReceiveWindow(1000, allowance=self.allowance)
+        self.window.granted_first(0.0)
+        self.now = self.round_trip
+        self.window.answered_first(self.now)
+
+    def take(self, seconds: float) -> int:
+        """All that may come, at once and after so long; the window's size then."""
+        self.now += seconds
+        quarter = self.window.size // 4
+        for _ in range(4):
+            self.window.received(quarter, self.now)
+            self.window.consumed(quarter, self.now)
+        return self.window.size
+
+
 @pytest.mark.parametrize(("took", "factor"), [(1.05, 8), (1.2, 4), (1.9, 2), (2.1, 1)])
 def test_a_window_grows_to_what_its_turn_proves_to_fit(took: float, factor: int) -> None:
-    window = ReceiveWindow(1000, allowance=GrowthAllowance())
-    window.granted_first(0.0)
-    window.answered_first(1.0)
-    window.received(1000, 1.0 + took)
-    assert window.consumed(1000, 1.0 + took) == factor * 1000
-    assert window.size == factor * 1000
+    assert Turns().take(took) == factor * 1000
+
+
+def test_what_had_piled_up_makes_no_window_grow() -> None:
+    turns = Turns()
+    assert turns.take(3.5) == 1000
+    assert turns.take(1.0) == 1000  # who consumes was held up, and then had all at once
+    assert turns.take(1.9) == 2000
+
+
+def test_a_round_trip_that_was_not_measured_proves_no_more_than_a_doubling() -> None:
+    assert Turns(LEAST_ROUND_TRIP / 4).take(LEAST_ROUND_TRIP) == 2000
+
+
+def test_a_window_shrinks_by_a_quarter_after_two_slow_turns() -> None:
+    turns = Turns()
+    assert turns.take(1.05) == 8000
+    assert turns.take(3.5) == 8000  # which may be a pause
+    assert turns.take(3.5) == 6000
+    assert turns.take(2.5) == 6000
+    assert turns.take(3.5) == 6000
+    assert turns.allowance.left == MAX_GROWTH_BYTES - 5000
+
+
+def test_a_window_never_falls_below_its_first_size() -> None:
+    turns = Turns()
+    turns.take(1.9)
+    for _ in range(20):
+        turns.take(100)
+    assert turns.window.size == 1000
+    assert turns.allowance.left == MAX_GROWTH_BYTES
+
+
+@pytest.mark.parametrize("frame_bytes", FRAME_BYTES)
+def test_on_a_path_that_becomes_slower_little_waits(frame_bytes: int) -> None:
+    path = Path(200 * MBIT, 0.100, frame_bytes)
+    path.run(5)
+    assert path.window.size >= 2 * 200 * MBIT * 0.100
+    path.rate = 50 * MBIT
+    path.run(10)
+    assert path.window.size <= 3.5 * 50 * MBIT * 0.100
+    assert path.run(2) > 0.95
+    path.rate = 200 * MBIT
+    path.run(5)
+    assert path.run(2) > 0.95
 
 
 def test_a_window_stops_at_its_cap() -> None:
@@ -129,7 +195,7 @@ def test_a_window_stops_at_its_cap() -> None:
     assert path.window.size == MAX_WINDOW_BYTES
 
 
-def test_on_a_path_of_no_length_a_window_holds_what_is_carried_in_five_milliseconds() -> None:
+def test_on_a_path_of_no_length_a_window_holds_what_is_carried_in_two_milliseconds() -> None:
     path = Path(2000 * MBIT, 0.0004)
     path.run(2)
     assert 2000 * MBIT * LEAST_ROUND_TRIP <= path.window.size <= 4 * 2000 * MBIT * LEAST_ROUND_TRIP

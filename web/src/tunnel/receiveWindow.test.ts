@@ -77,6 +77,38 @@ describe("a window", () => {
     expect(window.consumed(INITIAL_WINDOW_BYTES, 100 + took)).toBe(factor * INITIAL_WINDOW_BYTES);
   });
 
+  it("shrinks by a quarter after two slow turns, and not below its first size", () => {
+    const allowance = new GrowthAllowance();
+    const window = new ReceiveWindow(allowance);
+    let now = 100;
+    window.grantedFirst(0);
+    window.answeredFirst(now);
+    /** All that may come, at once and after so long. */
+    const sizeAfter = (milliseconds: number): number => {
+      now += milliseconds;
+      const quarter = window.size / 4;
+      for (let part = 0; part < 4; part++) {
+        window.received(quarter, now);
+        window.consumed(quarter, now);
+      }
+      return window.size / INITIAL_WINDOW_BYTES;
+    };
+    expect(sizeAfter(105)).toBe(8);
+    expect([sizeAfter(350), sizeAfter(100), sizeAfter(350), sizeAfter(350), sizeAfter(250)]).toEqual([8, 8, 8, 6, 6]);
+    expect(allowance.left).toBe(MAX_GROWTH_BYTES - 5 * INITIAL_WINDOW_BYTES);
+    for (let turn = 0; turn < 20; turn++) sizeAfter(1000);
+    expect(window.size).toBe(INITIAL_WINDOW_BYTES);
+    expect(allowance.left).toBe(MAX_GROWTH_BYTES);
+  });
+
+  it("that is too small for what two milliseconds carry only doubles", () => {
+    const window = new ReceiveWindow(new GrowthAllowance());
+    window.grantedFirst(0);
+    window.answeredFirst(0.5);
+    window.received(INITIAL_WINDOW_BYTES, 2.5);
+    expect(window.consumed(INITIAL_WINDOW_BYTES, 2.5)).toBe(2 * INITIAL_WINDOW_BYTES);
+  });
+
   it("stops at its cap", () => {
     const window = new ReceiveWindow(new GrowthAllowance());
     run(window, { rate: 1000 * MBIT, roundTripMs: 150 }, 5000);

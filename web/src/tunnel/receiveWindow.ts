@@ -1,6 +1,6 @@
 /**
- * What one side lets the other send on a stream (docs/protocol.md §2, "Credit"): grants again what was consumed, and
- * grows where the path asks for it. The same as `ReceiveWindow` in `relay/protocol/streams.py`, which has the theory.
+ * What one side lets the other send on a stream (docs/protocol.md §2, "Credit"): grants again what was consumed, as
+ * much as the path asks for. The same as `ReceiveWindow` in `relay/protocol/streams.py`, which has the theory.
  */
 import { CloseReason } from "../protocol/closeReasons";
 import { RemoteProtocolError } from "../protocol/errors";
@@ -11,7 +11,7 @@ export const MAX_WINDOW_BYTES = 8 * 1024 * 1024;
 export const MAX_GROWTH_BYTES = 16 * 1024 * 1024;
 
 /** What a round trip counts at least: programs on the way wait for their turn. */
-export const LEAST_ROUND_TRIP_MS = 5;
+export const LEAST_ROUND_TRIP_MS = 2;
 
 /** By what a window grows, by what its turn took beyond one round trip, at most, in round trips. */
 const GROWTH: readonly (readonly [most: number, factor: number])[] = [
@@ -19,6 +19,8 @@ const GROWTH: readonly (readonly [most: number, factor: number])[] = [
   [1 / 4, 4],
   [1, 2],
 ];
+/** Round trips beyond which a turn says that the window holds more than the path needs. */
+const SLOW_TURN = 3;
 
 /** What the windows of one connection may grow by: an amount to take from and give back to. */
 export class GrowthAllowance {
@@ -47,9 +49,10 @@ export class ReceiveWindow {
   // The measurement under way: of a grant made at #askedAt, before which #unasked bytes could be sent.
   #askedAt = -Infinity;
   #unasked = -1;
-  // The turn under way: consumed since #turnAt, which is a grant.
+  // The turn under way: consumed since #turnAt, which is a grant. The one before it took #took.
   #turnAt = -Infinity;
   #turnBytes = 0;
+  #took = 0;
 
   /** `allowance`: what it may grow by; null for a window that never grows. */
   constructor(allowance: GrowthAllowance | null) {
@@ -98,12 +101,11 @@ export class ReceiveWindow {
     let grant = this.#consumed;
     this.#consumed = 0;
     if (this.#allowance !== null) {
-      const growth = this.#endTurn(grant, this.#allowance, now);
-      if (this.#unasked < 0) {
+      grant += this.#endTurn(grant, this.#allowance, now);
+      if (grant > 0 && this.#unasked < 0) {
         this.#askedAt = now;
         this.#unasked = this.#outstanding;
       }
-      grant += growth;
     }
     this.#outstanding += grant;
     return grant;
@@ -115,17 +117,31 @@ export class ReceiveWindow {
     this.#allowance = null;
   }
 
+  /** By how much to grow now that this much more was consumed; below 0, by how much to shrink. */
   #endTurn(consumed: number, allowance: GrowthAllowance, now: number): number {
     this.#turnBytes += consumed;
     if (this.#turnBytes < this.#size) return 0;
-    const roundTrip = Math.max(this.roundTrip, LEAST_ROUND_TRIP_MS);
-    // What the path took for it, in round trips; not a number before the first was measured.
-    const beyond = (now - this.#turnAt) / roundTrip - 1;
-    const factor = roundTrip < Infinity ? (GROWTH.find(([most]) => beyond < most)?.[1] ?? 1) : 1;
-    const growth = allowance.take(Math.min((factor - 1) * this.#size, MAX_WINDOW_BYTES - this.#size));
-    this.#size += growth;
+    const before = this.#took;
+    const took = now - this.#turnAt;
     this.#turnAt = now;
     this.#turnBytes = 0;
+    this.#took = took;
+    if (this.roundTrip === Infinity) return 0;
+    const roundTrip = Math.max(this.roundTrip, LEAST_ROUND_TRIP_MS);
+    const limit = SLOW_TURN * roundTrip;
+    let factor = 1;
+    if (before <= limit) {
+      const beyond = took / roundTrip - 1;
+      factor = GROWTH.find(([most]) => beyond < most)?.[1] ?? 1;
+      if (roundTrip > this.roundTrip) factor = Math.min(factor, 2); // not measured: it proves no more than that
+    } else if (took > limit) {
+      const shrinking = Math.min(consumed, this.#size - INITIAL_WINDOW_BYTES);
+      allowance.giveBack(shrinking);
+      this.#size -= shrinking;
+      return -shrinking;
+    }
+    const growth = allowance.take(Math.min((factor - 1) * this.#size, MAX_WINDOW_BYTES - this.#size));
+    this.#size += growth;
     return growth;
   }
 }
