@@ -39,7 +39,8 @@ WARM_UP_SHARE: Final = 0.4
 CONTROL_BYTES: Final = 64
 CONTROL_INTERVAL: Final = 0.02
 BLOCK: Final = bytes(256 * 1024)
-PATIENCE: Final = 120.0
+PATIENCE: Final = 60.0
+"""Seconds beyond those of the measurements, for a relay and two programs to start and end."""
 
 Way = Literal["down", "up"]
 """Down: from host to viewer."""
@@ -67,6 +68,11 @@ class Plan:
     way: Way = "down"
     seconds: float = 4.0
     rounds: int = 1
+
+    @property
+    def patience(self) -> float:
+        """Seconds after which there is no answer any more; a round has three measurements."""
+        return 3 * self.rounds * self.seconds + PATIENCE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,12 +103,12 @@ def measure_path(plan: Plan) -> list[Turn]:
     """
     command = [*plan.near, sys.executable, "-m", "tests.helpers.path_ends", "near", json.dumps(asdict(plan))]
     with Program(command) as near:
-        return [Turn(**turn) for turn in json.loads(_answer_of(near))]
+        return [Turn(**turn) for turn in json.loads(_answer_of(near, 2 * plan.patience))]
 
 
-def _answer_of(program: Program) -> str:
+def _answer_of(program: Program, patience: float) -> str:
     try:
-        return program.out.wait_for(r"turns (.*)\n", within=PATIENCE)[1]
+        return program.out.wait_for(r"turns (.*)\n", within=patience)[1]
     except AssertionError as exc:
         raise AssertionError(f"{exc}\n{program.err.text}") from exc
 
@@ -148,7 +154,7 @@ async def _run_far(plan: Plan, house: ProcessHouse, active: ActiveSession, plain
         }
         command = [*plan.far, sys.executable, "-m", "tests.helpers.path_ends", "far", json.dumps(tasks)]
         far = stack.enter_context(Program(command))
-        return await trio.to_thread.run_sync(_answer_of, far)
+        return await trio.to_thread.run_sync(_answer_of, far, plan.patience)
 
 
 async def _serve_plain(seconds: float, connection: trio.SocketStream) -> None:
