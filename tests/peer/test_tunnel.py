@@ -389,8 +389,10 @@ async def test_a_large_payload_takes_no_more_than_half_of_the_credit(
             await stream.send(bytes(half + 1))
         await stream.send(bytes(half))
         assert await relay.read() == Data(FIRST_STREAM, bytes(half))
-        # What has to wait for credit fits into a window at its first size.
+        # What has to wait for credit fits into a window at its first size: it might never fit otherwise.
         assert stream.max_payload_bytes == MAX_PAYLOAD_BYTES
+        with pytest.raises(LocalProtocolError):
+            await stream.send(bytes(MAX_PAYLOAD_BYTES + 1))
         await relay.send(Credit(FIRST_STREAM, 4 * MAX_FILES_PAYLOAD_BYTES))
         await trio.testing.wait_all_tasks_blocked()
         assert stream.max_payload_bytes == MAX_FILES_PAYLOAD_BYTES
