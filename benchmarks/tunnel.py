@@ -29,7 +29,7 @@ from benchmarks.parts.throughput import (
     open_relays,
     open_subjects,
 )
-from relay.protocol.runs import take_run, take_run_in_python
+from relay.protocol.runs import take_runs, take_runs_in_python
 
 TO_VIEWER, TO_HOST = DIRECTIONS
 SIZES = (64, 16 * 1024, 64 * 1024)
@@ -55,7 +55,7 @@ def measure(arguments: Sequence[str] | None = None) -> Report:
     pin_generator()
     with ExitStack() as stack:
         relays = open_relays(stack, options.against)
-        if take_run is take_run_in_python:
+        if take_runs is take_runs_in_python:
             report.note("left out: the relay with its compiled part, which is not built; all is pure Python")
         else:
             relays[PURE_PYTHON] = stack.enter_context(open_relay(1, active=1, pure_python=True))

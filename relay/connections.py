@@ -41,7 +41,7 @@ from relay.protocol.frames import (
     Welcome,
     decode_frame,
 )
-from relay.protocol.runs import Run, take_run
+from relay.protocol.runs import Run, take_runs
 from relay.protocol.upgrade import UpgradeError, check_server_request, server_response
 from relay.protocol.websocket import WebSocketCodec
 from relay.session_rules import SessionRules
@@ -370,12 +370,14 @@ class TunnelServer:
         def refuse_data(run: Run) -> None:
             raise RemoteProtocolError("only a receipt is taken here", CloseReason.OUT_OF_ORDER)
 
-        async def receive(message: bytes) -> None:
+        def receive(message: bytes) -> Awaitable[None]:
             frame = decode_frame(message)
             if not isinstance(frame, Notice) or frame.name != "receipt":
                 raise RemoteProtocolError("only a receipt is taken here", CloseReason.OUT_OF_ORDER)
             fields = FieldReader(frame.fields)
-            body, signature = fields.binary("body"), fields.binary("signature", length=64)
+            return record(fields.binary("body"), fields.binary("signature", length=64))
+
+        async def record(body: bytes, signature: bytes) -> None:
             try:
                 await self._broker.record_receipt(session_id, body, signature)
             except Refused as exc:  # there is one already, from another connection
@@ -472,7 +474,7 @@ class TunnelServer:
         self._last_number += 1
         if self._relaying is None:
             raise AssertionError("connections are served while run_housekeeping runs")
-        codec = WebSocketCodec(is_client=False, max_message_bytes=MAX_MESSAGE_BYTES, take_run=take_run)
+        codec = WebSocketCodec(is_client=False, max_message_bytes=MAX_MESSAGE_BYTES, take_runs=take_runs)
         peer = PeerConnection(
             transport,
             codec,

@@ -33,7 +33,7 @@ from relay.errors import PeerGone
 from relay.protocol.batching import MAX_BATCH_BYTES, BatchSize
 from relay.protocol.close_reasons import CloseReason
 from relay.protocol.errors import ProtocolError
-from relay.protocol.frames import Close, Frame, Role, encode_frame
+from relay.protocol.frames import Close, Frame, Role, encode_frame, is_credit
 from relay.protocol.runs import Run
 from relay.protocol.streams import MAX_CONTROL_BYTES, MAX_WINDOW_BYTES, OutboundQueue, Priority
 from relay.protocol.websocket import CloseReceived, Ping, Pong, WebSocketCodec
@@ -42,6 +42,10 @@ from relay.transport import RECEIVE_BYTES, Chunk, Transport
 MAX_QUEUED_BYTES: Final = 4 * MAX_WINDOW_BYTES
 """Of DATA waiting for one peer. Ours never come near: all windows of one connection together are 24 MiB at
 most (`MAX_GROWTH_BYTES`), and they grant as they read."""
+
+LARGE_PIECE_BYTES: Final = MAX_BATCH_BYTES // 2
+"""What comes to a peer for whom nothing waits is sent at once if it is no smaller: to collect more for the
+same system call would save less than it costs."""
 
 MESSAGES_A_TURN: Final = 512
 """Handled in one go, at some 5 µs each: 2.5 ms, well below what is felt at a keyboard."""
@@ -114,11 +118,13 @@ class PeerConnection:
         "_events",
         "_failure",
         "_forward",
+        "_is_behind",
         "_is_running",
         "_last_heard",
         "_last_progress",
         "_next_ping",
         "_queue",
+        "_receive",
         "_receiving",
         "_relaying",
         "_sending",
@@ -145,8 +151,10 @@ class PeerConnection:
         self._relaying = relaying
         # The receiver's.
         self._events: list[object] = []
+        self._receive: Callable[[bytes], Awaitable[None] | None] | None = None  # while `run` is on
         self._forward: Callable[[Run], None] | None = None
         self._failure: Exception | None = None
+        self._is_behind = False  # the last read left something
         self._last_heard = trio.current_time()
         # The sender's, whichever task that is: `_batch` is what the socket did not take of the last try.
         self._queue = OutboundQueue()
@@ -181,7 +189,11 @@ class PeerConnection:
         """Queue an encoded frame that goes before all DATA; a peer that lets too many wait is closed."""
         if self._closing is not None:
             return
-        self._queue.push(self._codec.encode_binary(message))
+        frame = self._codec.encode_binary(message)
+        if self._relaying.turn is None and self._has_nothing_to_send():
+            self._send_alone(frame)
+            return
+        self._queue.push(frame)
         if self._queue.control_bytes > MAX_CONTROL_BYTES:
             self.close(CloseReason.STALLED)
         else:
@@ -191,14 +203,9 @@ class PeerConnection:
         """Queue DATA in WebSocket frames as they go out. The caller has counted its credit."""
         if self._closing is not None:
             return
-        if (
-            self._relaying.turn is None  # nobody collects what is to be sent
-            and self._is_running
-            and self._sending is None
-            and not self._queue.data_bytes
-            and not self._queue.control_bytes
-            and not self._batch
-        ):
+        # Nobody collects what is to be sent, or this is enough for a system call.
+        is_enough = self._relaying.turn is None or len(frames) >= LARGE_PIECE_BYTES
+        if is_enough and self._has_nothing_to_send():
             self._send_alone(frames)
             return
         self._queue.push_data(priority, stream, frames)
@@ -258,6 +265,17 @@ class PeerConnection:
     def _wake_sender(self) -> None:
         if self._is_running and self._sending is None:
             self._relaying.wake(self)
+
+    def _has_nothing_to_send(self) -> bool:
+        """True if nothing waits, so that what comes may go past the queue."""
+        queue = self._queue
+        return (
+            self._is_running
+            and self._sending is None
+            and not queue.data_bytes
+            and not queue.control_bytes
+            and not self._batch
+        )
 
     def _send_alone(self, frames: bytes) -> None:
         """Send one piece past the queue; a task is started for what the socket does not take."""
@@ -358,7 +376,7 @@ class PeerConnection:
                 await self._transport.send_promptly(unsent)
             while self._closing is None:
                 await self._transport.wait_to_receive()
-                self._receive_now(None)
+                self._receive_now()
                 while self._events:
                     event = self._events.pop(0)
                     if isinstance(event, bytes):
@@ -375,7 +393,7 @@ class PeerConnection:
 
         Args:
             receive: gets each message but DATA. It returns None, or something to await before the next is
-                looked at (a decision that needs the store).
+                looked at (a decision that needs the store); never for CREDIT.
             forward: gets DATA.
 
         A `ProtocolError` out of either closes the connection with its reason.
@@ -388,7 +406,7 @@ class PeerConnection:
         """
         self._receiving = trio.CancelScope()
         self._is_running = True
-        self._forward = forward
+        self._receive, self._forward = receive, forward
         self._transport.look_first(self._look)
         try:
             self._wake_sender()
@@ -402,7 +420,7 @@ class PeerConnection:
                         else:
                             await self._transport.wait_to_receive()
                             if self._failure is None and not self._events:
-                                self._receive_now(forward)
+                                self._receive_now()
                 except PeerGone:
                     self._give_up()
                 except ProtocolError as exc:
@@ -413,7 +431,7 @@ class PeerConnection:
                     await self._drained.wait()
         finally:
             self._is_running = False
-            self._forward = self._failure = None
+            self._receive = self._forward = self._failure = None
             self._transport.look_first(None)
             if self._sending is not None:
                 self._sending.cancel()
@@ -463,30 +481,36 @@ class PeerConnection:
                     else:
                         self._handle_control_event(event)
 
-    def _receive_now(self, forward: Callable[[Run], None] | None) -> None:
-        """Read once; a lone run is forwarded, everything else is for `_handle_events`.
+    def _receive_now(self) -> None:
+        """Read once; what came alone and needs no waiting is done at once, all else by `_handle_events`.
 
         Raises:
             PeerGone: the connection ended.
             ProtocolError: what came is wrong.
         """
         buffer = self._relaying.buffer
+        if self._is_behind:
+            buffer = buffer[: self._codec.bytes_to_read(RECEIVE_BYTES)]
         count = self._transport.receive_now(buffer)
-        if count is None:
-            return
         if count == 0:
             raise PeerGone("the peer hung up")
-        events = self._codec.receive_data(buffer[:count])
-        if forward is not None and len(events) == 1 and type(events[0]) is Run and self._closing is None:
+        if count is not None:
+            events = self._codec.receive_data(buffer[:count])
+            event = events[0] if len(events) == 1 else None
             # The click of a mouse while nothing else goes on: every step here is one that is felt (cold code,
             # measured with `./dev bench latency`), so that there is no turn to collect its consequences.
-            forward(events[0])
-        elif (
-            len(events) != 1 or type(events[0]) is not Pong
-        ):  # of an idle host, to whom nothing is to be said
-            self._events += events
-        self._transport.expect(self._codec.missing_bytes)
-        self._last_heard = trio.current_time()
+            if self._receive is None or self._forward is None or self._closing is not None:
+                self._events += events
+            elif type(event) is Run:
+                self._forward(event)
+            elif type(event) is bytes and is_credit(event):
+                self._receive(event)
+            elif type(event) is not Pong:  # of an idle host, to whom nothing is to be said
+                self._events += events
+            self._last_heard = trio.current_time()
+        self._is_behind = count is not None and not self._transport.is_drained
+        if not self._is_behind:  # else there is more at once, however much is expected
+            self._transport.expect(self._codec.missing_bytes)
 
     def _look(self) -> bool:
         """The first look at what has come (`relay.transport.first_looks`): True if `run` can wait on."""
@@ -498,7 +522,7 @@ class PeerConnection:
         ):
             return False
         try:
-            self._receive_now(self._forward)
+            self._receive_now()
         except Exception as exc:  # whatever it is, it is for the task whose connection this is
             self._failure = exc
             return False

@@ -15,8 +15,8 @@ from relay.errors import PeerGone
 from relay.peer_connection import PeerConnection, PeerSettings, Relaying
 from relay.protocol.close_reasons import CloseReason
 from relay.protocol.errors import RemoteProtocolError
-from relay.protocol.frames import Close, Credit, Data, encode_frame
-from relay.protocol.runs import Run, take_run
+from relay.protocol.frames import Close, Credit, Data, Notice, encode_frame
+from relay.protocol.runs import Run, take_runs
 from relay.protocol.streams import Priority
 from relay.protocol.websocket import WebSocketCodec
 from relay.transport import RECEIVE_BYTES, Transport, open_first_looks
@@ -261,7 +261,7 @@ class Steps(trio.abc.Instrument):
 async def scene(pair: Pair) -> AsyncIterator[Scene]:
     near, far = pair
     async with trio.open_nursery() as nursery:
-        codec = WebSocketCodec(is_client=False, max_message_bytes=1 << 21, take_run=take_run)
+        codec = WebSocketCodec(is_client=False, max_message_bytes=1 << 21, take_runs=take_runs)
         peer = PeerConnection(near, codec, number=1, settings=PeerSettings(), relaying=Relaying(nursery))
         it = Scene(peer, FarEnd(far))
         nursery.start_soon(it.run, name="receiver")
@@ -292,6 +292,22 @@ async def test_a_sign_of_life_wakes_nobody(pair: Pair) -> None:
         await it.far.pipe.send_all(it.far.codec.encode_pong())
         await it.wait_until(lambda: it.peer._last_heard > before)
         assert "receiver" not in it.steps
+
+
+async def test_lone_credit_is_taken_before_any_task_wakes(pair: Pair) -> None:
+    credit = encode_frame(Credit(STREAM, 1 << 20))
+    async with scene(pair) as it:
+        await it.send(credit)
+        await it.wait_until(lambda: it.received == [credit])
+        assert "receiver" not in it.steps
+
+
+async def test_other_frames_are_for_the_task(pair: Pair) -> None:
+    notice = encode_frame(Notice("n", {}))
+    async with scene(pair) as it:
+        await it.send(notice)
+        await it.wait_until(lambda: it.received == [notice])
+        assert "receiver" in it.steps
 
 
 async def test_frames_that_are_no_data_are_for_the_task(pair: Pair) -> None:

@@ -11,6 +11,7 @@ import trio.testing
 
 from relay.errors import PeerGone
 from relay.peer_connection import (
+    LARGE_PIECE_BYTES,
     MAX_QUEUED_BYTES,
     MESSAGES_A_TURN,
     PeerConnection,
@@ -21,7 +22,7 @@ from relay.protocol.batching import MAX_BATCH_BYTES
 from relay.protocol.close_reasons import CloseReason
 from relay.protocol.errors import RemoteProtocolError
 from relay.protocol.frames import Close, Data, Frame, Notice, decode_frame, encode_frame
-from relay.protocol.runs import Run, take_run
+from relay.protocol.runs import Run, take_runs
 from relay.protocol.streams import MAX_CONTROL_BYTES, Priority
 from relay.protocol.websocket import CloseReceived, Ping, WebSocketCodec
 from relay.transport import MEMORY_BYTES, Chunk, memory_transport_pair
@@ -47,7 +48,7 @@ class Running:
 def connected(nursery: trio.Nursery, relaying: Relaying | None = None) -> tuple[PeerConnection, FarEnd]:
     """A connection that does not run yet, whose senders run in `nursery`, and its peer."""
     near, far = memory_transport_pair()
-    codec = WebSocketCodec(is_client=False, max_message_bytes=1 << 21, take_run=take_run)
+    codec = WebSocketCodec(is_client=False, max_message_bytes=1 << 21, take_runs=take_runs)
     relaying = relaying or Relaying(nursery)
     return PeerConnection(near, codec, number=1, settings=SETTINGS, relaying=relaying), FarEnd(far)
 
@@ -90,6 +91,21 @@ async def test_frames_and_data_reach_the_peer_in_order_of_priority(
             it.peer.queue_frame(Notice("n", {}))
         got = [await it.far.read() for _ in range(3)]
     assert got == [Notice("n", {}), Data(STREAM + 1, b"click"), Data(STREAM, bytes(5000))]
+
+
+async def test_what_is_large_leaves_at_once_if_nothing_waits_and_in_order_else(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    small, large = (Data(STREAM, bytes(size)) for size in (10, LARGE_PIECE_BYTES))
+    async with running() as it:
+        with it.relaying:
+            it.peer.queue_data(Priority.FILES, STREAM, on_wire(large))
+            assert it.peer.queued_bytes == len(on_wire(large)) - MEMORY_BYTES  # what did not go at once
+            it.peer.queue_data(Priority.FILES, STREAM, on_wire(small))
+            it.peer.queue_data(Priority.FILES, STREAM, on_wire(large))
+            assert it.peer.queued_bytes > LARGE_PIECE_BYTES
+        got = [await it.far.read() for _ in range(3)]
+    assert got == [large, small, large]
 
 
 async def test_messages_are_handed_over_in_order(autojump_clock: trio.testing.MockClock) -> None:
@@ -209,7 +225,7 @@ async def test_a_silent_peer_is_dead_after_its_timeout(autojump_clock: trio.test
 async def test_a_large_frame_that_comes_slowly_keeps_its_peer_alive(nursery: trio.Nursery) -> None:
     """The kernel is told to wake us when all of it is there: longer than a silent peer may live."""
     near, far = await open_socket_transports()
-    codec = WebSocketCodec(is_client=False, max_message_bytes=1 << 21, take_run=take_run)
+    codec = WebSocketCodec(is_client=False, max_message_bytes=1 << 21, take_runs=take_runs)
     settings = PeerSettings(dead_timeout=0.6)
     peer = PeerConnection(near, codec, number=1, settings=settings, relaying=Relaying(nursery))
     forwarded: list[Run] = []
@@ -379,7 +395,7 @@ async def test_the_answer_to_the_upgrade_goes_out_whole_on_a_narrow_path_too(
     nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
 ) -> None:
     near, far = memory_transport_pair(7)
-    codec = WebSocketCodec(is_client=False, max_message_bytes=1 << 21, take_run=take_run)
+    codec = WebSocketCodec(is_client=False, max_message_bytes=1 << 21, take_runs=take_runs)
     peer = PeerConnection(near, codec, number=1, settings=SETTINGS, relaying=Relaying(nursery))
     answer, received = bytes(range(100)), bytearray()
 

@@ -28,7 +28,7 @@ from relay.protocol.frames import (
     decode_frame,
     encode_frame,
 )
-from relay.protocol.runs import Run, take_run
+from relay.protocol.runs import Run, take_runs
 from relay.protocol.streams import Priority
 from relay.protocol.websocket import WebSocketCodec
 from relay.tunnel import MAX_VIEWERS, Stream, TrafficCounter, Tunnel, Viewer, closing_notice
@@ -107,7 +107,7 @@ class ScriptedRules:
 def received(*frames: Frame) -> list[bytes | Run]:
     """What the relay's codec makes of frames that come in one read."""
     peer = WebSocketCodec(is_client=True, max_message_bytes=1 << 21)
-    codec = WebSocketCodec(is_client=False, max_message_bytes=1 << 21, take_run=take_run)
+    codec = WebSocketCodec(is_client=False, max_message_bytes=1 << 21, take_runs=take_runs)
     events = codec.receive_data(b"".join(peer.encode_binary(encode_frame(frame)) for frame in frames))
     return [event for event in events if isinstance(event, bytes | Run)]
 

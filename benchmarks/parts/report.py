@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.table import Table
 
 import relay
-from relay.protocol.runs import take_run, take_run_in_python
+from relay.protocol.runs import take_runs, take_runs_in_python
 
 PACKAGES = ("trio", "msgpack", "websockets", "cryptography", "SQLAlchemy", "trio-websocket")
 PROGRAMS = {"nginx": "-v", "haproxy": "-v"}
@@ -224,7 +224,7 @@ def versions() -> dict[str, str]:
         "relay": relay.__version__,
         "commit": _said_by("git", "-C", str(REPOSITORY), "describe", "--always", "--dirty"),
         "python": platform.python_version(),
-        "accelerator": "none" if take_run is take_run_in_python else "compiled",
+        "accelerator": "none" if take_runs is take_runs_in_python else "compiled",
         "openssl": ssl.OPENSSL_VERSION.split()[1],
     }
     for name in PACKAGES:

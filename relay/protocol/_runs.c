@@ -86,51 +86,42 @@ static int read_frame(frame_t *frame, const unsigned char *from, const unsigned 
     return head[0] == 0x93 && head[1] == 0x03 && head[2] == 0xce && frame->stream && payload_fits(head, frame->length);
 }
 
-static PyObject *find(PyObject *module, PyObject *arguments) {
-    (void)module;
-    Py_buffer data;
-    Py_ssize_t position, max_message, max_run;
-    if (!PyArg_ParseTuple(arguments, "y*nnn", &data, &position, &max_message, &max_run))
-        return NULL;
-    if (position < 0 || position > data.len || max_message < 0) {
-        PyBuffer_Release(&data);
-        PyErr_SetString(PyExc_ValueError, "no such position or limit");
-        return NULL;
-    }
-    const unsigned char *begin = (const unsigned char *)data.buf + position;
-    const unsigned char *end = (const unsigned char *)data.buf + data.len;
+/* Frames that go on together. */
+typedef struct {
+    const unsigned char *end; /* behind the last of them */
+    Py_ssize_t frames, size, largest, wire_bytes;
+    uint32_t stream;
+} run_t;
 
-    /* First how far the run goes, so that its bytes can be written into a piece of exactly their size. */
-    const unsigned char *next = begin;
-    Py_ssize_t frames = 0, size = 0, largest = 0, wire_bytes = 0;
-    uint32_t stream = 0;
+/* How far the run at `begin` goes: nowhere, with no frames, if there is none. */
+static run_t measure_run(const unsigned char *begin, const unsigned char *end, uint64_t max_message, Py_ssize_t max_run) {
+    run_t run = {begin, 0, 0, 0, 0, 0};
     frame_t frame;
-    while (read_frame(&frame, next, end, (uint64_t)max_message)) {
+    while (read_frame(&frame, run.end, end, max_message)) {
         Py_ssize_t length = (Py_ssize_t)frame.length, on_wire = (Py_ssize_t)frame.header + length;
-        if (frames && (frame.stream != stream || on_wire > max_run - wire_bytes))
+        if (run.frames && (frame.stream != run.stream || on_wire > max_run - run.wire_bytes))
             break;
-        stream = frame.stream;
-        frames++;
-        size += length;
-        largest = length > largest ? length : largest;
-        wire_bytes += on_wire;
-        next += on_wire + KEY;
+        run.stream = frame.stream;
+        run.frames++;
+        run.size += length;
+        run.largest = length > run.largest ? length : run.largest;
+        run.wire_bytes += on_wire;
+        run.end += on_wire + KEY;
     }
-    if (!frames) {
-        PyBuffer_Release(&data);
-        Py_RETURN_NONE;
-    }
+    return run;
+}
 
-    PyObject *wire = PyBytes_FromStringAndSize(NULL, wire_bytes);
+/* Its frames as they go on, in a piece of exactly their size. */
+static PyObject *write_run(const run_t *run, const unsigned char *next, const unsigned char *end, uint64_t max_message) {
+    PyObject *wire = PyBytes_FromStringAndSize(NULL, run->wire_bytes);
     unsigned char *to = wire ? (unsigned char *)PyBytes_AsString(wire) : NULL;
+    frame_t frame;
     if (!to) {
         Py_XDECREF(wire);
-        PyBuffer_Release(&data);
         return NULL;
     }
-    next = begin;
-    for (Py_ssize_t i = 0; i < frames; i++) {
-        read_frame(&frame, next, end, (uint64_t)max_message); /* which it did before */
+    for (Py_ssize_t i = 0; i < run->frames; i++) {
+        read_frame(&frame, next, end, max_message); /* which it did before */
         const unsigned char *key = next + frame.header;
         memcpy(to, next, frame.header);
         to[1] &= 0x7f;
@@ -138,13 +129,51 @@ static PyObject *find(PyObject *module, PyObject *arguments) {
         to += frame.header + frame.length;
         next = key + KEY + frame.length;
     }
-    position += next - begin;
+    return wire;
+}
+
+/* `run_type`, which is a named tuple, made of its fields in one tuple. */
+static PyObject *make_run(PyTypeObject *run_type, const run_t *run, PyObject *wire) {
+    newfunc make = (newfunc)PyType_GetSlot(&PyTuple_Type, Py_tp_new);
+    PyObject *arguments = wire ? Py_BuildValue("((knnnN))", (unsigned long)run->stream, run->frames, run->size, run->largest, wire) : NULL;
+    PyObject *made = arguments ? make(run_type, arguments, NULL) : NULL;
+    Py_XDECREF(arguments);
+    return made;
+}
+
+static PyObject *find(PyObject *module, PyObject *arguments) {
+    (void)module;
+    PyTypeObject *run_type;
+    Py_buffer data;
+    Py_ssize_t max_run, position, max_message;
+    if (!PyArg_ParseTuple(arguments, "O!ny*nn", &PyType_Type, &run_type, &max_run, &data, &position, &max_message))
+        return NULL;
+    PyObject *runs = NULL;
+    const unsigned char *begin = data.buf, *end = begin + data.len, *next = begin;
+    if (!PyType_IsSubtype(run_type, &PyTuple_Type))
+        PyErr_SetString(PyExc_TypeError, "runs are tuples");
+    else if (position < 0 || position > data.len || max_message < 0)
+        PyErr_SetString(PyExc_ValueError, "no such position or limit");
+    else {
+        next += position;
+        runs = PyList_New(0);
+    }
+    while (runs) {
+        run_t run = measure_run(next, end, (uint64_t)max_message, max_run);
+        if (!run.frames)
+            break;
+        PyObject *made = make_run(run_type, &run, write_run(&run, next, end, (uint64_t)max_message));
+        if (!made || PyList_Append(runs, made) < 0)
+            Py_CLEAR(runs);
+        Py_XDECREF(made);
+        next = run.end;
+    }
     PyBuffer_Release(&data);
-    return Py_BuildValue("(knnnNn)", (unsigned long)stream, frames, size, largest, wire, position);
+    return runs ? Py_BuildValue("Nn", runs, (Py_ssize_t)(next - begin)) : NULL;
 }
 
 static PyMethodDef methods[] = {
-    {"find", find, METH_VARARGS, "The run at a position: (stream, frames, size, largest, wire, end), or None."},
+    {"find", find, METH_VARARGS, "find(run_type, max_run, data, position, max_message): the runs from a position on, and where they end."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -1,5 +1,5 @@
-from relay.protocol.runs import Received
+from relay.protocol.runs import Received, Run
 
 def find(
-    data: Received, position: int, max_message_bytes: int, max_run_bytes: int, /
-) -> tuple[int, int, int, int, bytes, int] | None: ...
+    run_type: type[Run], max_run_bytes: int, data: Received, position: int, max_message_bytes: int, /
+) -> tuple[list[Run], int]: ...

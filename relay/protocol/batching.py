@@ -12,7 +12,8 @@ from typing import Final
 PIECE_SECONDS: Final = 0.004
 """Several of these add up, and the sum should stay below the 30 ms that are felt in typing."""
 MIN_PIECE_BYTES: Final = 16 * 1024
-MAX_BATCH_BYTES: Final = 128 * 1024
+MAX_BATCH_BYTES: Final = 129 * 1024
+"""Two of the largest records of every channel but files, with their headers."""
 MAX_RECORD_BYTES: Final = 64 * 1024
 """Of every channel but files."""
 MAX_FILE_RECORD_BYTES: Final = 256 * 1024

@@ -15,6 +15,7 @@ checked for type and size, or raises `RemoteProtocolError`. The relay's hot path
 all: `peek_data` reads the stream id and checks the length, and the bytes are forwarded as they came.
 """
 
+import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
@@ -37,6 +38,11 @@ MAX_MESSAGE_BYTES: Final = MAX_FILES_PAYLOAD_BYTES + 16
 """The largest WebSocket message a peer may send: a files DATA frame with its header."""
 MAX_STREAMS_PER_VIEWER: Final = 32
 MAX_VIEWER: Final = 0xFFFF
+
+_UINT_32: Final = 0xCE
+_CREDIT_BEGIN: Final = b"\x93\x04\xce"
+_USUAL_CREDIT: Final = struct.Struct(">3xIxI")
+"""CREDIT of 64 KiB or more: a stream's id is a number of 4 bytes, and so is the amount."""
 
 Value: TypeAlias = bool | int | str | bytes | list[str] | None
 """What a field of `about`, `fields` and `params` may be; see docs/protocol.md §2 for the sizes."""
@@ -212,6 +218,11 @@ def peek_data(message: bytes) -> int:
     return int.from_bytes(message[3:7], "big") if fits else 0
 
 
+def is_credit(message: bytes) -> bool:
+    """Whether `message` begins as CREDIT does; nothing else of it is checked."""
+    return message[:3] == _CREDIT_BEGIN
+
+
 def payload_of(message: bytes) -> bytes:
     """The payload of a message for which `peek_data` was not 0."""
     return message[{0xC4: 9, 0xC5: 10, 0xC6: 12}[message[7]] :]
@@ -226,6 +237,11 @@ def decode_frame(message: bytes) -> Frame:
     stream = peek_data(message)
     if stream:
         return Data(stream, payload_of(message))
+    if len(message) == _USUAL_CREDIT.size and message[:3] == _CREDIT_BEGIN and message[7] == _UINT_32:
+        # The one frame of which there are many; whatever is odd about it goes the long way.
+        stream, amount = _USUAL_CREDIT.unpack(message)
+        if viewer_of(stream) and 1 <= amount <= MAX_CREDIT:
+            return Credit(stream, amount)
     if len(message) > MAX_SMALL_FRAME_BYTES:
         raise RemoteProtocolError("a frame other than DATA is too large", CloseReason.TOO_LARGE)
     try:

@@ -1,7 +1,7 @@
 """Runs: what the relay forwards without looking at each frame.
 
 A peer under load sends many DATA frames of one stream behind each other, and one read brings them together.
-`take_run` finds such a run in the received bytes and gives it back as it goes on to the other peer: each
+`take_runs` finds such runs in the received bytes and gives them back as they go on to the other peer: each
 message unmasked behind the header of its WebSocket frame, in one piece. What a frame costs the relay is then
 this walk and nothing else; credit, counters, queue and system calls are per run.
 
@@ -16,13 +16,16 @@ four times as many frames per second of CPU; a frame costs the one below 0.19 µ
 import os
 import struct
 from collections.abc import Callable
+from functools import partial
 from typing import Final, NamedTuple, TypeAlias
 
+from relay.protocol.batching import MAX_BATCH_BYTES
 from relay.protocol.frames import payload_of, peek_data
 from relay.protocol.masking import apply_mask
 
-MAX_RUN_BYTES: Final = 64 * 1024
-"""On the wire; a frame larger than this is a run of its own. Other streams wait behind one run at most."""
+MAX_RUN_BYTES: Final = MAX_BATCH_BYTES
+"""On the wire; what leaves in one system call. A frame larger than this is a run of its own. Other streams
+wait behind one run at most."""
 
 PURE_PYTHON_VARIABLE: Final = "ADHOC_PURE_PYTHON"
 """Environment variable: any value but the empty one makes this module leave the compiled part alone."""
@@ -46,7 +49,6 @@ class Run(NamedTuple):
         size: bytes of their messages together, which is what credit counts.
         largest: bytes of the largest message.
         wire: their WebSocket frames, unmasked.
-        end: position behind the last of them in the bytes they were found in; 0 from `run_of`.
     """
 
     stream: int
@@ -54,16 +56,15 @@ class Run(NamedTuple):
     size: int
     largest: int
     wire: bytes
-    end: int
 
 
 Received: TypeAlias = bytes | bytearray | memoryview
-TakeRun: TypeAlias = Callable[[Received, int, int], Run | None]
-"""Finds a run, as `take_run_in_python` does."""
+TakeRuns: TypeAlias = Callable[[Received, int, int], tuple[list[Run], int]]
+"""Finds runs, as `take_runs_in_python` does."""
 
 
-def take_run_in_python(data: Received, position: int, max_message_bytes: int) -> Run | None:
-    """The run that begins at `position`.
+def take_runs_in_python(data: Received, position: int, max_message_bytes: int) -> tuple[list[Run], int]:
+    """The runs that follow each other from `position` on.
 
     Args:
         data: what a server received: masked WebSocket frames (RFC 6455 §5.2).
@@ -71,12 +72,22 @@ def take_run_in_python(data: Received, position: int, max_message_bytes: int) ->
         max_message_bytes: a longer message ends the run before it.
 
     Returns:
-        The run, or None if what is there is no complete, masked, unfragmented binary frame that holds a
-        well-formed DATA frame. What is wrong with it then is for the codec to say.
+        The runs, and the position behind the last: what is there is no complete, masked, unfragmented binary
+        frame that holds a well-formed DATA frame. What is wrong with it then is for the codec to say.
     """
-    first = _read_frame(data, position, max_message_bytes)
-    if first is None:
-        return None
+    runs = []
+    while (frame := _read_frame(data, position, max_message_bytes)) is not None:
+        run, position = _take_run(data, frame, max_message_bytes)
+        runs.append(run)
+    return runs, position
+
+
+_Frame: TypeAlias = tuple[int, bytes, bytes, int]
+"""A DATA frame: its stream, the header to send it with, the message, its end in the data."""
+
+
+def _take_run(data: Received, first: _Frame, max_message_bytes: int) -> tuple[Run, int]:
+    """The run that begins with the frame `first`, and its end in the data."""
     stream, header, message, position = first
     parts = [header, message]
     frames, size, largest = 1, len(message), len(message)
@@ -123,7 +134,7 @@ def take_run_in_python(data: Received, position: int, max_message_bytes: int) ->
         if length > largest:
             largest = length
         room -= length + len(header)
-    return Run(stream, frames, size, largest, b"".join(parts), position)
+    return Run(stream, frames, size, largest, b"".join(parts)), position
 
 
 def _take_alike(data: Received, position: int, header: bytes, message: bytes, frames: int) -> bytes | None:
@@ -160,10 +171,8 @@ def _has_columns(block: bytes, begin: bytes, stride: int, rows: int) -> bool:
     return all(block[place::stride] == begin[place : place + 1] * rows for place in range(len(begin)))
 
 
-def _read_frame(
-    data: Received, position: int, max_message_bytes: int
-) -> tuple[int, bytes, bytes, int] | None:
-    """The DATA frame at `position`, or None: its stream, the header to send it with, the message, its end."""
+def _read_frame(data: Received, position: int, max_message_bytes: int) -> _Frame | None:
+    """The DATA frame at `position`, or None."""
     if len(data) - position < 6 or data[position] != _WHOLE_BINARY:
         return None
     length = data[position + 1] ^ 0x80
@@ -195,32 +204,25 @@ def _read_frame(
 def run_of(message: bytes, wire: bytes) -> Run | None:
     """The run of one message that came in fragments, `wire` as it goes on; None if it is no DATA."""
     stream = peek_data(message)
-    return Run(stream, 1, len(message), len(message), wire, 0) if stream else None
+    return Run(stream, 1, len(message), len(message), wire) if stream else None
 
 
-def load_compiled() -> TakeRun:
+def load_compiled() -> TakeRuns:
     """The implementation in C. Raises ImportError if it was not built."""
     from relay.protocol import _runs
 
-    find = _runs.find
-    make = tuple.__new__  # what `Run._make` does, in one step
-
-    def take_run(data: Received, position: int, max_message_bytes: int) -> Run | None:
-        found = find(data, position, max_message_bytes, MAX_RUN_BYTES)
-        return None if found is None else make(Run, found)
-
-    return take_run
+    return partial(_runs.find, Run, MAX_RUN_BYTES)
 
 
-def choose_take_run() -> TakeRun:
+def choose_take_runs() -> TakeRuns:
     """The fastest implementation there is here."""
     if not os.environ.get(PURE_PYTHON_VARIABLE):
         try:
             return load_compiled()
         except ImportError:
             pass
-    return take_run_in_python
+    return take_runs_in_python
 
 
-take_run: TakeRun = choose_take_run()
-"""`take_run(data, position, max_message_bytes)`: see `take_run_in_python`."""
+take_runs: TakeRuns = choose_take_runs()
+"""`take_runs(data, position, max_message_bytes)`: see `take_runs_in_python`."""

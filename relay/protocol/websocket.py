@@ -29,7 +29,7 @@ from typing import NoReturn, TypeAlias
 from relay.protocol.close_reasons import CloseReason
 from relay.protocol.errors import LocalProtocolError, RemoteProtocolError
 from relay.protocol.masking import Bytes, apply_mask
-from relay.protocol.runs import Run, TakeRun, run_of
+from relay.protocol.runs import Run, TakeRuns, run_of
 
 MAX_CONTROL_BYTES = 125
 """Largest payload of a ping, pong or close (RFC 6455 §5.5)."""
@@ -44,6 +44,7 @@ _CLOSE, _PING, _PONG = 0x8, 0x9, 0xA
 _OPCODES = frozenset({_CONTINUATION, _TEXT, _BINARY, _CLOSE, _PING, _PONG})
 _WHOLE_BINARY = _FIN | _BINARY
 _KEYS_AT_ONCE = 64
+_LARGE_FRAME_BYTES = 4096
 
 _SHORT_HEADERS = [bytes((_WHOLE_BINARY, length)) for length in range(126)]
 _INVALID_PAYLOAD = 1007
@@ -117,11 +118,12 @@ class WebSocketCodec:
         is_client: True for the side that dialled; decides who masks.
         max_message_bytes: largest accepted message, fragments together; at least 0. Sending is not limited.
         allow_text: accept text messages; otherwise they are refused as `CloseReason.TEXT_MESSAGE`.
-        take_run: for a server that forwards: DATA then comes as `Run` events, found by this.
+        take_runs: for a server that forwards: DATA then comes as `Run` events, found by this.
     """
 
     __slots__ = (
         "_allow_text",
+        "_cut_length",
         "_empty_fragments",
         "_expected_mask_bit",
         "_failure",
@@ -133,7 +135,7 @@ class WebSocketCodec:
         "_message_opcode",
         "_needed",
         "_tail",
-        "_take_run",
+        "_take_runs",
         "_utf8",
     )
 
@@ -143,17 +145,19 @@ class WebSocketCodec:
         is_client: bool,
         max_message_bytes: int,
         allow_text: bool = False,
-        take_run: TakeRun | None = None,
+        take_runs: TakeRuns | None = None,
     ) -> None:
         # Never changed.
         self._is_client = is_client
         self._max_message_bytes = max_message_bytes
         self._allow_text = allow_text
-        self._take_run = take_run
+        self._take_runs = take_runs
         self._expected_mask_bit = 0 if is_client else _MASKED
         # The receiver's: an incomplete frame, and how many bytes it takes to get any further with it.
         self._tail = bytearray()
         self._needed = 2
+        # The receiver's: bytes of the last frame whose header had come and whose end had not.
+        self._cut_length = 0
         # The receiver's: the message being put together; opcode 0 means none.
         self._message_opcode = 0
         self._message = bytearray()
@@ -183,14 +187,18 @@ class WebSocketCodec:
         """
         if self._failure is not None:
             raise self._failure.again()
-        if self._take_run is not None and not self._tail and not self._message_opcode and not self._is_closed:
-            # What a relay mostly receives: one run and nothing else.
-            run = self._take_run(data, 0, self._max_message_bytes)
-            if run is not None and run.end == len(data):
-                return [run]
         events: list[Event] = []
+        position = 0
+        is_between = not (self._tail or self._message_opcode or self._is_closed)
+        if self._take_runs is not None and is_between:
+            # What a relay mostly receives: runs and nothing else.
+            runs, position = self._take_runs(data, 0, self._max_message_bytes)
+            events += runs
+            if position == len(data):
+                return events
         try:
-            position = self._complete_tail(data, events) if self._tail else 0
+            if self._tail:
+                position = self._complete_tail(data, events)
             if self._is_closed or position == len(data):
                 return events
             position = self._walk(data, position, events)
@@ -207,6 +215,18 @@ class WebSocketCodec:
     def missing_bytes(self) -> int:
         """How many bytes at least must come until there can be another event; 0 if any byte may do it."""
         return max(0, self._needed - len(self._tail)) if self._tail else 0
+
+    def bytes_to_read(self, most: int) -> int:
+        """How much to receive next, 1 to `most` bytes: as far as whole frames go, if they are as long as the
+        last that was cut.
+
+        What is cut is copied once more; and behind a large frame there mostly are others as long.
+        """
+        length = self._cut_length
+        missing = self._needed - len(self._tail) if self._tail else 0
+        if length < _LARGE_FRAME_BYTES or missing > most:
+            return most
+        return missing + (most - missing) // length * length or most
 
     def _complete_tail(self, data: Bytes, events: list[Event]) -> int:
         """Moves just enough of `data` behind the tail to complete its frame; returns how much.
@@ -235,17 +255,17 @@ class WebSocketCodec:
         # Messages that may take the short way: none while a fragmented message is open.
         max_short = -1 if self._message_opcode else min(MAX_CONTROL_BYTES, self._max_message_bytes)
         unmask = apply_mask
-        take_run = self._take_run
+        take_runs = self._take_runs
         append = events.append
         size = len(data)
         view = memoryview(data)
         while size - position >= 2:
             first = data[position]
-            if take_run is not None and first == _WHOLE_BINARY and not self._message_opcode:
-                run = take_run(data, position, self._max_message_bytes)
-                if run is not None:
-                    append(run)
-                    position = run.end
+            if take_runs is not None and first == _WHOLE_BINARY and not self._message_opcode:
+                runs, end = take_runs(data, position, self._max_message_bytes)
+                if runs:
+                    events += runs
+                    position = end
                     continue
             length = data[position + 1] ^ mask_bit
             if first == _WHOLE_BINARY and length <= max_short:
@@ -262,7 +282,7 @@ class WebSocketCodec:
                 continue
             start, end = self._read_header(data, position)
             if end > size:
-                self._needed = end - position
+                self._needed = self._cut_length = end - position
                 return position
             # From here on slices of a view: at 64 KiB the extra copy would cost more than the slice.
             payload = unmask(view[start:end], data[start - 4 : start]) if mask_bit else bytes(view[start:end])
@@ -349,7 +369,7 @@ class WebSocketCodec:
                 _fail("A text message is not valid UTF-8.", ws_code=_INVALID_PAYLOAD)
         if is_last:
             message = bytes(self._message)
-            run = run_of(message, self._encode(_BINARY, message)) if self._take_run is not None else None
+            run = run_of(message, self._encode(_BINARY, message)) if self._take_runs is not None else None
             events.append(run or (Text(message.decode()) if self._message_opcode == _TEXT else message))
             self._message_opcode = 0
             self._message = bytearray()

@@ -11,8 +11,9 @@ from relay.errors import PeerGone
 
 Chunk: TypeAlias = bytes | bytearray | memoryview
 
-RECEIVE_BYTES = 262144
-"""One read: 256 KiB holds four of the largest control records, and the codec walks it in one go."""
+RECEIVE_BYTES = 260 * 1024
+"""One read: holds a file's largest record, or four of the largest of any other channel, with their headers,
+and the codec walks it in one go."""
 
 CLOSE_TIMEOUT = 2.0
 """Seconds `aclose` waits for the other side's end. Closing a socket that still has unread bytes resets the

@@ -202,8 +202,11 @@ class SocketTransport(KernelTransport):
             self.unread(already_read)
 
     async def wait_to_receive(self) -> None:
-        if not self._is_drained or self._already_read or self._is_receiving or self._is_closed:
+        if self._already_read or self._is_receiving or self._is_closed:
             await super().wait_to_receive()
+            return
+        if not self._is_drained:
+            await trio.lowlevel.checkpoint()
             return
         # What an idle connection waits in. The same as the other way, with three coroutines less to go back
         # through when it wakes.

@@ -15,7 +15,7 @@ import pytest
 import trio
 
 from relay.errors import PeerGone
-from relay.protocol.runs import Run, take_run
+from relay.protocol.runs import Run, take_runs
 from relay.protocol.upgrade import (
     check_client_response,
     check_server_request,
@@ -95,7 +95,7 @@ async def serve_echo(stream: trio.SocketStream) -> None:
     key = check_server_request(headers, request_line.split()[0], None)
     await transport.send_all(server_response(key, None))
     codec = WebSocketCodec(
-        is_client=False, max_message_bytes=MAX_MESSAGE_BYTES, allow_text=True, take_run=take_run
+        is_client=False, max_message_bytes=MAX_MESSAGE_BYTES, allow_text=True, take_runs=take_runs
     )
     await echo(transport, codec)
 

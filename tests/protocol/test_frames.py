@@ -27,6 +27,7 @@ from relay.protocol.frames import (
     Welcome,
     decode_frame,
     encode_frame,
+    is_credit,
     payload_of,
     peek_data,
     viewer_of,
@@ -190,6 +191,24 @@ def test_large_payloads_use_the_long_header(length: int) -> None:
     message = encode_frame(Data(STREAM, bytes(length)))
     assert peek_data(message) == STREAM
     assert len(payload_of(message)) == length
+
+
+@pytest.mark.parametrize("stream", [0, 0xFFFF, 0x10000, 0xFFFFFFFF])
+@pytest.mark.parametrize("amount", [0, 1, 0xFFFF, 0x10000, MAX_CREDIT, MAX_CREDIT + 1])
+def test_credit_is_checked_whichever_way_its_numbers_are_written(stream: int, amount: int) -> None:
+    long = b"\x93\x04\xce" + stream.to_bytes(4) + b"\xce" + amount.to_bytes(4)
+    for message in (long, msgpack.packb([4, stream, amount])):
+        assert is_credit(message) == (message[2] == 0xCE)
+        if stream > 0xFFFF and 1 <= amount <= MAX_CREDIT:
+            assert decode_frame(message) == Credit(stream, amount)
+        else:
+            with pytest.raises(RemoteProtocolError):
+                decode_frame(message)
+
+
+@pytest.mark.parametrize("message", [b"", b"\x93\x03\xce\0\1\0\1\xc4\0", b"\x94\x04\xce\0\1\0\1\1\1"])
+def test_what_is_no_credit_does_not_begin_like_it(message: bytes) -> None:
+    assert not is_credit(message)
 
 
 def test_an_unknown_reason_still_closes() -> None:

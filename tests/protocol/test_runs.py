@@ -10,14 +10,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.protocol.errors import RemoteProtocolError
-from relay.protocol.frames import Credit, Data, decode_frame, encode_data, encode_frame, peek_data
+from relay.protocol.frames import (
+    MAX_PAYLOAD_BYTES,
+    Credit,
+    Data,
+    decode_frame,
+    encode_data,
+    encode_frame,
+    peek_data,
+)
 from relay.protocol.runs import (
     MAX_RUN_BYTES,
     PURE_PYTHON_VARIABLE,
     Run,
-    TakeRun,
+    TakeRuns,
     load_compiled,
-    take_run_in_python,
+    take_runs_in_python,
 )
 from relay.protocol.websocket import Event, WebSocketCodec
 
@@ -26,7 +34,7 @@ ONE, OTHER = 1 << 16 | 1, 2 << 16 | 3
 
 
 def find_implementations() -> list[object]:
-    found: list[object] = [pytest.param(take_run_in_python, id="python")]
+    found: list[object] = [pytest.param(take_runs_in_python, id="python")]
     try:
         found.append(pytest.param(load_compiled(), id="c"))
     except ImportError as error:
@@ -34,7 +42,7 @@ def find_implementations() -> list[object]:
     return found
 
 
-both = pytest.mark.parametrize("take_run", find_implementations())
+both = pytest.mark.parametrize("take_runs", find_implementations())
 CLIENT = WebSocketCodec(is_client=True, max_message_bytes=MAX)
 
 
@@ -51,31 +59,40 @@ def unmasked(*messages: bytes) -> bytes:
 
 @both
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
-def test_frames_of_one_stream_are_one_run(take_run: TakeRun, kind: type) -> None:
+def test_frames_of_one_stream_are_one_run(take_runs: TakeRuns, kind: type) -> None:
     messages = [encode_data(ONE, bytes(size)) for size in (0, 1, 60, 116, 117, 255, 256, 1000, 20_000)]
     data = b"before" + masked(*messages)
-    run = take_run(kind(data), 6, MAX)
     sizes = list(map(len, messages))
-    assert run == Run(ONE, 9, sum(sizes), max(sizes), unmasked(*messages), len(data))
+    run = Run(ONE, 9, sum(sizes), max(sizes), unmasked(*messages))
+    found = take_runs(kind(data), 6, MAX)
+    assert found == ([run], len(data))
+    assert type(found[0][0]) is Run
 
 
 @both
-@pytest.mark.parametrize("size", [65_527, 65_536, 500_000, MAX - 12])
-def test_a_frame_larger_than_a_run_is_a_run(take_run: TakeRun, size: int) -> None:
+@pytest.mark.parametrize("size", [MAX_RUN_BYTES - 8, MAX_RUN_BYTES, 500_000, MAX - 12])
+def test_a_frame_larger_than_a_run_is_a_run(take_runs: TakeRuns, size: int) -> None:
     large = encode_data(ONE, os.urandom(size))
     data = masked(large, large)
-    run = take_run(data, 0, MAX)
-    assert run is not None
-    assert (run.frames, run.wire, run.end) == (1, unmasked(large), len(data) // 2)
+    run = Run(ONE, 1, len(large), len(large), unmasked(large))
+    assert take_runs(data, 0, MAX) == ([run, run], len(data))
 
 
 @both
-def test_a_run_ends_before_it_becomes_too_long(take_run: TakeRun) -> None:
-    message = encode_data(ONE, bytes(1000))
-    data = masked(*[message] * 100)
-    run = take_run(data, 0, MAX)
-    assert run is not None
-    assert MAX_RUN_BYTES - 2000 < len(run.wire) <= MAX_RUN_BYTES
+def test_a_run_ends_before_it_becomes_too_long(take_runs: TakeRuns) -> None:
+    messages = [encode_data(ONE, bytes(1000))] * 300
+    data = masked(*messages)
+    runs, end = take_runs(data, 0, MAX)
+    assert [MAX_RUN_BYTES - 2000 < len(run.wire) <= MAX_RUN_BYTES for run in runs] == [True, True, False]
+    assert (b"".join(run.wire for run in runs), end) == (unmasked(*messages), len(data))
+    assert sum(run.frames for run in runs) == 300
+
+
+@both
+def test_two_of_the_largest_records_of_a_screen_are_one_run(take_runs: TakeRuns) -> None:
+    message = encode_data(ONE, bytes(MAX_PAYLOAD_BYTES))
+    runs, _ = take_runs(masked(*[message] * 4), 0, MAX)
+    assert [run.frames for run in runs] == [2, 2]
 
 
 @both
@@ -105,30 +122,35 @@ def test_a_run_ends_before_it_becomes_too_long(take_run: TakeRun) -> None:
     ],
     ids=lambda after: f"{len(after)} bytes",  # the masks are random, and the names of tests are not
 )
-def test_anything_else_ends_it_or_is_none(take_run: TakeRun, after: bytes) -> None:
+def test_anything_else_ends_it_or_is_none(take_runs: TakeRuns, after: bytes) -> None:
     first = masked(encode_data(ONE, b"first"))
-    run = take_run(first + after, 0, 2000)
-    assert run == Run(ONE, 1, 14, 14, unmasked(encode_data(ONE, b"first")), len(first))
-    alone = take_run(after, 0, 2000)
-    assert alone is None or alone.stream == OTHER
+    run = Run(ONE, 1, 14, 14, unmasked(encode_data(ONE, b"first")))
+    alone, end = take_runs(after, 0, 2000)
+    assert [run.stream for run in alone] == [OTHER] * len(alone)
+    assert bool(alone) == bool(end)
+    assert take_runs(first + after, 0, 2000) == ([run, *alone], len(first) + end)
 
 
 @both
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
 @pytest.mark.parametrize("size", [0, 1, 81, 116, 117, 255, 256, 1000])
-def test_a_stretch_of_frames_alike_is_as_many_frames(take_run: TakeRun, size: int, kind: type) -> None:
+def test_a_stretch_of_frames_alike_is_as_many_frames(take_runs: TakeRuns, size: int, kind: type) -> None:
     messages = [encode_data(ONE, os.urandom(size)) for _ in range(MAX_RUN_BYTES // (size + 9))]
     fitting = MAX_RUN_BYTES // len(unmasked(messages[0]))
     data = b"before" + masked(*messages)
-    run = take_run(kind(data), 6, MAX)
-    ours = messages[:fitting]
+    runs, end = take_runs(kind(data), 6, MAX)
     length = len(messages[0])
-    assert run == Run(ONE, len(ours), len(ours) * length, length, unmasked(*ours), 6 + len(masked(*ours)))
+    expected = [
+        Run(ONE, len(ours), len(ours) * length, length, unmasked(*ours))
+        for ours in (messages[:fitting], messages[fitting:])
+        if ours
+    ]
+    assert (runs, end) == (expected, len(data))
 
 
 @both
 @pytest.mark.parametrize("size", [81, 300])
-def test_a_stretch_ends_at_the_first_frame_that_is_not_alike(take_run: TakeRun, size: int) -> None:
+def test_a_stretch_ends_at_the_first_frame_that_is_not_alike(take_runs: TakeRuns, size: int) -> None:
     messages = [encode_data(ONE, os.urandom(size)) for _ in range(130)]
     frames = [masked(message) for message in messages]
     header_bytes = len(unmasked(messages[0])) - len(messages[0])
@@ -137,34 +159,32 @@ def test_a_stretch_ends_at_the_first_frame_that_is_not_alike(take_run: TakeRun, 
     for index in range(1, len(messages)):
         changed = bytearray(frames[index])
         changed[places[index % len(places)]] ^= 1 << index % 8
-        run = take_run(b"".join([*frames[:index], changed, *frames[index + 1 :]]), 0, MAX)
-        assert run is not None
-        assert (run.frames, run.wire) == (index, unmasked(*messages[:index]))
-        assert run.end == sum(map(len, frames[:index]))
+        end = sum(map(len, frames[:index]))
+        runs, _ = take_runs(b"".join([*frames[:index], changed, *frames[index + 1 :]]), 0, MAX)
+        assert (runs[0].frames, runs[0].wire) == (index, unmasked(*messages[:index]))
+        assert take_runs(b"".join([*frames[:index], bytes((0x83,))]), 0, MAX) == (runs[:1], end)
 
 
 @both
 @pytest.mark.parametrize("alike", [1, 8, 9, 41])
-def test_streams_that_take_turns_are_runs_that_take_turns(take_run: TakeRun, alike: int) -> None:
+def test_streams_that_take_turns_are_runs_that_take_turns(take_runs: TakeRuns, alike: int) -> None:
     expected = [
         (stream, [encode_data(stream, os.urandom(50)) for _ in range(alike)]) for stream in (ONE, OTHER) * 20
     ]
     data = masked(*[message for _, messages in expected for message in messages])
-    position = 0
-    for stream, messages in expected:
-        run = take_run(data, position, MAX)
-        assert run is not None
-        assert (run.stream, run.frames, run.wire) == (stream, alike, unmasked(*messages))
-        position = run.end
-    assert position == len(data)
+    runs, end = take_runs(data, 0, MAX)
+    assert [(run.stream, run.frames, run.wire) for run in runs] == [
+        (stream, alike, unmasked(*messages)) for stream, messages in expected
+    ]
+    assert end == len(data)
 
 
 @both
-def test_the_end_and_what_is_behind_it_are_no_place_to_read(take_run: TakeRun) -> None:
+def test_the_end_and_what_is_behind_it_are_no_place_to_read(take_runs: TakeRuns) -> None:
     data = masked(encode_data(ONE, b"x"))
-    assert take_run(data, len(data), MAX) is None
-    assert take_run(b"", 0, MAX) is None
-    assert take_run(data, 0, 0) is None
+    assert take_runs(data, len(data), MAX) == ([], len(data))
+    assert take_runs(b"", 0, MAX) == ([], 0)
+    assert take_runs(data, 0, 0) == ([], 0)
 
 
 payloads = st.one_of(st.binary(max_size=140), st.integers(0, 3000).map(bytes))
@@ -180,12 +200,12 @@ pieces = st.one_of(messages.map(masked), stretches, st.binary(max_size=20).map(C
 @both
 @given(sent=st.lists(pieces, max_size=12), places=st.lists(st.integers(0, 5000), max_size=5))
 def test_a_codec_with_runs_gives_what_one_without_gives(
-    take_run: TakeRun, sent: list[bytes], places: list[int]
+    take_runs: TakeRuns, sent: list[bytes], places: list[int]
 ) -> None:
     stream = b"".join(sent)
     edges = [0, *sorted(min(place, len(stream)) for place in places), len(stream)]
     cut = [stream[start:end] for start, end in pairwise(edges)]
-    with_runs = WebSocketCodec(is_client=False, max_message_bytes=2500, take_run=take_run)
+    with_runs = WebSocketCodec(is_client=False, max_message_bytes=2500, take_runs=take_runs)
     without = WebSocketCodec(is_client=False, max_message_bytes=2500)
     assert flat(receive(with_runs, cut)) == flat(receive(without, cut))
 
@@ -200,31 +220,38 @@ def test_both_implementations_agree_on_anything(data: bytes, noise: st.DataObjec
         data = bytes(changed)
     position = noise.draw(st.integers(0, len(data)))
     limit = noise.draw(st.sampled_from([0, 8, 9, 100, 2000, MAX]))
-    expected = take_run_in_python(data, position, limit)
-    assert compiled.find(data, position, limit, MAX_RUN_BYTES) == expected
+    expected = take_runs_in_python(data, position, limit)
+    assert compiled.find(Run, MAX_RUN_BYTES, data, position, limit) == expected
 
 
 def test_the_compiled_part_refuses_places_outside_the_data() -> None:
     compiled = pytest.importorskip("relay.protocol._runs", reason="it was not built")
     for position, limit in ((-1, 10), (4, 10), (0, -1)):
         with pytest.raises(ValueError, match="no such position"):
-            compiled.find(b"abc", position, limit, 10)
+            compiled.find(Run, 10, b"abc", position, limit)
+
+
+def test_the_compiled_part_makes_tuples_only() -> None:
+    compiled = pytest.importorskip("relay.protocol._runs", reason="it was not built")
+    for kind in (list, Credit, "Run"):
+        with pytest.raises(TypeError):
+            compiled.find(kind, 10, masked(encode_data(ONE, b"x")), 0, MAX)
 
 
 @both
-def test_data_in_fragments_becomes_a_run_too(take_run: TakeRun) -> None:
+def test_data_in_fragments_becomes_a_run_too(take_runs: TakeRuns) -> None:
     message = encode_data(ONE, b"in two parts")
     whole = masked(message)
     key, body = whole[2:6], whole[6:]
     # 8 bytes are two turns of the key, so that the second fragment may use the same.
     fragments = b"\x02\x88" + key + body[:8] + b"\x80" + bytes((0x80 | len(body) - 8,)) + key + body[8:]
-    codec = WebSocketCodec(is_client=False, max_message_bytes=MAX, take_run=take_run)
-    assert codec.receive_data(fragments) == [Run(ONE, 1, len(message), len(message), unmasked(message), 0)]
+    codec = WebSocketCodec(is_client=False, max_message_bytes=MAX, take_runs=take_runs)
+    assert codec.receive_data(fragments) == [Run(ONE, 1, len(message), len(message), unmasked(message))]
 
 
 @pytest.mark.parametrize("is_pure", [True, False])
 def test_the_environment_chooses_pure_python(is_pure: bool) -> None:
-    code = "from relay.protocol import runs; print(runs.take_run is runs.take_run_in_python)"
+    code = "from relay.protocol import runs; print(runs.take_runs is runs.take_runs_in_python)"
     environment = {**os.environ, PURE_PYTHON_VARIABLE: "1" if is_pure else ""}
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True

@@ -19,7 +19,7 @@ from wsproto.events import Pong as WsprotoPong
 from relay.protocol.close_reasons import CloseReason
 from relay.protocol.errors import LocalProtocolError
 from relay.protocol.masking import apply_mask
-from relay.protocol.runs import take_run
+from relay.protocol.runs import take_runs
 from relay.protocol.websocket import (
     MAX_EMPTY_FRAGMENTS,
     CloseReceived,
@@ -181,7 +181,7 @@ def test_nothing_comes_of_fewer_bytes_than_are_missing(
 ) -> None:
     codec = make_codec(is_client)
     if taking_runs and not is_client:
-        codec = WebSocketCodec(is_client=False, max_message_bytes=1 << 16, take_run=take_run)
+        codec = WebSocketCodec(is_client=False, max_message_bytes=1 << 16, take_runs=take_runs)
     with contextlib.suppress(WebSocketError):
         codec.receive_data(data[:place])
         rest = data[place:]
@@ -209,6 +209,40 @@ def test_a_long_message_may_come_byte_by_byte() -> None:
     for index in range(len(frame) - 1):
         assert codec.receive_data(frame[index : index + 1]) == []
     assert codec.receive_data(frame[-1:]) == [b"x" * 100_000]
+
+
+@pytest.mark.parametrize("length", [4_090, 65_561, 262_161])
+def test_frames_as_long_as_the_last_that_was_cut_are_cut_no_more(length: int) -> None:
+    most = 266_240
+    stream = make_frame(BINARY, b"x" * length) * (12 * most // length)
+    codec = make_codec(max_bytes=1 << 20)
+    assert codec.bytes_to_read(most) == most
+    position, cut = 0, 0
+    while position < len(stream):
+        size = codec.bytes_to_read(most)
+        assert most // 2 < size <= most
+        codec.receive_data(stream[position : position + size])
+        position += size
+        cut += bool(codec.missing_bytes)
+    assert cut == 1
+
+
+def test_small_frames_do_not_say_how_much_to_read() -> None:
+    codec = make_codec()
+    frame = make_frame(BINARY, b"x" * 100)
+    codec.receive_data(frame[:50])
+    assert codec.bytes_to_read(1000) == 1000
+
+
+@given(data=streams, sizes=st.lists(st.integers(1, 9000), min_size=1), most=st.integers(1, 9000))
+def test_there_is_always_something_to_read(data: bytes, sizes: list[int], most: int) -> None:
+    codec = make_codec(max_bytes=1 << 20)
+    with contextlib.suppress(WebSocketError):
+        codec.receive_data(make_frame(BINARY, b"x" * 5000)[: sizes[0]])
+        for size in sizes:
+            piece, data = data[:size], data[size:]
+            codec.receive_data(piece)
+            assert 1 <= codec.bytes_to_read(most) <= most
 
 
 # Fragments and control frames
