@@ -187,17 +187,8 @@ class PeerConnection:
 
     def queue_control(self, message: bytes) -> None:
         """Queue an encoded frame that goes before all DATA; a peer that lets too many wait is closed."""
-        if self._closing is not None:
-            return
-        frame = self._codec.encode_binary(message)
-        if self._relaying.turn is None and self._has_nothing_to_send():
-            self._send_alone(frame)
-            return
-        self._queue.push(frame)
-        if self._queue.control_bytes > MAX_CONTROL_BYTES:
-            self.close(CloseReason.STALLED)
-        else:
-            self._wake_sender()
+        if self._closing is None:
+            self._send_urgently(self._codec.encode_binary(message))
 
     def queue_data(self, priority: Priority, stream: int, frames: bytes) -> None:
         """Queue DATA in WebSocket frames as they go out. The caller has counted its credit."""
@@ -256,8 +247,7 @@ class PeerConnection:
             self.close(CloseReason.STALLED)
         elif now >= self._next_ping:
             self._next_ping = now + self._jittered_interval()
-            self._queue.push(self._codec.encode_ping())
-            self._wake_sender()
+            self._send_urgently(self._codec.encode_ping())
 
     def _jittered_interval(self) -> float:
         return self._settings.ping_interval * random.uniform(0.8, 1.2)  # noqa: S311 - spreading load, no secret
@@ -265,6 +255,17 @@ class PeerConnection:
     def _wake_sender(self) -> None:
         if self._is_running and self._sending is None:
             self._relaying.wake(self)
+
+    def _send_urgently(self, frame: bytes) -> None:
+        """Send before all DATA that waits."""
+        if self._relaying.turn is None and self._has_nothing_to_send():
+            self._send_alone(frame)
+            return
+        self._queue.push(frame)
+        if self._queue.control_bytes > MAX_CONTROL_BYTES:
+            self.close(CloseReason.STALLED)
+        else:
+            self._wake_sender()
 
     def _has_nothing_to_send(self) -> bool:
         """True if nothing waits, so that what comes may go past the queue."""
@@ -505,7 +506,9 @@ class PeerConnection:
                 self._forward(event)
             elif type(event) is bytes and is_credit(event):
                 self._receive(event)
-            elif type(event) is not Pong:  # of an idle host, to whom nothing is to be said
+            elif type(event) is Ping or type(event) is Pong:  # of an idle host
+                self._handle_control_event(event)
+            else:
                 self._events += events
             self._last_heard = trio.current_time()
         self._is_behind = count is not None and not self._transport.is_drained
@@ -531,11 +534,7 @@ class PeerConnection:
     def _handle_control_event(self, event: object) -> None:
         match event:
             case Ping(payload):
-                self._queue.push(self._codec.encode_pong(payload))
-                if self._queue.control_bytes > MAX_CONTROL_BYTES:
-                    self.close(CloseReason.STALLED)
-                else:
-                    self._wake_sender()
+                self._send_urgently(self._codec.encode_pong(payload))
             case Pong():
                 pass
             case CloseReceived():

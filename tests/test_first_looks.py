@@ -18,7 +18,7 @@ from relay.protocol.errors import RemoteProtocolError
 from relay.protocol.frames import Close, Credit, Data, Notice, encode_frame
 from relay.protocol.runs import Run, take_runs
 from relay.protocol.streams import Priority
-from relay.protocol.websocket import WebSocketCodec
+from relay.protocol.websocket import Pong, WebSocketCodec
 from relay.transport import RECEIVE_BYTES, Transport, open_first_looks
 from tests.helpers.far_end import FarEnd
 from tests.helpers.transports import open_socket_transports, open_tls_transports, receive_exactly
@@ -291,6 +291,13 @@ async def test_a_sign_of_life_wakes_nobody(pair: Pair) -> None:
         before = it.peer._last_heard
         await it.far.pipe.send_all(it.far.codec.encode_pong())
         await it.wait_until(lambda: it.peer._last_heard > before)
+        assert "receiver" not in it.steps
+
+
+async def test_a_ping_is_answered_before_any_task_wakes(pair: Pair) -> None:
+    async with scene(pair) as it:
+        await it.far.pipe.send_all(it.far.codec.encode_ping(b"still there?"))
+        assert await it.far.read() == Pong(b"still there?")
         assert "receiver" not in it.steps
 
 
