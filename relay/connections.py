@@ -226,7 +226,7 @@ class TunnelServer:
                 while True:
                     await trio.sleep(self._settings.housekeeping_interval)
                     now = trio.current_time()
-                    for peer in list(self._connections):
+                    for peer in [peer for peer in self._connections if peer.next_check <= now]:
                         peer.check_health(now)
                     self._counter.publish(self._metrics)
 

@@ -108,6 +108,7 @@ class PeerConnection:
     Attributes:
         number: of the connection, in this relay's life.
         role: what it was admitted as; None before.
+        next_check: when `check_health` must be called, by Trio's clock; thousands have nothing to be checked.
     """
 
     __slots__ = (
@@ -130,6 +131,7 @@ class PeerConnection:
         "_sending",
         "_settings",
         "_transport",
+        "next_check",
         "number",
         "role",
     )
@@ -168,6 +170,7 @@ class PeerConnection:
         self._receiving: trio.CancelScope | None = None  # while somebody does
         self._is_running = False
         self.role: Role | None = None
+        self.next_check = self._last_heard
 
     @property
     def close_reason(self) -> CloseReason | None:
@@ -235,19 +238,24 @@ class PeerConnection:
             self._receiving.cancel()
 
     def check_health(self, now: float) -> None:
-        """Ping, or close a peer that is dead or stalled. Called about once a second for every connection."""
+        """Ping, or close a peer that is dead or stalled. Due at `next_check`, and allowed at any time."""
         if self._closing is not None:
+            self.next_check = math.inf
             return
+        settings = self._settings
         silence = now - self._last_heard
-        if silence > self._settings.dead_timeout / 4:
+        is_quiet = silence > settings.dead_timeout / 4
+        if is_quiet:
             self._transport.expect(0)  # a large frame that comes slowly is a sign of life
-        if silence > self._settings.dead_timeout:
+        if silence > settings.dead_timeout:
             self.close(CloseReason.DEAD)
-        elif self._sending is not None and now - self._last_progress > self._settings.stall_timeout:
+        elif self._sending is not None and now - self._last_progress > settings.stall_timeout:
             self.close(CloseReason.STALLED)
         elif now >= self._next_ping:
             self._next_ping = now + self._jittered_interval()
             self._send_urgently(self._codec.encode_ping())
+        next_limit = self._last_heard + settings.dead_timeout / (1 if is_quiet else 4)
+        self.next_check = now if self._sending is not None else min(self._next_ping, next_limit)
 
     def _jittered_interval(self) -> float:
         return self._settings.ping_interval * random.uniform(0.8, 1.2)  # noqa: S311 - spreading load, no secret
@@ -302,7 +310,7 @@ class PeerConnection:
             self._tell_if_drained()
 
     def _start_sender(self) -> None:
-        self._last_progress = trio.current_time()
+        self._last_progress = self.next_check = trio.current_time()
         self._sending = trio.CancelScope()
         self._relaying.senders.start_soon(self._send_until_empty, self._sending)
 

@@ -59,6 +59,12 @@ def on_wire(frame: Frame) -> bytes:
     return codec.encode_binary(encode_frame(frame))
 
 
+def look_after(peer: PeerConnection) -> None:
+    """As the relay's housekeeping does about once a second."""
+    if peer.next_check <= trio.current_time():
+        peer.check_health(trio.current_time())
+
+
 def forward_nothing(run: Run) -> None:
     raise AssertionError("there is no DATA here")
 
@@ -205,18 +211,36 @@ async def test_pings_are_answered_and_sent(autojump_clock: trio.testing.MockCloc
         await it.far.pipe.send_all(it.far.codec.encode_ping(b"are you there"))
         assert getattr(await it.far.read(), "payload", None) == b"are you there"
         await trio.sleep(SETTINGS.ping_interval * 1.2)
-        it.peer.check_health(trio.current_time())
+        look_after(it.peer)
         assert await it.far.read() == Ping(b"")
+
+
+async def test_an_idle_peer_is_pinged_and_seldom_looked_after(autojump_clock: trio.testing.MockClock) -> None:
+    checks, pings = 0, 0
+    async with running() as it:
+        for _ in range(3600):
+            await trio.sleep(1)
+            if it.peer.next_check <= trio.current_time():
+                checks += 1
+                before = it.peer._next_ping
+                it.peer.check_health(trio.current_time())
+                if it.peer._next_ping != before:
+                    assert await it.far.read() == Ping(b"")
+                    pings += 1
+            await it.far.pipe.send_all(it.far.codec.encode_pong())
+        assert it.peer.close_reason is None
+    assert 3600 / 26 < pings < 3600 / 15  # every 20 s, a fifth more or less, by a clock of seconds
+    assert pings <= checks < 3 * pings
 
 
 async def test_a_silent_peer_is_dead_after_its_timeout(autojump_clock: trio.testing.MockClock) -> None:
     async with running() as it:
         await trio.sleep(SETTINGS.dead_timeout - 1)
-        it.peer.check_health(trio.current_time())
+        look_after(it.peer)
         assert it.peer.close_reason is None
         await trio.sleep(2)
-        it.peer.check_health(trio.current_time())
-        it.peer.check_health(trio.current_time())
+        look_after(it.peer)
+        look_after(it.peer)
         assert it.peer.close_reason is CloseReason.DEAD
 
 
@@ -235,12 +259,12 @@ async def test_a_large_frame_that_comes_slowly_keeps_its_peer_alive(nursery: tri
     for start in range(0, len(frame), 2000):
         await far.send_all(frame[start : start + 2000])
         await trio.sleep(0.05)
-        peer.check_health(trio.current_time())
+        look_after(peer)
         assert peer.close_reason is None
     assert [run.frames for run in forwarded] == [1]
     while peer.close_reason is None:
         await trio.sleep(0.05)
-        peer.check_health(trio.current_time())
+        look_after(peer)
     assert peer.close_reason is CloseReason.DEAD
     far.abort()
     near.abort()
@@ -256,7 +280,7 @@ async def test_a_peer_that_reads_nothing_is_stalled_and_let_go(
         await trio.sleep(SETTINGS.stall_timeout + 1)
         await it.far.send(Notice("alive, but not reading", {}))
         await trio.sleep(0.1)
-        it.peer.check_health(trio.current_time())
+        look_after(it.peer)
         assert it.peer.close_reason is CloseReason.STALLED
         await trio.sleep(SETTINGS.close_timeout + 0.1)
         assert it.ended == [CloseReason.STALLED]
@@ -271,7 +295,7 @@ async def test_a_peer_that_reads_slowly_is_not_stalled(autojump_clock: trio.test
             await it.far.pipe.receive_some(10_000)
             await it.far.send(Notice("alive", {}))
             await trio.testing.wait_all_tasks_blocked()
-            it.peer.check_health(trio.current_time())
+            look_after(it.peer)
         assert it.peer.close_reason is None
         assert it.peer.queued_bytes > 10 * 60_000
 
