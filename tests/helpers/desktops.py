@@ -2,6 +2,7 @@
 
 import os
 import shlex
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -9,6 +10,7 @@ from typing import Any, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 from Xlib import X, display
+from Xlib.error import BadWindow
 
 from tests.helpers.programs import Program, wait_until
 
@@ -99,8 +101,8 @@ class Desktop:
         return found.root_x, found.root_y
 
     def open_terminal(self, command: str) -> Program:
-        """An xterm in the upper left corner that runs a shell command, when its window is there."""
-        before = len(self._root.query_tree().children)
+        """An xterm in the upper left corner that runs a shell command, when its window is shown."""
+        before = self._shown_windows()
         terminal = Program(
             [
                 "xterm",
@@ -118,9 +120,23 @@ class Desktop:
             ],
             environment={**os.environ, "DISPLAY": self.name, "LC_ALL": "C.UTF-8"},
         )
-        wait_until(lambda: len(self._root.query_tree().children) > before, "a terminal's window")
+        wait_until(lambda: bool(self._shown_windows() - before), "a terminal's window")
         return terminal
 
+    def _shown_windows(self) -> set[int]:
+        """The ids of all that can be clicked on and typed into. A window is made before it is shown."""
+        shown = set()
+        for window in self._root.query_tree().children:
+            with suppress(BadWindow):  # it was closed just now
+                if window.get_attributes().map_state == X.IsViewable:
+                    shown.add(window.id)
+        return shown
+
     def open_line(self, file: Path) -> Program:
-        """A terminal that writes the first line typed into it to `file`, and closes."""
-        return self.open_terminal(f"IFS= read -r line && printf '%s' \"$line\" > {shlex.quote(str(file))}")
+        """A terminal, when it reads, that writes the first line typed into it to `file`, and closes."""
+        name, ready = shlex.quote(str(file)), file.with_name(f"{file.name}.ready")
+        terminal = self.open_terminal(
+            f": > {shlex.quote(str(ready))}; IFS= read -r line && printf '%s' \"$line\" > {name}"
+        )
+        wait_until(ready.exists, "a shell in the terminal")
+        return terminal
