@@ -3,7 +3,8 @@
 Theory. A connection is one task, which receives. Nobody awaits to send: whoever has bytes for this peer
 queues them (`queue_control`, `queue_data`), and they leave at once, as far as the socket takes them. While
 messages of one read are handled (a turn), what they cause is collected and leaves at the turn's end: many
-frames, one system call for each peer, no task switch. Only for what the socket does not take a sender task is
+frames, one system call for each peer, no task switch. What fills a system call alone, to a peer for whom
+nothing waits, leaves without waiting for that end. Only for what the socket does not take a sender task is
 started; it lives until the queue is empty, so that an idle host costs one task (DESIGN §6: 5.4 KB against
 10.7).
 

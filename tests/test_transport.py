@@ -5,9 +5,10 @@ import os
 import socket
 import struct
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import closing, suppress
 from pathlib import Path
+from typing import cast
 
 import pytest
 import trio
@@ -347,6 +348,14 @@ async def test_a_second_receiver_is_a_bug(pair: Pair) -> None:
         with pytest.raises(trio.BusyResourceError):
             await pair[0].receive_some()
         pair[0].abort()
+
+
+async def test_a_second_receiver_is_a_bug_while_the_first_has_only_begun(pair: Pair) -> None:
+    first = cast("Coroutine[object, None, None]", pair[0].wait_to_receive())
+    first.send(None)  # as far as its first checkpoint
+    with pytest.raises(trio.BusyResourceError):
+        await pair[0].wait_to_receive()
+    first.close()
 
 
 async def test_a_second_sender_is_a_bug(pair: Pair) -> None:

@@ -135,7 +135,9 @@ static PyObject *write_run(const run_t *run, const unsigned char *next, const un
 /* `run_type`, which is a named tuple, made of its fields in one tuple. */
 static PyObject *make_run(PyTypeObject *run_type, const run_t *run, PyObject *wire) {
     newfunc make = (newfunc)PyType_GetSlot(&PyTuple_Type, Py_tp_new);
-    PyObject *arguments = wire ? Py_BuildValue("((knnnN))", (unsigned long)run->stream, run->frames, run->size, run->largest, wire) : NULL;
+    if (!wire)
+        return NULL;
+    PyObject *arguments = Py_BuildValue("((knnnN))", (unsigned long)run->stream, run->frames, run->size, run->largest, wire);
     PyObject *made = arguments ? make(run_type, arguments, NULL) : NULL;
     Py_XDECREF(arguments);
     return made;
@@ -173,7 +175,8 @@ static PyObject *find(PyObject *module, PyObject *arguments) {
 }
 
 static PyMethodDef methods[] = {
-    {"find", find, METH_VARARGS, "find(run_type, max_run, data, position, max_message): the runs from a position on, and where they end."},
+    {"find", find, METH_VARARGS,
+     "find(run_type, max_run, data, position, max_message): the runs from a position on, and where they end."},
     {NULL, NULL, 0, NULL},
 };
 

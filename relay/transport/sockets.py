@@ -205,15 +205,15 @@ class SocketTransport(KernelTransport):
         if self._already_read or self._is_receiving or self._is_closed:
             await super().wait_to_receive()
             return
-        if not self._is_drained:
-            await trio.lowlevel.checkpoint()
-            return
         # What an idle connection waits in. The same as the other way, with three coroutines less to go back
         # through when it wakes.
         self._is_receiving = True
-        self._offer_look()
         try:
-            await trio.lowlevel.wait_readable(self._sock)
+            if self._is_drained:
+                self._offer_look()
+                await trio.lowlevel.wait_readable(self._sock)
+            else:
+                await trio.lowlevel.checkpoint()
         except CONNECTION_ERRORS as error:
             raise peer_gone(error) from error
         finally:
