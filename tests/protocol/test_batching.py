@@ -72,7 +72,7 @@ def test_the_first_credit_all_at_once_is_no_fast_path() -> None:
     records = RecordSize()
     for _ in range(INITIAL_WINDOW_BYTES // MIN_PIECE_BYTES):
         records.take(1 << 30, 0.0)
-    assert records.take(1 << 30, FIRST_RATE_INTERVAL) < 2 * MIN_PIECE_BYTES
+    assert records.take(1 << 30, FIRST_RATE_INTERVAL) < 32 * 1024
 
 
 def test_records_begin_small_and_are_never_larger_than_what_there_is() -> None:

@@ -3,7 +3,7 @@ import { MAX_RECORD_BYTES, MAX_UNSENT_BYTES, MIN_UNSENT_BYTES, RecordSize, Unsen
 
 describe("records", () => {
   it.each([
-    ["a slow", 100, 16 * 1024],
+    ["a slow", 100, 8 * 1024],
     ["a middling", 8000, 32_000],
     ["a fast", 100_000, MAX_RECORD_BYTES],
   ])("are what %s path carries in a moment", (_name, bytesPerMs, expected) => {

@@ -8,7 +8,7 @@
  */
 const PIECE_MS = 4;
 const RATE_INTERVAL_MS = 500;
-const MIN_PIECE_BYTES = 16 * 1024;
+const MIN_PIECE_BYTES = 8 * 1024;
 export const MAX_RECORD_BYTES = 64 * 1024;
 export const MIN_UNSENT_BYTES = 32 * 1024;
 export const MAX_UNSENT_BYTES = 1024 * 1024;
