@@ -1,5 +1,21 @@
-"""``python -m relay``: the same as the ``relay`` command."""
+"""The ``relay`` command, and ``python -m relay``.
 
-from relay.cli import main
+A relay's hosts wait for its start after a restart, and most of that is imports. What they make lives as long
+as the process, so that the garbage collector looks through it in vain: without it a start takes a sixth less.
+"""
 
-main()
+import gc
+
+
+def main() -> None:
+    """Entry point of the ``relay`` command."""
+    gc.disable()
+    from relay.cli import main as run  # only now: this is what takes long
+
+    gc.freeze()
+    gc.enable()
+    run()
+
+
+if __name__ == "__main__":
+    main()
