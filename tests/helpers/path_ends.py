@@ -103,7 +103,9 @@ def measure_path(plan: Plan) -> list[Turn]:
     """
     command = [*plan.near, sys.executable, "-m", "tests.helpers.path_ends", "near", json.dumps(asdict(plan))]
     with Program(command) as near:
-        return [Turn(**turn) for turn in json.loads(_answer_of(near, 2 * plan.patience))]
+        turns = [Turn(**turn) for turn in json.loads(_answer_of(near, 2 * plan.patience))]
+        near.wait_gone()  # by itself: whoever ends it before leaves its relay running
+        return turns
 
 
 def _answer_of(program: Program, patience: float) -> str:
