@@ -51,6 +51,8 @@ SHORT = {
 SMALL_BUFFER = 8192
 """Bytes in the kernel of a viewer that reads slowly, or not at all."""
 CREDIT = 8 << 20
+FLOOD_BYTES = 4_000
+"""Of each message of a flood: who takes these at a line's speed never rests as long as a stalled viewer."""
 
 
 @pytest.fixture
@@ -74,7 +76,7 @@ async def serve_viewers(active: ActiveSession, tunnel: Tunnel) -> None:
             else:
                 await stream.accept({})
                 while True:
-                    await stream.send(bytes(60_000))
+                    await stream.send(bytes(FLOOD_BYTES))
 
     async with trio.open_nursery() as nursery:
         async for stream in tunnel.incoming:
